@@ -1,15 +1,14 @@
 """The seam between the MQTT door (edge/mqtt) and AWS IoT Core's knowledge (services/iot).
 
-Neither side imports the other. services/iot *implements* ``DeviceGate``: who a certificate belongs to, what its policies
-allow, and what rules do with a message. edge/mqtt *implements* ``Broker`` (deliver a message to subscribers, retained
-messages, who is connected) and ``CertificateAuthority`` (keys and certificates; the only room that needs a crypto
-library for them). house.py makes broker and authority first, hands both to services/iot, and then opens the listener
-with the gate: ``await door.open(gate)``.
+Neither side imports the other. services/iot *implements* ``DeviceGate``: who a certificate belongs to, what its
+policies allow, and what rules do with a message. edge/mqtt *implements* ``Broker`` (deliver a message to
+subscribers, retained messages, who is connected) and ``CertificateAuthority`` (keys and certificates). house.py makes
+both first, hands them to services/iot, and then opens the listener with the gate: ``await door.open(gate)``.
 
 The truth about a message: a device's PUBLISH is authorised (``may_publish``), delivered to subscribers by the broker
 itself, and handed to ``ingest`` in the order in which the connection sent it; PUBACK follows ``ingest``. What services
-publish (iot-data Publish, republish actions, shadow answers) goes to ``Broker.publish``, which delivers and retains but
-never calls ``ingest``: services/iot runs rules on those messages itself where AWS does, so there is no loop by accident.
+publish (iot-data Publish, republish actions, shadow answers) goes to ``Broker.publish``, which delivers and retains
+but never calls ``ingest``: services/iot runs rules on those messages itself where AWS does, so no loop by accident.
 
 Identifiers: AWS's certificateId is the SHA-256 of the certificate's DER in lower-case hex
 (https://docs.aws.amazon.com/iot/latest/developerguide/x509-client-certs.html); policy decisions follow
@@ -94,7 +93,7 @@ class DeviceGate(Protocol):
         ...
 
     def may_subscribe(self, identity: DeviceIdentity, client_id: str, topic_filter: str) -> bool:
-        """``iot:Subscribe`` on ``topicfilter/<topic_filter>`` (a shared filter keeps its ``$share/<group>/`` prefix)."""
+        """``iot:Subscribe`` on ``topicfilter/<topic_filter>``; a shared filter comes whole, ``$share/<group>/...``."""
         ...
 
     def may_receive(self, identity: DeviceIdentity, client_id: str, topic: str) -> bool:
@@ -104,14 +103,14 @@ class DeviceGate(Protocol):
     async def ingest(self, identity: DeviceIdentity, client_id: str, messages: Sequence[PublishedMessage]) -> None:
         """Run the rules on messages of one connection, in order; return when all that Lakebed promises is durable.
 
-        One rule failing is that rule's business (error action, log). Raise ``IngestUnavailable`` only when nothing can
-        be promised now: the broker then acknowledges none of the batch and closes the connection, so devices send the
-        QoS 1 messages again. At most one call is in flight for a connection; batches are bounded by the broker.
+        One rule failing is that rule's business (error action, log). Raise ``IngestUnavailableError`` only when nothing
+        can be promised now: the broker then acknowledges none of the batch and closes the connection, so devices send
+        the QoS 1 messages again. At most one call is in flight for a connection; batches are bounded by the broker.
         """
         ...
 
 
-class IngestUnavailable(Exception):
+class IngestUnavailableError(Exception):
     """Lakebed cannot promise to keep these messages now (overload, disk full); the device must try again."""
 
 
