@@ -1,0 +1,51 @@
+"""The ports of a running house, filled in by ``house.py`` while it wires: services hold this object and look their
+neighbours up when they need them, so that they may depend on each other without importing each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from lakebed.ports.catalog import Catalog
+from lakebed.ports.delivery import Delivery
+from lakebed.ports.devices import Broker
+from lakebed.ports.functions import Functions
+from lakebed.ports.identity import Identity
+from lakebed.ports.logs import Logs
+from lakebed.ports.objects import Objects
+from lakebed.ports.queues import Queues
+from lakebed.ports.runtime import FunctionRuntime
+from lakebed.ports.sql import SqlEngine
+from lakebed.ports.streams import Streams
+
+
+@dataclass(slots=True)
+class Addresses:
+    """Where our doors listen, truthfully, once they do (0: closed)."""
+
+    http_host: str = "127.0.0.1"
+    http_port: int = 0
+    mqtt_host: str = "127.0.0.1"
+    mqtt_port: int = 0
+
+    @property
+    def http_url(self) -> str:
+        """Base URL of all AWS HTTP APIs."""
+        return f"http://{self.http_host}:{self.http_port}"
+
+
+@dataclass(slots=True)
+class Ports:
+    """Each attribute is set exactly once, before the first request; reading one too early is an AttributeError."""
+
+    addresses: Addresses = field(default_factory=Addresses)
+    identity: Identity = field(init=False)
+    objects: Objects = field(init=False)
+    queues: Queues = field(init=False)
+    streams: Streams = field(init=False)
+    functions: Functions = field(init=False)
+    delivery: Delivery = field(init=False)
+    logs: Logs = field(init=False)
+    catalog: Catalog = field(init=False)
+    broker: Broker = field(init=False)
+    sql: SqlEngine = field(init=False)
+    runtime: FunctionRuntime = field(init=False)

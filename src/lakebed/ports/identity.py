@@ -1,0 +1,73 @@
+"""Identity: keys to principals, roles to sessions, and the one decision point for permissions. Built by services/iam.
+
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from lakebed.kernel.scope import Principal
+
+
+@dataclass(frozen=True, slots=True)
+class AccessKey:
+    """What an access key id stands for. ``session_token`` is set for temporary credentials and must match the request's."""
+
+    principal: Principal
+    secret: str
+    session_token: str | None = None
+    expires_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Temporary credentials as STS hands them out; ``expires_at`` in epoch seconds."""
+
+    access_key_id: str
+    secret_access_key: str
+    session_token: str
+    expires_at: float
+
+
+class Identity(Protocol):
+    """All of IAM that other rooms may know."""
+
+    def access_key(self, access_key_id: str) -> AccessKey | None:
+        """The key, or None where it is unknown or inactive. An expired one is returned: the caller tells it."""
+        ...
+
+    def authorise(
+        self,
+        principal: Principal,
+        action: str,
+        resource: str,
+        *,
+        conditions: Mapping[str, str] | None = None,
+        resource_policy: str | None = None,
+        resource_account: str | None = None,
+    ) -> None:
+        """Return when ``principal`` may do ``action`` on ``resource``; else raise AwsError AccessDeniedException (403).
+
+        ``resource_policy`` is the JSON text of the resource's own policy. Within one account identity or resource policy
+        suffices, across accounts both must allow; an explicit deny anywhere wins.
+        """
+        ...
+
+    def service_session(self, role_arn: str, service: str, *, session_name: str) -> Principal:
+        """The principal a service (``firehose.amazonaws.com``) acts as when it assumes ``role_arn``.
+
+        Raises AwsError AccessDenied where the role does not exist or its trust policy does not name the service. Cheap
+        enough to call for each batch.
+        """
+        ...
+
+    def check_pass_role(self, principal: Principal, role_arn: str, service: str) -> None:
+        """iam:PassRole for ``principal``, and that the role exists and trusts ``service``; raises AwsError AccessDenied."""
+        ...
+
+    def role_credentials(self, role_arn: str, service: str, *, session_name: str, seconds: int) -> Credentials:
+        """Temporary credentials of a role for code that calls back through the endpoint (Lambda functions)."""
+        ...

@@ -1,0 +1,59 @@
+"""Queues: SQS as other services use it. Built by services/sqs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from lakebed.kernel.scope import Principal
+
+
+@dataclass(frozen=True, slots=True)
+class QueueMessage:
+    """A received message, with the attributes a Lambda event carries."""
+
+    message_id: str
+    receipt_handle: str
+    body: str
+    md5: str
+    attributes: dict[str, str]
+    message_attributes: dict[str, Any]
+
+
+class Queues(Protocol):
+    """Queues are named by ARN. Errors are SQS's (QueueDoesNotExist, ...)."""
+
+    async def send(self, principal: Principal, queue_arn: str, bodies: Sequence[str]) -> None:
+        """Send messages, durable when this returns; the queue's own policy counts for service principals."""
+        ...
+
+    def check_destination(self, principal: Principal, queue_arn: str) -> None:
+        """Raise unless the queue exists and ``principal`` may send to it (S3's check on PutBucketNotification)."""
+        ...
+
+    def receive(
+        self, principal: Principal, queue_arn: str, limit: int, *, visibility_seconds: float | None = None
+    ) -> Sequence[QueueMessage]:
+        """Take up to ``limit`` visible messages (any number up to 10,000); they stay hidden for the visibility timeout."""
+        ...
+
+    def delete(self, principal: Principal, queue_arn: str, receipt_handles: Sequence[str]) -> None:
+        """Delete received messages; durable when this returns."""
+        ...
+
+    def next_visible_at(self, queue_arn: str) -> float | None:
+        """When the next message may be received (in the past: now), None for an empty queue."""
+        ...
+
+    def release(self, queue_arn: str, receipt_handles: Sequence[str], *, delay_seconds: float = 0.0) -> None:
+        """Make received messages visible again (a failed batch); the receive count stays."""
+        ...
+
+    def visibility_seconds(self, queue_arn: str) -> float:
+        """The queue's visibility timeout."""
+        ...
+
+    def subscribe(self, queue_arn: str, task: str) -> None:
+        """Poke the named task whenever a message becomes receivable."""
+        ...

@@ -1,0 +1,76 @@
+"""Function runtime: where a Lambda function's code really runs. Built by engines/run_python.
+
+The runtime knows no IAM, no API and no function table: it is given an unpacked code directory, a handler, an environment
+and limits, and runs one event at a time in each warm worker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionSpec:
+    """One published state of a function: ``key`` changes with code or configuration, so that old workers are retired."""
+
+    key: str
+    code: Path
+    handler: str
+    runtime: str
+    environment: Mapping[str, str]
+    memory_mb: int
+    timeout_seconds: float
+    arn: str
+    name: str
+    version: str
+    log_group: str
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """What came of one event. ``error`` is None, "Handled" or "Unhandled" (then ``payload`` is AWS's error object);
+    ``log`` the lines the function printed, with START, END and REPORT; ``log_stream`` the worker's stream name."""
+
+    payload: bytes
+    error: str | None
+    log: str
+    log_stream: str
+    duration_ms: float
+    billed_ms: int
+    init_ms: float | None
+    memory_used_mb: int
+
+
+class FunctionRuntime(Protocol):
+    """Bounded: at most the configured number of workers in all; a call waits its turn for at most ``wait_seconds``."""
+
+    can: frozenset[str]  # runtimes this engine runs, as Lambda names them: python3.11 ...
+
+    async def execute(
+        self,
+        spec: FunctionSpec,
+        event: bytes,
+        *,
+        request_id: str,
+        credentials: Mapping[str, str],
+        concurrency: int,
+        deadline: float,
+    ) -> Execution:
+        """Run one event. ``credentials`` are AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN for this call;
+        ``concurrency`` the most workers this function may have; TooManyRequestsException when all are busy."""
+        ...
+
+    async def retire(self, key: str) -> None:
+        """Stop the warm workers of a spec."""
+        ...
+
+    async def probe(self) -> str | None:
+        """None when healthy, else a sentence."""
+        ...
+
+    async def stop(self) -> None:
+        """Stop every worker."""
+        ...

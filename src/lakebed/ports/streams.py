@@ -1,0 +1,54 @@
+"""Streams: Kinesis Data Streams as other services use it. Built by services/kinesis."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from lakebed.kernel.scope import Principal
+
+
+@dataclass(frozen=True, slots=True)
+class StreamRecord:
+    """A record as read: ``offset`` is its place in the shard's log, ``arrived`` epoch seconds."""
+
+    offset: int
+    sequence_number: str
+    partition_key: str
+    data: bytes
+    arrived: float
+
+
+class Streams(Protocol):
+    """Streams are named by ARN. Errors are Kinesis's (ResourceNotFoundException, ...)."""
+
+    async def put(self, principal: Principal, stream_arn: str, records: Sequence[tuple[str, bytes]]) -> None:
+        """Append (partition key, data) pairs; durable when this returns. Order per key is kept."""
+        ...
+
+    def shards(self, stream_arn: str) -> Sequence[str]:
+        """Shard ids, parents before children; ResourceNotFoundException when the stream is gone."""
+        ...
+
+    def read(
+        self, stream_arn: str, shard_id: str, offset: int, *, records_max: int, bytes_max: int
+    ) -> Sequence[StreamRecord]:
+        """Records from ``offset`` on (or the first still kept); empty at the tip."""
+        ...
+
+    def position(self, stream_arn: str, shard_id: str, start: str, timestamp: float | None = None) -> int:
+        """The offset of TRIM_HORIZON, LATEST or AT_TIMESTAMP; ``closed`` shards end at their last offset."""
+        ...
+
+    def finished(self, stream_arn: str, shard_id: str, offset: int) -> bool:
+        """Whether the shard is closed and ``offset`` is behind its last record."""
+        ...
+
+    def subscribe(self, stream_arn: str, task: str) -> None:
+        """Poke the named task whenever records arrive in the stream, until ``unsubscribe``."""
+        ...
+
+    def unsubscribe(self, stream_arn: str, task: str) -> None:
+        """Stop poking."""
+        ...
