@@ -134,7 +134,9 @@ class Writer:
             f'    code: ClassVar[str] = "{code}"',
             f"    status: ClassVar[int] = {status}",
             "",
-            "    def __init__(self, message: str, *, status: int | None = None, members: Mapping[str, Any] | None = None) -> None:",
+            "    def __init__(",
+            "        self, message: str, *, status: int | None = None, members: Mapping[str, Any] | None = None",
+            "    ) -> None:",
             "        super().__init__(self.code, message, status=status or self.status, members=members)",
         ]
 
