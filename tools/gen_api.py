@@ -109,7 +109,10 @@ class Writer:
             "from lakebed.kernel.errors import AwsError",
             "",
             "__all__ = [",
-            *(f'    "{name}",' for name in sorted([*map(python_name, self.structures), *map(python_name, self.errors)])),
+            *(
+                f'    "{name}",'
+                for name in sorted([*map(python_name, self.structures), *map(python_name, self.errors)])
+            ),
             "]",
         ]
         for name in sorted(self.errors):

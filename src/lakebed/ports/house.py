@@ -6,8 +6,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from lakebed.ports.catalog import Catalog
+from lakebed.ports.conversion import Converter
 from lakebed.ports.delivery import Delivery
-from lakebed.ports.devices import Broker
+from lakebed.ports.devices import Broker, CertificateAuthority, DeviceGate
 from lakebed.ports.functions import Functions
 from lakebed.ports.identity import Identity
 from lakebed.ports.logs import Logs
@@ -47,5 +48,8 @@ class Ports:
     logs: Logs = field(init=False)
     catalog: Catalog = field(init=False)
     broker: Broker = field(init=False)
+    authority: CertificateAuthority = field(init=False)
+    gate: DeviceGate = field(init=False)
     sql: SqlEngine = field(init=False)
+    converter: Converter = field(init=False)
     runtime: FunctionRuntime = field(init=False)

@@ -1,0 +1,247 @@
+"""Append-only logs on segment files: the storage under Kinesis shards, Firehose buffers and MQTT sessions.
+
+``append`` returns once the records are as durable as configured: handed to the operating system (they survive kill -9;
+files are synced within a second), or, power safe, after a ``fdatasync`` that all appends of the moment share (group
+commit). Readers see only what is durable in that sense. Offsets count records from 0 and never repeat. Retention unlinks
+whole segments; recovery scans the newest one and cuts a torn end. Why files and not a table: ADR 0003.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sys
+from bisect import bisect_right
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from lakebed.kernel.clock import Clock
+from lakebed.kernel.disk import AppendFile, Disk
+from lakebed.kernel.segment import LogRecord, Segment, frame
+
+SEGMENT_BYTES = 64 << 20
+_CURSORS_MAX = 64
+
+
+class SegmentLog:
+    """One log. Get it from ``LogStore.log``; all methods belong to the event loop."""
+
+    def __init__(self, store: LogStore, directory: Path) -> None:
+        self._store, self._directory = store, directory
+        self._segments = [Segment(path, int(path.stem)) for path in sorted(directory.glob("*.log"))]
+        for segment, following in zip(self._segments, self._segments[1:], strict=False):
+            if not segment.load_index():
+                segment.recover_sealed(following.base)
+        if self._segments:
+            self._segments[-1].scan()
+        if not self._segments:
+            self._segments.append(Segment(directory / f"{0:020d}.log", 0))
+        self._file: AppendFile | None = None
+        self._cursors: OrderedDict[int, tuple[Segment, int]] = OrderedDict()
+        self.readable_end = self.next_offset
+
+    @property
+    def first_offset(self) -> int:
+        """The oldest offset still kept."""
+        return self._segments[0].base
+
+    @property
+    def next_offset(self) -> int:
+        """What the next record gets."""
+        return self._segments[-1].end
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of all segments."""
+        return sum(segment.size for segment in self._segments)
+
+    async def append(self, records: Sequence[bytes]) -> int:
+        """Append records together; the first one's offset, once they are durable. OSError: none of them is there."""
+        base = self.append_unsynced(records)
+        if self._store.disk.power_safe:
+            await self._store.committed(self)
+        return base
+
+    def append_unsynced(self, records: Sequence[bytes]) -> int:
+        """Append without waiting for the medium; ``append`` or ``LogStore.flush`` follows before anything is promised."""
+        segment = self._segments[-1]
+        if segment.size >= self._store.segment_bytes:
+            segment = self._roll()
+        if self._file is None:
+            self._file = self._store.disk.open_append(segment.path, truncate_to=segment.size)
+        arrived = self._store.clock.now()
+        base, blob = segment.end, frame(segment.end, arrived, records)
+        self._file.append([blob])
+        segment.note(len(blob), len(records), arrived)
+        self._store.dirty[self] = None
+        if not self._store.disk.power_safe:
+            self.readable_end = segment.end
+        return base
+
+    def read(self, offset: int, *, records_max: int, bytes_max: int) -> list[LogRecord]:
+        """Records from ``offset`` (or the first still kept) on; empty at the tip. At least one where there is one."""
+        offset = max(offset, self.first_offset)
+        found: list[LogRecord] = []
+        while offset < self.readable_end and len(found) < records_max:
+            cursor = self._cursors.pop(offset, None)
+            segment = cursor[0] if cursor else self._segment_of(offset)
+            position = cursor[1] if cursor else segment.position_of(offset)
+            part, position = segment.read(offset, position, self.readable_end, records_max - len(found), bytes_max)
+            found += part
+            if not part:
+                break
+            offset = part[-1].offset + 1
+            bytes_max -= sum(len(record.data) for record in part)
+            self._cursors[offset] = (segment, position)
+            if len(self._cursors) > _CURSORS_MAX:
+                self._cursors.popitem(last=False)
+            if offset < segment.end or bytes_max <= 0:
+                break
+            self._cursors.pop(offset, None)
+        return found
+
+    def offset_at(self, timestamp: float) -> int:
+        """The first offset whose record arrived at or after ``timestamp``; the tip where there is none."""
+        for segment in self._segments:
+            if segment.last_arrived < timestamp:
+                continue
+            offset = segment.base
+            while records := self._read_within(segment, offset):
+                for record in records:
+                    if record.arrived >= timestamp:
+                        return record.offset
+                offset = records[-1].offset + 1
+        return self.next_offset
+
+    def trim_older(self, arrived_before: float) -> None:
+        """Unlink segments all of whose records arrived before; the newest is rolled first where that is so for it."""
+        newest = self._segments[-1]
+        if newest.end > newest.base and newest.last_arrived < arrived_before:
+            self._roll()
+        self._drop(lambda segment: segment.last_arrived < arrived_before)
+
+    def trim_before(self, offset: int) -> None:
+        """Unlink segments that hold nothing at or after ``offset``; the newest is rolled once it is large enough."""
+        newest = self._segments[-1]
+        if newest.end <= offset and newest.size >= self._store.segment_bytes // 8:
+            self._roll()
+        self._drop(lambda segment: segment.end <= offset)
+
+    def sync(self) -> None:
+        """Blocking: put what was appended on the medium."""
+        if self._file is not None:
+            self._file.sync()
+
+    def close(self) -> None:
+        """Close files; the log can be opened again."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+        for segment in self._segments:
+            segment.close()
+
+    def _read_within(self, segment: Segment, offset: int) -> list[LogRecord]:
+        if offset >= segment.end:
+            return []
+        return segment.read(offset, segment.position_of(offset), segment.end, 1000, 1 << 20)[0]
+
+    def _segment_of(self, offset: int) -> Segment:
+        return self._segments[bisect_right(self._segments, offset, key=lambda segment: segment.base) - 1]
+
+    def _roll(self) -> Segment:
+        if self._file is not None:
+            self._file.sync()
+            self._file.close()
+            self._file = None
+        self._segments[-1].save_index(self._store.disk)
+        segment = Segment(self._directory / f"{self.next_offset:020d}.log", self.next_offset)
+        self._store.disk.open_append(segment.path).close()
+        self._segments.append(segment)
+        return segment
+
+    def _drop(self, is_dead: Callable[[Segment], bool]) -> None:
+        while len(self._segments) > 1 and is_dead(self._segments[0]):
+            segment = self._segments.pop(0)
+            segment.close()
+            self._store.disk.remove(segment.path)
+            self._store.disk.remove(segment.path.with_suffix(".idx"))
+            self._cursors.clear()
+
+
+class LogStore:
+    """All logs of a house below ``directory``; names may contain slashes. Bounded by what its users create."""
+
+    def __init__(self, directory: Path, disk: Disk, clock: Clock, *, segment_bytes: int = SEGMENT_BYTES) -> None:
+        self._directory, self.disk, self.clock, self.segment_bytes = directory, disk, clock, segment_bytes
+        self._logs: dict[str, SegmentLog] = {}
+        self.dirty: dict[SegmentLog, None] = {}
+        self._waiting: asyncio.Future[None] | None = None
+        self._committing: asyncio.Task[None] | None = None
+
+    def log(self, name: str) -> SegmentLog:
+        """Open (recovering) or create a log."""
+        found = self._logs.get(name)
+        if found is None:
+            found = self._logs[name] = SegmentLog(self, self._directory / name)
+        return found
+
+    def names(self, prefix: str) -> list[str]:
+        """Names of logs on disk below ``prefix/``."""
+        root = self._directory / prefix
+        found = {str(path.parent.relative_to(self._directory)) for path in root.rglob("*.log")}
+        return sorted(found)
+
+    def delete(self, name: str) -> None:
+        """Remove a log and every log below its name."""
+        for known in [known for known in self._logs if known == name or known.startswith(f"{name}/")]:
+            log = self._logs.pop(known)
+            self.dirty.pop(log, None)
+            log.close()
+        shutil.rmtree(self._directory / name, ignore_errors=True)
+
+    async def committed(self, _log: SegmentLog) -> None:
+        """Return when everything appended so far is on the medium; appends of the moment share one sync."""
+        if self._waiting is None:
+            self._waiting = asyncio.get_running_loop().create_future()
+        waiting = self._waiting
+        if self._committing is None or self._committing.done():
+            self._committing = asyncio.create_task(self._commit_loop())
+        await asyncio.shield(waiting)
+
+    async def flush(self) -> None:
+        """Sync every log that was appended to since the last time."""
+        logs, self.dirty = list(self.dirty), {}
+        ends = [(log, log.next_offset) for log in logs]
+        if logs:
+            with self.clock.working():
+                await asyncio.to_thread(_sync_all, logs)
+        for log, end in ends:
+            log.readable_end = max(log.readable_end, end)
+
+    async def _commit_loop(self) -> None:
+        while self._waiting is not None:
+            waiting, self._waiting = self._waiting, None
+            try:
+                await self.flush()
+            except OSError as failure:
+                if not waiting.cancelled():
+                    waiting.set_exception(failure)
+                continue
+            if not waiting.done():
+                waiting.set_result(None)
+
+    def close(self) -> None:
+        """Sync and close everything."""
+        for log in self._logs.values():
+            try:
+                log.sync()
+            except OSError as failure:
+                print(f"lakebed: {failure}", file=sys.stderr)  # noqa: T201 - the log stream is already closed
+            log.close()
+        self._logs.clear()
+
+
+def _sync_all(logs: Sequence[SegmentLog]) -> None:
+    for log in logs:
+        log.sync()
