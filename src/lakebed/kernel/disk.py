@@ -11,7 +11,9 @@ every later use of it.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -59,7 +61,11 @@ class Disk(Protocol):
         ...
 
     def remove(self, path: Path) -> None:
-        """Unlink; absent is fine."""
+        """Unlink, or remove a directory with all that is in it; absent is fine."""
+        ...
+
+    def held(self) -> AbstractContextManager[None]:
+        """While the block runs nothing is removed (a backup reads); what was to be removed goes at its end."""
         ...
 
 
@@ -112,6 +118,8 @@ class LocalDisk:
 
     def __init__(self, *, power_safe: bool = False) -> None:
         self.power_safe = power_safe
+        self._holders = 0
+        self._doomed: list[Path] = []
 
     def open_append(self, path: Path, *, truncate_to: int | None = None) -> AppendFile:
         return _File(path, truncate_to)
@@ -138,4 +146,21 @@ class LocalDisk:
         self.replace(draft, path)
 
     def remove(self, path: Path) -> None:
-        path.unlink(missing_ok=True)
+        if self._holders:
+            self._doomed.append(path)
+        elif path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        self._holders += 1
+        try:
+            yield
+        finally:
+            self._holders -= 1
+            if not self._holders:
+                doomed, self._doomed = self._doomed, []
+                for path in doomed:
+                    self.remove(path)

@@ -9,7 +9,6 @@ whole segments; recovery scans the newest one and cuts a torn end. Why files and
 from __future__ import annotations
 
 import asyncio
-import shutil
 import sys
 from bisect import bisect_right
 from collections import OrderedDict
@@ -198,7 +197,7 @@ class LogStore:
             log = self._logs.pop(known)
             self.dirty.pop(log, None)
             log.close()
-        shutil.rmtree(self._directory / name, ignore_errors=True)
+        self.disk.remove(self._directory / name)
 
     async def committed(self, _log: SegmentLog) -> None:
         """Return when everything appended so far is on the medium; appends of the moment share one sync."""
