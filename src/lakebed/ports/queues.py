@@ -24,11 +24,14 @@ class QueueMessage:
 class Queues(Protocol):
     """Queues are named by ARN. Errors are SQS's (QueueDoesNotExist, ...)."""
 
-    async def send(self, principal: Principal, queue_arn: str, bodies: Sequence[str]) -> None:
-        """Send messages, durable when this returns; the queue's own policy counts for service principals."""
+    async def send(
+        self, principal: Principal, queue_arn: str, bodies: Sequence[str], *, source_arn: str | None = None
+    ) -> None:
+        """Send messages, durable when this returns. The queue's own policy counts, with ``aws:SourceArn`` and
+        ``aws:SourceAccount`` (the principal's account) where a service sends for a resource."""
         ...
 
-    def check_destination(self, principal: Principal, queue_arn: str) -> None:
+    def check_destination(self, principal: Principal, queue_arn: str, *, source_arn: str | None = None) -> None:
         """Raise unless the queue exists and ``principal`` may send to it (S3's check on PutBucketNotification)."""
         ...
 
@@ -55,5 +58,9 @@ class Queues(Protocol):
         ...
 
     def subscribe(self, queue_arn: str, task: str) -> None:
-        """Poke the named task whenever a message becomes receivable."""
+        """Poke the named task whenever a message becomes receivable, until ``unsubscribe``."""
+        ...
+
+    def unsubscribe(self, queue_arn: str, task: str) -> None:
+        """Stop poking."""
         ...
