@@ -95,9 +95,9 @@ def test_test_file(path: Path) -> None:
     for function in functions(tree(path)):
         if function.name.startswith("test_"):
             body = ast.dump(function)
-            assert re.search(r"Assert\(|attr='raises'|id='(assert|check|expect|run)\w*'|attr='(assert|check|expect)\w*'", body), (
-                f"{function.name} asserts nothing"
-            )
+            assert re.search(
+                r"Assert\(|attr='raises'|id='(assert|check|expect|run)\w*'|attr='(assert|check|expect)\w*'", body
+            ), f"{function.name} asserts nothing"
 
 
 def test_names_say_what_is_inside() -> None:

@@ -59,7 +59,7 @@ class Segment:
 
     def scan(self) -> None:
         """Check every frame from the start; ``size`` stops before the first one that is torn or damaged."""
-        total = os.path.getsize(self.path)
+        total = self.path.stat().st_size
         with self.path.open("rb") as file:
             while self.size < total:
                 header = file.read(HEADER_BYTES)
@@ -75,7 +75,7 @@ class Segment:
     def recover_sealed(self, end: int) -> None:
         """Scan a sealed segment that has no index. Damage in it must be met by its reader, not silently skipped."""
         self.scan()
-        self.end, self.size = end, os.path.getsize(self.path)
+        self.end, self.size = end, self.path.stat().st_size
 
     def save_index(self, disk: Disk) -> None:
         """Once sealed: keep what a scan would find, so that the next boot need not read the segment."""
@@ -96,7 +96,7 @@ class Segment:
         entries = content[4 + _SEAL.size :]
         self._offsets.frombytes(entries[: len(entries) // 2])
         self._positions.frombytes(entries[len(entries) // 2 :])
-        return os.path.getsize(self.path) == self.size
+        return self.path.stat().st_size == self.size
 
     def note(self, size: int, count: int, arrived: float) -> None:
         """A frame of ``size`` bytes stands at the end."""

@@ -61,7 +61,7 @@ class Seed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The development principal that exists in a new data directory."""
 
     access_key_id: Annotated[str, Meta(description="Access key id of the seeded root; empty: none is seeded.")] = "test"
-    secret_access_key: Annotated[str, Meta(description="Its secret, verified by SigV4 like any other.")] = "test"
+    secret_access_key: Annotated[str, Meta(description="Its secret, verified by SigV4 like any other.")] = "test"  # noqa: S105 - a documented development key, loopback only
     account: Annotated[str, Meta(pattern=r"^\d{12}$", description="Its account.")] = "000000000000"
 
 

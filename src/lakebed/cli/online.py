@@ -1,0 +1,161 @@
+"""Commands that ask a running Lakebed through its administrator's endpoints.
+
+``<data>/address.json`` (written once the doors are open, removed at the end) says where it listens; ``<data>/admin.token``
+is what changes need. Both are readable by the owner of the data directory alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from lakebed.cli.output import CliError, Progress, show, table
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def address_of(data: Path) -> dict[str, Any]:
+    """Where the Lakebed of this data directory listens."""
+    try:
+        found: dict[str, Any] = json.loads((data / "address.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        raise CliError(f"no Lakebed runs on {data} (start one with `lakebed up`)", 3) from None
+    return found
+
+
+def ask(data: Path, method: str, path: str, body: Any = None, *, timeout: float = 30.0) -> Any:
+    """One request to ``/_lakebed/...``; the JSON it answers."""
+    where = address_of(data)
+    connection = http.client.HTTPConnection(where["http_host"], where["http_port"], timeout=timeout)
+    headers = {"Content-Type": "application/json"}
+    token = data / "admin.token"
+    if method != "GET" and token.exists():
+        headers["X-Lakebed-Token"] = token.read_text("utf-8").strip()
+    try:
+        connection.request(method, f"/_lakebed/{path}", json.dumps(body) if body is not None else None, headers)
+        answer = connection.getresponse()
+        text = answer.read()
+    except OSError as failure:
+        raise CliError(f"Lakebed on {data} does not answer: {failure}", 3) from None
+    finally:
+        connection.close()
+    try:
+        document = json.loads(text)
+    except ValueError:
+        document = {"message": text.decode("utf-8", "replace")[:300]}
+    if answer.status >= 400:
+        raise CliError(f"{path}: {document.get('message', answer.status)}")
+    return document
+
+
+def status(options: argparse.Namespace) -> int:
+    """``lakebed status``."""
+    document = ask(options.data, "GET", "status")
+    tasks = ask(options.data, "GET", "tasks")["tasks"]
+    document["tasks"] = tasks
+    troubled = [task for task in tasks if task.get("failures_in_a_row") or task.get("broken")]
+    lines = [f"{key}: {value}" for key, value in document.items() if key != "tasks"]
+    lines.append(f"tasks: {len(tasks)}, {len(troubled)} in trouble")
+    lines += [f"  {task['name']}: {task['last_error']}" for task in troubled]
+    show(options.json, document, "\n".join(lines))
+    return 1 if any(task.get("broken") for task in tasks) else 0
+
+
+def env(options: argparse.Namespace) -> int:
+    """``lakebed env``: ``eval "$(lakebed env)"`` points every AWS client of the shell here."""
+    where = address_of(options.data)
+    url = f"http://{where['http_host']}:{where['http_port']}"
+    values = {
+        "AWS_ENDPOINT_URL": url,
+        "AWS_ACCESS_KEY_ID": where["access_key_id"],
+        "AWS_SECRET_ACCESS_KEY": where["secret_access_key"],
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_REGION": "us-east-1",
+        # boto3 and the CLI: no request to the instance metadata address when keys are missing.
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    if options.profile:
+        prose = (
+            "[profile lakebed]\n"
+            f"endpoint_url = {url}\nregion = us-east-1\n"
+            f"aws_access_key_id = {values['AWS_ACCESS_KEY_ID']}\n"
+            f"aws_secret_access_key = {values['AWS_SECRET_ACCESS_KEY']}"
+        )
+    else:
+        prose = "\n".join(f"export {key}={value}" for key, value in values.items())
+    show(options.json, values, prose)
+    return 0
+
+
+def backup(options: argparse.Namespace) -> int:
+    """``lakebed backup ARCHIVE``: through the server when one runs, else straight from the files."""
+    target = options.archive.absolute()
+    progress = Progress(quiet=options.json)
+    progress.update(f"writing {target} …")
+    try:
+        address_of(options.data)
+    except CliError:
+        from lakebed.cli.offline import backup_at_rest
+
+        counts = backup_at_rest(options.data, target)
+    else:
+        counts = ask(options.data, "POST", "backup", {"path": str(target)}, timeout=3600.0)
+    text = f"{target}: {counts['files']} files, {counts['bytes']:,} bytes"
+    progress.step(text)
+    show(options.json, counts | {"path": str(target)}, "")
+    return 0
+
+
+def seconds_of(text: str) -> float:
+    """``15m`` -> 900; plain numbers are seconds."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text)
+    if found is None:
+        raise CliError(f"{text!r} is not a duration like 90, 15m, 2h or 1d", 2)
+    return float(found[1]) * _UNITS[found[2] or "s"]
+
+
+def clock(options: argparse.Namespace) -> int:
+    """``lakebed clock [show|advance 15m|scale 60]``."""
+    if options.action == "show":
+        document = ask(options.data, "GET", "clock")
+    elif options.value is None:
+        raise CliError(f"clock {options.action} needs a value", 2)
+    elif options.action == "advance":
+        document = ask(options.data, "POST", "clock", {"advance": seconds_of(options.value)})
+    else:
+        try:
+            factor = float(options.value)
+        except ValueError:
+            raise CliError(f"{options.value!r} is not a factor", 2) from None
+        document = ask(options.data, "POST", "clock", {"scale": factor})
+    world = datetime.fromtimestamp(document["now"], UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    show(
+        options.json, document, f"{world}  ({document['offset']:+.0f} s from this machine, scale {document['scale']:g})"
+    )
+    return 0
+
+
+def logs(options: argparse.Namespace) -> int:
+    """``lakebed logs [--requests]``."""
+    if options.requests:
+        rows = ask(options.data, "GET", f"journal?limit={options.limit}")["requests"]
+        heading = ("at", "service", "operation", "status", "ms", "error")
+        prose = table([heading, *(tuple(_cell(row, key) for key in heading) for row in rows)], right={3, 4})
+        show(options.json, rows, prose)
+    else:
+        lines = ask(options.data, "GET", f"logs?limit={options.limit}")["lines"]
+        show(options.json, lines, "\n".join(json.dumps(line) for line in lines))
+    return 0
+
+
+def _cell(row: dict[str, Any], key: str) -> str:
+    if key == "at":
+        return datetime.fromtimestamp(row["at"], UTC).strftime("%H:%M:%S")
+    if key == "ms":
+        return f"{row['duration_ms']:.1f}"
+    return str(row[key])
