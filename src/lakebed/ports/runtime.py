@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +58,12 @@ class FunctionRuntime(Protocol):
         credentials: Mapping[str, str],
         concurrency: int,
         deadline: float,
+        client_context: Mapping[str, Any] | None = None,
+        invoked_arn: str | None = None,
     ) -> Execution:
         """Run one event. ``credentials`` are AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN for this call;
-        ``concurrency`` the most workers this function may have; TooManyRequestsException when all are busy."""
+        ``concurrency`` the most workers this spec may have; TooManyRequestsException when none became free until
+        ``deadline``, a second of ``clock.monotonic``. ``invoked_arn`` is the ARN the caller used (with its qualifier)."""
         ...
 
     async def retire(self, key: str) -> None:
