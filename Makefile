@@ -31,6 +31,7 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python tools/gen_api.py --check
+	$(BIN)/python -m tools.ledger --check
 
 bench: setup
 	$(BIN)/python -m bench
@@ -39,7 +40,7 @@ api: setup
 	$(BIN)/python tools/gen_api.py --all
 
 ledger: setup
-	$(BIN)/python tools/ledger.py
+	$(BIN)/python -m tools.ledger
 
 lock:
 	$(BIN)/python tools/lock.py
