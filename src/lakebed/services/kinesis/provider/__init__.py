@@ -1,0 +1,1 @@
+"""Kinesis's operations, a file for each resource: streams, shards, records, tags."""

@@ -1,0 +1,217 @@
+"""Records: put, and read by iterator.
+
+https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecords.html and API_GetRecords.html. PutRecords answers
+for each record; with shard limits enforced some may be refused while others are stored, as in AWS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from lakebed.api import kinesis as api
+from lakebed.kernel.kernel import Kernel
+from lakebed.kernel.segment import LogRecord
+from lakebed.ports.service import Context, operation
+from lakebed.services.kinesis import tokens
+from lakebed.services.kinesis.model import Shard, Stream, shard_id
+from lakebed.services.kinesis.provider.naming import STREAM_ID, stream_arn, stream_name, token_uid
+from lakebed.services.kinesis.records import (
+    PUT_BYTES_MAX,
+    THROTTLED,
+    Entry,
+    Placed,
+    Records,
+    check_entry,
+    decode,
+)
+from lakebed.services.kinesis.store import StreamStore
+
+_GET_RECORDS_MAX = 10_000
+_GET_BYTES_MAX = 10 << 20
+
+
+class RecordOperations:
+    """The data plane's operations."""
+
+    def __init__(self, k: Kernel, store: StreamStore, records: Records) -> None:
+        self.k, self.store, self.records = k, store, records
+
+    @operation("PutRecord", resource=stream_arn, refused=STREAM_ID)
+    async def put_record(self, ctx: Context, req: api.PutRecordInput) -> api.PutRecordOutput:
+        """https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecord.html"""
+        stream = self._require(ctx, req)
+        entry = Entry(req.get("PartitionKey", ""), req["Data"], req.get("ExplicitHashKey"))
+        check_entry(stream, entry)
+        # Records are appended in the order in which they arrive and every number is above all before it, so the order
+        # that SequenceNumberForOrdering asks for always holds; a number from another shard is a client's mistake.
+        if "SequenceNumberForOrdering" in req:
+            self._check_ordering(stream, req["SequenceNumberForOrdering"])
+        _stop_if_dry(req)
+        (placed,) = await self.records.put(stream, [entry])
+        if placed.error == THROTTLED:
+            raise api.ProvisionedThroughputExceededException(_throttled(stream, placed))
+        if placed.error:
+            raise api.InternalFailureException("Internal service failure.")
+        return {"ShardId": placed.shard.id, "SequenceNumber": placed.sequence_number, "EncryptionType": "NONE"}
+
+    @operation("PutRecords", resource=stream_arn, refused=STREAM_ID)
+    async def put_records(self, ctx: Context, req: api.PutRecordsInput) -> api.PutRecordsOutput:
+        """https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecords.html"""
+        stream = self._require(ctx, req)
+        entries = [
+            Entry(record.get("PartitionKey", ""), record["Data"], record.get("ExplicitHashKey"))
+            for record in req["Records"]
+        ]
+        size = 0
+        limit = stream.record_kib_max << 10
+        for entry in entries:
+            key_bytes = len(entry.partition_key) if entry.partition_key.isascii() else len(entry.partition_key.encode())
+            size += key_bytes + len(entry.data)
+            if not key_bytes or entry.explicit_hash_key is not None or key_bytes + len(entry.data) > limit:
+                check_entry(stream, entry)
+        if size > PUT_BYTES_MAX:
+            raise api.InvalidArgumentException(f"Records size exceeds {PUT_BYTES_MAX >> 20} MiB limit")
+        _stop_if_dry(req)
+        placed = await self.records.put(stream, entries)
+        failed = 0
+        answers: list[api.PutRecordsResultEntry] = []
+        for shard, sequence_number, error in placed:
+            if not error:
+                answers.append({"SequenceNumber": sequence_number, "ShardId": shard.id})
+                continue
+            failed += 1
+            message = (
+                _throttled(stream, Placed(shard, "", error)) if error == THROTTLED else "Internal service failure."
+            )
+            answers.append({"ErrorCode": error, "ErrorMessage": message})
+        return {"FailedRecordCount": failed, "Records": answers, "EncryptionType": "NONE"}
+
+    @operation("GetShardIterator", resource=stream_arn, refused=STREAM_ID)
+    async def get_shard_iterator(self, ctx: Context, req: api.GetShardIteratorInput) -> api.GetShardIteratorOutput:
+        """https://docs.aws.amazon.com/kinesis/latest/APIReference/API_GetShardIterator.html"""
+        stream = self._require(ctx, req)
+        shard = stream.shard(req["ShardId"])
+        offset = self._start(ctx, stream, shard, req)
+        _stop_if_dry(req)
+        position = tokens.Position(stream.uid, shard.number, offset, ctx.now)
+        return {"ShardIterator": tokens.pack_iterator(position, stream.secret)}
+
+    def _start(self, ctx: Context, stream: Stream, shard: Shard, req: api.GetShardIteratorInput) -> int:
+        kind = req["ShardIteratorType"]
+        if kind == "TRIM_HORIZON":
+            return self.records.trim_horizon(stream, shard)
+        if kind == "LATEST":
+            return self.records.tip(stream, shard)
+        if kind == "AT_TIMESTAMP":
+            if "Timestamp" not in req:
+                raise api.InvalidArgumentException("Must either specify timestamp parameter for AT_TIMESTAMP type.")
+            if req["Timestamp"] > ctx.now:
+                raise api.InvalidArgumentException(
+                    f"The timestampInMillis parameter cannot be greater than the currentTimestampInMillis. "
+                    f"timestampInMillis: {int(req['Timestamp'] * 1000)}, currentTimestampInMillis: {int(ctx.now * 1000)}"
+                )
+            return self.records.at(stream, shard, req["Timestamp"])
+        if "StartingSequenceNumber" not in req:
+            raise api.InvalidArgumentException(
+                f"Must either specify starting sequence number parameter for {kind} type."
+            )
+        number = req["StartingSequenceNumber"]
+        offset = shard.offset_of(number)
+        if offset is None or offset > self.records.tip(stream, shard):
+            raise api.InvalidArgumentException(
+                f"StartingSequenceNumber {number} used in GetShardIterator on shard {shard.id} in stream {stream.name} "
+                f"under account {stream.scope.account} is invalid because it did not come from this stream."
+            )
+        return max(offset + (kind == "AFTER_SEQUENCE_NUMBER"), 0)
+
+    @operation(
+        "GetRecords", resource=lambda scope, request: stream_arn(scope, request) if "StreamARN" in request else "*"
+    )
+    async def get_records(self, ctx: Context, req: api.GetRecordsInput) -> api.GetRecordsOutput:
+        """https://docs.aws.amazon.com/kinesis/latest/APIReference/API_GetRecords.html"""
+        stream, position = self._position(ctx, req)
+        shard = stream.shard(shard_id(position.shard))
+        _stop_if_dry(req)
+        limit = min(req.get("Limit", _GET_RECORDS_MAX), _GET_RECORDS_MAX)
+        found = self.records.read(stream, shard, position.offset, limit, _GET_BYTES_MAX)
+        following = found[-1].offset + 1 if found else position.offset
+        result: api.GetRecordsOutput = {
+            "Records": [_record(shard, record) for record in found],
+            "MillisBehindLatest": self._behind(ctx, stream, shard, following),
+        }
+        if shard.end_offset is not None and following >= shard.end_offset:
+            result["ChildShards"] = _children(stream, shard)
+        else:
+            onward = tokens.Position(stream.uid, shard.number, following, ctx.now)
+            result["NextShardIterator"] = tokens.pack_iterator(onward, stream.secret)
+        if found:
+            self.k.meters.out(stream.arn, len(found), sum(len(record.data) for record in found))
+        return result
+
+    def _behind(self, ctx: Context, stream: Stream, shard: Shard, offset: int) -> int:
+        """How far the answer is behind the tip; 0 only where nothing is left to read."""
+        waiting = self.records.read(stream, shard, offset, 1, 1)
+        return max(int((ctx.now - waiting[0].arrived) * 1000), 1) if waiting else 0
+
+    def _position(self, ctx: Context, req: api.GetRecordsInput) -> tuple[Stream, tokens.Position]:
+        stream = self.store.by_uid(token_uid(req, "ShardIterator"))
+        position = tokens.open_iterator(req["ShardIterator"], stream.secret) if stream else None
+        if stream is None or position is None or stream.scope != ctx.scope:
+            raise api.InvalidArgumentException("Invalid ShardIterator.")
+        if "StreamARN" in req and req["StreamARN"] != stream.arn:
+            raise api.InvalidArgumentException("StreamARN does not match the stream of the ShardIterator.")
+        if ctx.now - position.issued > tokens.LIFE_SECONDS:
+            raise api.ExpiredIteratorException(
+                f"Iterator expired. The iterator was created at time {position.issued:.3f} while right now it is "
+                f"{ctx.now:.3f} which is further in the future than the tolerated delay of 300000 milliseconds."
+            )
+        return stream, position
+
+    def _require(self, ctx: Context, req: object) -> Stream:
+        return self.store.require(ctx.scope, stream_name(ctx.scope, req))  # type: ignore[arg-type]  # every input's TypedDict
+
+    def _check_ordering(self, stream: Stream, number: str) -> None:
+        if all(shard.offset_of(number) is None for shard in stream.shards):
+            raise api.InvalidArgumentException(
+                f"ExclusiveMinimumSequenceNumber {number} used in PutRecord on stream {stream.name} under account "
+                f"{stream.scope.account} is invalid."
+            )
+
+
+def _record(shard: Shard, record: LogRecord) -> api.Record:
+    key, data = decode(record)
+    return {
+        "SequenceNumber": shard.sequence_number(record.offset),
+        "ApproximateArrivalTimestamp": record.arrived,
+        "Data": data,
+        "PartitionKey": key,
+    }
+
+
+def _children(stream: Stream, shard: Shard) -> list[api.ChildShard]:
+    found: list[api.ChildShard] = []
+    for child in stream.shards:
+        parents = [number for number in (child.parent, child.adjacent_parent) if number is not None]
+        if shard.number in parents:
+            found.append(
+                {
+                    "ShardId": child.id,
+                    "ParentShards": [shard_id(number) for number in parents],
+                    "HashKeyRange": {
+                        "StartingHashKey": str(child.hash_start),
+                        "EndingHashKey": str(child.hash_end),
+                    },
+                }
+            )
+    return found
+
+
+def _throttled(stream: Stream, placed: Placed) -> str:
+    return f"Rate exceeded for shard {placed.shard.id} in stream {stream.name} under account {stream.scope.account}."
+
+
+def _stop_if_dry(req: Mapping[str, Any]) -> None:
+    """DryRun: everything was checked, nothing is done."""
+    if req.get("DryRun"):
+        raise api.DryRunOperationException("The request was rejected because the DryRun parameter was specified.")
