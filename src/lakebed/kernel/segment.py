@@ -112,6 +112,15 @@ class Segment:
         slot = bisect_right(self._offsets, offset) - 1
         return self._positions[slot] if slot >= 0 else 0
 
+    def offset_near(self, timestamp: float) -> int:
+        """The offset of the last indexed frame that arrived before ``timestamp``: where a search by time may begin."""
+        low, high = 0, len(self._positions)
+        while low < high:
+            middle = (low + high) // 2
+            arrived = _HEADER.unpack(self._pread(HEADER_BYTES, self._positions[middle]))[4]
+            low, high = (middle + 1, high) if arrived < timestamp else (low, middle)
+        return self._offsets[low - 1] if low else self.base
+
     def read(
         self, offset: int, position: int, limit: int, records_max: int, bytes_max: int
     ) -> tuple[list[LogRecord], int]:

@@ -105,7 +105,7 @@ class SegmentLog:
         for segment in self._segments:
             if segment.last_arrived < timestamp:
                 continue
-            offset = segment.base
+            offset = segment.offset_near(timestamp)
             while records := self._read_within(segment, offset):
                 for record in records:
                     if record.arrived >= timestamp:
