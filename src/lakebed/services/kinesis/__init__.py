@@ -35,8 +35,8 @@ def service(k: Kernel, p: Ports) -> Service:
         name="kinesis",
         operations=operations_of(
             StreamOperations(k, store, records, settings),
-            ShardOperations(k, store, records, settings),
-            RecordOperations(k, store, records),
+            ShardOperations(k, p, store, records, settings),
+            RecordOperations(k, p, store, records),
             TagOperations(k, store),
             prefix="kinesis",
         ),

@@ -12,6 +12,7 @@ from typing import Any
 from lakebed.api import kinesis as api
 from lakebed.kernel.kernel import Kernel
 from lakebed.kernel.segment import LogRecord
+from lakebed.ports.house import Ports
 from lakebed.ports.service import Context, operation
 from lakebed.services.kinesis import tokens
 from lakebed.services.kinesis.model import Shard, Stream, shard_id
@@ -34,8 +35,8 @@ _GET_BYTES_MAX = 10 << 20
 class RecordOperations:
     """The data plane's operations."""
 
-    def __init__(self, k: Kernel, store: StreamStore, records: Records) -> None:
-        self.k, self.store, self.records = k, store, records
+    def __init__(self, k: Kernel, p: Ports, store: StreamStore, records: Records) -> None:
+        self.k, self.p, self.store, self.records = k, p, store, records
 
     @operation("PutRecord", resource=stream_arn, refused=STREAM_ID)
     async def put_record(self, ctx: Context, req: api.PutRecordInput) -> api.PutRecordOutput:
@@ -125,12 +126,11 @@ class RecordOperations:
             )
         return max(offset + (kind == "AFTER_SEQUENCE_NUMBER"), 0)
 
-    @operation(
-        "GetRecords", resource=lambda scope, request: stream_arn(scope, request) if "StreamARN" in request else "*"
-    )
+    @operation("GetRecords", action=None, refused=STREAM_ID)  # asked for in the handler: the iterator names the stream
     async def get_records(self, ctx: Context, req: api.GetRecordsInput) -> api.GetRecordsOutput:
         """https://docs.aws.amazon.com/kinesis/latest/APIReference/API_GetRecords.html"""
         stream, position = self._position(ctx, req)
+        self.p.identity.authorise(ctx.principal, "kinesis:GetRecords", stream.arn)
         shard = stream.shard(shard_id(position.shard))
         _stop_if_dry(req)
         limit = min(req.get("Limit", _GET_RECORDS_MAX), _GET_RECORDS_MAX)
