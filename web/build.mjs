@@ -1,0 +1,21 @@
+// Builds the console's assets into the Python package: one script, one style sheet, the font. Run by `make web`.
+import { build } from "esbuild";
+import { cp, mkdir, rm, writeFile, readFile } from "node:fs/promises";
+
+const out = "../src/lakebed/console/static";
+await rm(out, { recursive: true, force: true });
+await mkdir(out, { recursive: true });
+const common = { bundle: true, minify: true, target: ["es2022"], legalComments: "none", logLevel: "warning" };
+await build({ ...common, entryPoints: ["src/console.js"], outfile: `${out}/console.js`, format: "esm" });
+await build({ ...common, entryPoints: ["src/chart.js"], outfile: `${out}/chart.js`, format: "esm" });
+await build({ ...common, entryPoints: ["src/console.css"], outfile: `${out}/console.css`, external: ["*.woff2"] });
+await cp("src/icon.svg", `${out}/icon.svg`);
+const fonts = "node_modules/@fontsource-variable/open-sans/files";
+await cp(`${fonts}/open-sans-latin-wght-normal.woff2`, `${out}/open-sans.woff2`);
+const versions = JSON.parse(await readFile("package.json", "utf8")).dependencies;
+await writeFile(
+  `${out}/NOTICE.txt`,
+  `chart.js contains Apache ECharts ${versions.echarts} (Apache-2.0) and zrender (BSD-3-Clause).\n` +
+    `open-sans.woff2 is Open Sans (SIL Open Font License 1.1), by way of @fontsource-variable/open-sans.\n` +
+    `Colours follow the Cloudscape design tokens (Apache-2.0).\n`,
+);
