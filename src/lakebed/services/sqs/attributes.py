@@ -1,0 +1,136 @@
+"""What may be set on a standard queue, and what is known of it.
+
+Ranges, defaults and the two redrive policies follow
+https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html.
+FIFO queues and encryption at rest (KMS, SSE-SQS) are not built: asking for them is refused by name, never accepted.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from lakebed.api import sqs as api
+from lakebed.kernel.errors import AwsError, not_built
+
+RANGES = {
+    "DelaySeconds": (0, 900),
+    "MaximumMessageSize": (1024, 1_048_576),
+    "MessageRetentionPeriod": (60, 1_209_600),
+    "ReceiveMessageWaitTimeSeconds": (0, 20),
+    "VisibilityTimeout": (0, 43_200),
+}
+DEFAULTS = {
+    "DelaySeconds": "0",
+    "MaximumMessageSize": "1048576",
+    "MessageRetentionPeriod": "345600",
+    "ReceiveMessageWaitTimeSeconds": "0",
+    "VisibilityTimeout": "30",
+}
+_DOCUMENTS = ("Policy", "RedrivePolicy", "RedriveAllowPolicy")
+_COMPUTED = (
+    "ApproximateNumberOfMessages",
+    "ApproximateNumberOfMessagesDelayed",
+    "ApproximateNumberOfMessagesNotVisible",
+    "CreatedTimestamp",
+    "LastModifiedTimestamp",
+    "QueueArn",
+    "SqsManagedSseEnabled",
+)
+_NOT_BUILT = (
+    "FifoQueue", "ContentBasedDeduplication", "DeduplicationScope", "FifoThroughputLimit",
+    "KmsMasterKeyId", "KmsDataKeyReusePeriodSeconds",
+)  # fmt: skip
+READABLE = frozenset({*DEFAULTS, *_DOCUMENTS, *_COMPUTED, *_NOT_BUILT})
+POLICY_BYTES_MAX = 65_536
+
+
+def parameter_error(reason: str) -> AwsError:
+    """InvalidParameterValue, which the model does not list but the service answers most mistakes with."""
+    return AwsError("InvalidParameterValue", reason)
+
+
+def checked(wanted: Mapping[str, str], operation: str) -> dict[str, str]:
+    """The attributes a client sets, normalised; an empty document stays empty: it removes what was there."""
+    good: dict[str, str] = {}
+    for name, value in wanted.items():
+        if name in _NOT_BUILT:
+            if name in ("FifoQueue", "ContentBasedDeduplication") and value == "false":
+                raise api.InvalidAttributeName(f"Unknown Attribute {name}.")
+            raise not_built("sqs", operation, name)
+        if name == "SqsManagedSseEnabled":
+            if value.lower() != "false":
+                raise not_built("sqs", operation, name)
+            continue
+        if name in RANGES:
+            good[name] = _number(name, value)
+        elif name in _DOCUMENTS:
+            good[name] = _document(name, value)
+        else:
+            raise api.InvalidAttributeName(f"Unknown Attribute {name}.")
+    return good
+
+
+def _number(name: str, value: str) -> str:
+    low, high = RANGES[name]
+    if not value.isascii() or not value.isdigit() or not low <= int(value) <= high:
+        raise api.InvalidAttributeValue(f"Invalid value for the parameter {name}.")
+    return str(int(value))
+
+
+def _document(name: str, value: str) -> str:
+    if not value:
+        return ""
+    try:
+        parsed = json.loads(value)
+    except (ValueError, RecursionError):
+        parsed = None
+    if not isinstance(parsed, dict) or len(value) > POLICY_BYTES_MAX:
+        if name == "Policy":
+            raise api.InvalidAttributeValue("Invalid value for the parameter Policy.")
+        raise _invalid(
+            value, name, "Redrive policy is not a valid JSON map." if name == "RedrivePolicy" else "Not JSON."
+        )
+    if name == "RedrivePolicy":
+        _check_redrive(value, parsed)
+    elif name == "RedriveAllowPolicy":
+        _check_allowed(value, parsed)
+    return value
+
+
+def _check_redrive(text: str, policy: dict[str, Any]) -> None:
+    for member in ("deadLetterTargetArn", "maxReceiveCount"):
+        if member not in policy:
+            reason = f"Redrive policy does not contain mandatory attribute: {member}."
+            raise _invalid(text, "RedrivePolicy", reason)
+    count = str(policy["maxReceiveCount"])
+    if not count.isdigit() or not 1 <= int(count) <= 1000:
+        reason = f"Invalid value for maxReceiveCount: {count}, valid values are from 1 to 1000 both inclusive."
+        raise _invalid(text, "RedrivePolicy", reason)
+
+
+def _check_allowed(text: str, policy: dict[str, Any]) -> None:
+    permission, sources = policy.get("redrivePermission", "allowAll"), policy.get("sourceQueueArns")
+    if permission not in ("allowAll", "denyAll", "byQueue"):
+        raise _invalid(text, "RedriveAllowPolicy", "Amazon SQS can't create the redrive allow policy.")
+    if (permission == "byQueue") != bool(sources) or (sources and not 1 <= len(sources) <= 10):
+        raise _invalid(text, "RedriveAllowPolicy", "Amazon SQS can't create the redrive allow policy.")
+
+
+def _invalid(value: str, name: str, reason: str) -> AwsError:
+    return parameter_error(f"Value {value} for parameter {name} is invalid. Reason: {reason}")
+
+
+def dead_letters_refused(policy: str) -> AwsError:
+    """The target of a redrive policy does not exist or does not take this queue's messages."""
+    return _invalid(policy, "RedrivePolicy", "Dead letter target does not exist.")
+
+
+def allows_source(allow_policy: str, source_arn: str) -> bool:
+    """Whether a queue's RedriveAllowPolicy lets ``source_arn`` send its dead letters there."""
+    if not allow_policy:
+        return True
+    policy = json.loads(allow_policy)
+    permission = policy.get("redrivePermission", "allowAll")
+    return permission == "allowAll" or (permission == "byQueue" and source_arn in policy["sourceQueueArns"])

@@ -1,0 +1,237 @@
+"""Queues and messages as values, receipt handles, and the rules a message must keep.
+
+https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from lakebed.api import sqs as api
+from lakebed.kernel.errors import AwsError
+from lakebed.kernel.scope import Scope
+from lakebed.services.sqs.attributes import parameter_error
+
+MESSAGE_BYTES_MAX = 1_048_576
+BATCH_ENTRIES_MAX = 10
+IN_FLIGHT_MAX = 120_000
+VISIBILITY_MAX = 43_200
+_QUEUE_NAME = re.compile(r"[A-Za-z0-9_-]{1,80}", re.ASCII)
+_ENTRY_ID = re.compile(r"[A-Za-z0-9_-]{1,80}", re.ASCII)
+_ATTRIBUTE_NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*", re.ASCII)
+_ATTRIBUTE_TYPE = re.compile(r"(String|Number|Binary)(\..+)?", re.ASCII | re.DOTALL)
+_INVALID_CHARACTERS = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+class Queue(msgspec.Struct, frozen=True):
+    """A queue. ``attributes`` holds what is set, defaults included."""
+
+    scope: Scope
+    id: int
+    name: str
+    attributes: dict[str, str]
+    tags: dict[str, str]
+    created: float
+    modified: float
+    purged: float
+
+    @property
+    def arn(self) -> str:
+        """Its ARN."""
+        return self.scope.arn("sqs", self.name)
+
+    @property
+    def policy(self) -> str | None:
+        """Its resource policy."""
+        return self.attributes.get("Policy") or None
+
+    @property
+    def retention_seconds(self) -> int:
+        """How long messages are kept."""
+        return int(self.attributes["MessageRetentionPeriod"])
+
+    @property
+    def visibility_seconds(self) -> int:
+        """How long a received message stays hidden."""
+        return int(self.attributes["VisibilityTimeout"])
+
+    @property
+    def redrive(self) -> tuple[str, int] | None:
+        """ARN of the dead-letter queue and how often a message is received before it goes there."""
+        text = self.attributes.get("RedrivePolicy")
+        if not text:
+            return None
+        policy = json.loads(text)
+        return str(policy["deadLetterTargetArn"]), int(policy["maxReceiveCount"])
+
+
+class Draft(msgspec.Struct, frozen=True):
+    """A message before it is sent; ``delay`` None takes the queue's."""
+
+    body: str
+    delay: int | None = None
+    attributes: dict[str, dict[str, Any]] = {}
+    system: dict[str, dict[str, Any]] = {}
+    group: str = ""
+
+
+class Stored(msgspec.Struct, frozen=True):
+    """What a message carries besides its body."""
+
+    attributes: dict[str, dict[str, Any]] = {}
+    trace: str = ""
+    group: str = ""
+    dead_letter_source: str = ""
+
+
+class Message(msgspec.Struct, frozen=True):
+    """A message as it was just received."""
+
+    seq: int
+    message_id: str
+    body: str
+    md5: str
+    extra: Stored
+    sender: str
+    sent: float
+    receives: int
+    first_received: float
+
+    def system_attributes(self) -> dict[str, str]:
+        """All attributes AWS tells of a message."""
+        told = {
+            "SenderId": self.sender,
+            "SentTimestamp": str(int(self.sent * 1000)),
+            "ApproximateReceiveCount": str(self.receives),
+            "ApproximateFirstReceiveTimestamp": str(int(self.first_received * 1000)),
+        }
+        if self.extra.dead_letter_source:
+            told["DeadLetterQueueSourceArn"] = self.extra.dead_letter_source
+        if self.extra.trace:
+            told["AWSTraceHeader"] = self.extra.trace
+        if self.extra.group:
+            told["MessageGroupId"] = self.extra.group
+        return told
+
+
+def check_queue_name(name: str) -> None:
+    """Raise unless ``name`` may name a standard queue."""
+    if not _QUEUE_NAME.fullmatch(name):
+        raise parameter_error("Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length")
+
+
+def check_entry_ids(entries: list[Any], kind: str) -> None:
+    """The rules every batch keeps."""
+    if not entries:
+        raise api.EmptyBatchRequest(f"There should be at least one {kind} in the request.")
+    if len(entries) > BATCH_ENTRIES_MAX:
+        raise api.TooManyEntriesInBatchRequest(
+            f"Maximum number of entries per request are {BATCH_ENTRIES_MAX}. You have sent {len(entries)}."
+        )
+    seen: set[str] = set()
+    for entry in entries:
+        if not _ENTRY_ID.fullmatch(entry["Id"]):
+            raise api.InvalidBatchEntryId(
+                "A batch entry id can only contain alphanumeric characters, hyphens and underscores. "
+                "It can be at most 80 letters long."
+            )
+        if entry["Id"] in seen:
+            raise api.BatchEntryIdsNotDistinct(f"Id {entry['Id']} repeated.")
+        seen.add(entry["Id"])
+
+
+def draft_of(entry: Mapping[str, Any]) -> Draft:
+    """A draft from SendMessage or one entry of a batch; raises what is wrong with it."""
+    body = entry["MessageBody"]
+    if not body:
+        raise AwsError("MissingParameter", "The request must contain the parameter MessageBody.")
+    check_characters(body)
+    delay = entry.get("DelaySeconds")
+    if delay is not None and not 0 <= delay <= 900:
+        raise parameter_error(
+            f"Value {delay} for parameter DelaySeconds is invalid. Reason: DelaySeconds must be >= 0 and <= 900."
+        )
+    if "MessageDeduplicationId" in entry:
+        raise parameter_error(
+            f"Value {entry['MessageDeduplicationId']} for parameter MessageDeduplicationId is invalid. "
+            "Reason: The request includes a parameter that is not valid for this queue type."
+        )
+    attributes = dict(entry.get("MessageAttributes") or {})
+    if len(attributes) > 10:
+        raise parameter_error(f"Number of message attributes [{len(attributes)}] exceeds the allowed maximum [10].")
+    for name, value in attributes.items():
+        _check_attribute(name, value)
+    system = dict(entry.get("MessageSystemAttributes") or {})
+    for name, value in system.items():
+        if name != "AWSTraceHeader" or value.get("DataType") != "String" or not value.get("StringValue"):
+            raise parameter_error(f"Message system attribute name '{name}' is invalid.")
+    return Draft(body, delay, attributes, system, entry.get("MessageGroupId", ""))
+
+
+def check_characters(body: str) -> None:
+    """Only what XML 1.0 can carry."""
+    if _INVALID_CHARACTERS.search(body):
+        raise api.InvalidMessageContents(
+            "Invalid characters found. Valid unicode characters are #x9 | #xA | #xD | #x20 to #xD7FF | "
+            "#xE000 to #xFFFD | #x10000 to #x10FFFF"
+        )
+
+
+def _check_attribute(name: str, value: Mapping[str, Any]) -> None:
+    lowered = name.lower()
+    if len(name) > 256 or not _ATTRIBUTE_NAME.fullmatch(name) or lowered.startswith(("aws.", "amazon.")):
+        raise parameter_error(f"Message attribute name '{name}' is invalid.")
+    kind = value.get("DataType", "")
+    if not _ATTRIBUTE_TYPE.fullmatch(kind) or len(kind) > 256:
+        raise parameter_error(
+            f"The type of message attribute '{name}' is invalid. You must use only the following supported type "
+            "prefixes: Binary, Number, String."
+        )
+    if value.get("StringListValues") or value.get("BinaryListValues"):
+        raise parameter_error(f"Message attribute list values in SendMessage operation are not supported: '{name}'.")
+    member = "BinaryValue" if kind.startswith("Binary") else "StringValue"
+    if not value.get(member):
+        raise parameter_error(
+            f"Message attribute '{name}' must contain a non-empty message attribute value for message attribute type "
+            f"'{kind.split('.', 1)[0]}'."
+        )
+    if kind.startswith("Number"):
+        try:
+            float(value["StringValue"])
+        except ValueError:
+            raise parameter_error(f"Can't cast the value of message attribute '{name}' to a number.") from None
+    elif member == "StringValue":
+        check_characters(value["StringValue"])
+
+
+def size_of(draft: Draft) -> int:
+    """Bytes of a message as AWS counts them: body and attributes."""
+    total = len(draft.body.encode())
+    for name, value in draft.attributes.items():
+        payload = value.get("BinaryValue") or value.get("StringValue", "").encode()
+        total += len(name.encode()) + len(value["DataType"].encode()) + len(payload)
+    return total
+
+
+def receipt_handle(queue: Queue, message: Message) -> str:
+    """The handle of one receipt: it names the queue, the message, and which receipt of it."""
+    text = f"{queue.arn} {message.seq} {message.receives} {message.message_id}"
+    return base64.b64encode(text.encode()).decode()
+
+
+def read_receipt(queue: Queue, handle: str) -> tuple[int, int, str]:
+    """Sequence number, receipt number and message id of a handle of this queue."""
+    try:
+        arn, seq, receives, message_id = base64.b64decode(handle, validate=True).decode("ascii").split(" ")
+        if arn == queue.arn:
+            return int(seq), int(receives), message_id
+    except (binascii.Error, ValueError):
+        pass
+    raise api.ReceiptHandleIsInvalid(f'The input receipt handle "{handle[:1024]}" is not a valid receipt handle.')

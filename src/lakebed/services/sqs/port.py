@@ -1,0 +1,88 @@
+"""SQS for other services: S3's notifications, IoT rules and Lambda's event source mappings. Implements ports.queues."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lakebed.kernel.scope import Principal
+from lakebed.ports.queues import QueueMessage
+from lakebed.services.sqs import model
+from lakebed.services.sqs.exchange import Exchange
+from lakebed.services.sqs.model import Draft
+
+_RECEIVED_AT_ONCE_MAX = 10_000
+
+
+class SqsQueues:
+    """Implements ``lakebed.ports.queues.Queues``."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+
+    async def send(
+        self, principal: Principal, queue_arn: str, bodies: Sequence[str], *, source_arn: str | None = None
+    ) -> None:
+        """See the port."""
+        queue = self._exchange.authorised(principal, "sqs:SendMessage", queue_arn, source_arn)
+        drafts = [Draft(body) for body in bodies]
+        self._exchange.check_sizes(queue, drafts)
+        for body in bodies:
+            model.check_characters(body)
+        if drafts:
+            self._exchange.send(queue, drafts, principal.user_id)
+
+    def check_destination(self, principal: Principal, queue_arn: str, *, source_arn: str | None = None) -> None:
+        """See the port."""
+        self._exchange.authorised(principal, "sqs:SendMessage", queue_arn, source_arn)
+
+    def receive(
+        self, principal: Principal, queue_arn: str, limit: int, *, visibility_seconds: float | None = None
+    ) -> Sequence[QueueMessage]:
+        """See the port."""
+        queue = self._exchange.authorised(principal, "sqs:ReceiveMessage", queue_arn)
+        hidden = queue.visibility_seconds if visibility_seconds is None else visibility_seconds
+        return [
+            QueueMessage(
+                message.message_id,
+                model.receipt_handle(queue, message),
+                message.body,
+                message.md5,
+                message.system_attributes(),
+                message.extra.attributes,
+            )
+            for message in self._exchange.take(queue, min(limit, _RECEIVED_AT_ONCE_MAX), hidden)
+        ]
+
+    def delete(self, principal: Principal, queue_arn: str, receipt_handles: Sequence[str]) -> None:
+        """See the port."""
+        queue = self._exchange.authorised(principal, "sqs:DeleteMessage", queue_arn)
+        with self._exchange.k.db.tx():
+            for handle in receipt_handles:
+                self._exchange.delete(queue, handle)
+
+    def next_visible_at(self, queue_arn: str) -> float | None:
+        """See the port."""
+        return self._exchange.messages.next_visible_at(self._exchange.require(queue_arn))
+
+    def release(self, queue_arn: str, receipt_handles: Sequence[str], *, delay_seconds: float = 0.0) -> None:
+        """See the port. Receipts that a later one replaced, or of messages that are gone, are passed over."""
+        queue, now = self._exchange.require(queue_arn), self._exchange.k.clock.now()
+        current = []
+        for handle in receipt_handles:
+            seq, receives, _ = model.read_receipt(queue, handle)
+            known = self._exchange.messages.receipt(queue, seq)
+            if known is not None and known[0] == receives:
+                current.append(seq)
+        self._exchange.show(queue, current, now + delay_seconds)
+
+    def visibility_seconds(self, queue_arn: str) -> float:
+        """See the port."""
+        return float(self._exchange.require(queue_arn).visibility_seconds)
+
+    def subscribe(self, queue_arn: str, task: str) -> None:
+        """See the port."""
+        self._exchange.arrivals.subscribe(queue_arn, task)
+
+    def unsubscribe(self, queue_arn: str, task: str) -> None:
+        """See the port."""
+        self._exchange.arrivals.unsubscribe(queue_arn, task)

@@ -1,0 +1,69 @@
+"""Background work of SQS: retention, discarded messages, and telling subscribers of what becomes visible by time alone."""
+
+from __future__ import annotations
+
+from lakebed.services.sqs.arrivals import VISIBILITY_TASK
+from lakebed.services.sqs.exchange import Exchange
+
+_AT_ONCE = 1000
+
+
+class Retention:
+    """Delete what is older than its queue keeps, and what purged and deleted queues left; bounded at each activation."""
+
+    name = "sqs:retention"
+    period = 900.0
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange, self._k = exchange, exchange.k
+
+    async def activate(self) -> float | None:
+        """Due now again while anything was deleted."""
+        now, more = self._k.clock.now(), self._discard()
+        for queue in self._exchange.queues.all_queues():
+            oldest = self._exchange.messages.oldest(queue)
+            if oldest is None or oldest > now - queue.retention_seconds:
+                continue
+            with self._k.db.tx() as tx:
+                gone = self._exchange.messages.expire(tx, queue.id, now - queue.retention_seconds, _AT_ONCE)
+            self._k.meters.drop(queue.arn, gone)
+            self._exchange.count(queue, -gone)
+            more = more or gone == _AT_ONCE
+        return now if more else None
+
+    def _discard(self) -> bool:
+        queue_id = self._exchange.queues.discarded()
+        if queue_id is None:
+            return False
+        with self._k.db.tx() as tx:
+            gone = self._exchange.messages.expire(tx, queue_id, float("inf"), _AT_ONCE)
+            if gone < _AT_ONCE:
+                self._exchange.queues.forget_discarded(tx, queue_id)
+        return True
+
+
+class Visibility:
+    """Poke subscribers of queues where a delay or a visibility timeout ended."""
+
+    name = VISIBILITY_TASK
+    period = 60.0
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+
+    async def activate(self) -> float | None:
+        """Wake when the next message becomes visible."""
+        exchange, now = self._exchange, self._exchange.k.clock.now()
+        planned = float("inf")
+        for arn in exchange.arrivals.subscribed():
+            queue = exchange.find(arn)
+            if queue is None:
+                continue
+            soonest = exchange.messages.next_visible_at(queue)
+            if soonest is not None and soonest <= now:
+                exchange.arrivals.poke(arn)
+                soonest = exchange.messages.next_visible_at(queue, now)
+            if soonest is not None:
+                planned = min(planned, soonest)
+        exchange.arrivals.planned = planned
+        return planned if planned != float("inf") else None
