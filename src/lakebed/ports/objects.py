@@ -5,7 +5,7 @@ Bodies travel as bytes or async iterators, never collected; embedded engines get
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -68,4 +68,8 @@ class Objects(Protocol):
 
     def bucket_exists(self, bucket: str) -> bool:
         """Whether any account owns a bucket of this name."""
+        ...
+
+    def known_blobs(self) -> Iterator[str]:
+        """Every blob that a version or part names, for ``Blobs.sweep`` at boot (with what other owners of blobs name)."""
         ...

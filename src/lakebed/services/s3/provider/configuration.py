@@ -1,0 +1,152 @@
+"""Configurations that have one possible state here, told truthfully: ownership, ACLs, encryption, and those never put.
+
+Every bucket is BucketOwnerEnforced (ACLs disabled, https://docs.aws.amazon.com/AmazonS3/latest/userguide/about-object-ownership.html)
+and SSE-S3. Lifecycle, CORS, website, replication, logging, acceleration, requester pays and Object Lock cannot be put, so
+their reads answer what S3 answers for a bucket without them; their writes are not built and answer 501.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lakebed.api import s3 as api
+from lakebed.kernel.errors import not_built
+from lakebed.ports.service import Context, operation
+from lakebed.services.s3.access import Access
+from lakebed.services.s3.model.errors import malformed_xml, missing
+from lakebed.services.s3.model.shapes import canonical_id
+from lakebed.services.s3.provider.request import bucket_arn, object_arn
+from lakebed.services.s3.reading import Reading
+
+_ENFORCED = "BucketOwnerEnforced"
+
+
+class ConfigurationOperations:
+    """Reads of what is fixed, and writes that confirm it."""
+
+    def __init__(self, access: Access, reading: Reading) -> None:
+        self.access, self.reading = access, reading
+
+    @operation("GetBucketOwnershipControls", action=None, resource=bucket_arn)
+    async def get_bucket_ownership_controls(
+        self, ctx: Context, req: dict[str, Any]
+    ) -> api.GetBucketOwnershipControlsOutput:
+        """https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketOwnershipControls.html"""
+        self.access.bucket(ctx, req, "s3:GetBucketOwnershipControls")
+        return {"OwnershipControls": {"Rules": [{"ObjectOwnership": _ENFORCED}]}}
+
+    @operation("PutBucketOwnershipControls", action=None, resource=bucket_arn)
+    async def put_bucket_ownership_controls(self, ctx: Context, req: dict[str, Any]) -> None:
+        """https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketOwnershipControls.html"""
+        self.access.bucket(ctx, req, "s3:PutBucketOwnershipControls")
+        rules = req["OwnershipControls"].get("Rules") or []
+        if len(rules) != 1:
+            raise malformed_xml()
+        if rules[0].get("ObjectOwnership") != _ENFORCED:
+            raise not_built(
+                "s3",
+                "PutBucketOwnershipControls",
+                f"ObjectOwnership {rules[0].get('ObjectOwnership')}: ACLs are not built",
+            )
+
+    @operation("GetBucketAcl", action=None, resource=bucket_arn)
+    async def get_bucket_acl(self, ctx: Context, req: dict[str, Any]) -> api.GetBucketAclOutput:
+        """https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketAcl.html"""
+        bucket = self.access.bucket(ctx, req, "s3:GetBucketAcl")
+        return _owner_acl(bucket.account)  # type: ignore[return-value]  # built by members
+
+    @operation("GetObjectAcl", action=None, resource=object_arn)
+    async def get_object_acl(self, ctx: Context, req: dict[str, Any]) -> api.GetObjectAclOutput:
+        """https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectAcl.html"""
+        version_id = req.get("VersionId")
+        bucket = self.access.bucket(ctx, req, "s3:GetObjectVersionAcl" if version_id else "s3:GetObjectAcl", req["Key"])
+        self.reading.require(ctx.principal, bucket, req["Key"], version_id)
+        return _owner_acl(bucket.account)  # type: ignore[return-value]  # built by members
+
+    @operation("GetBucketEncryption", action=None, resource=bucket_arn)
+    async def get_bucket_encryption(self, ctx: Context, req: dict[str, Any]) -> api.GetBucketEncryptionOutput:
+        """https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketEncryption.html"""
+        self.access.bucket(ctx, req, "s3:GetEncryptionConfiguration")
+        rule: Any = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}, "BucketKeyEnabled": False}
+        return {"ServerSideEncryptionConfiguration": {"Rules": [rule]}}
+
+    @operation("PutBucketEncryption", action=None, resource=bucket_arn)
+    async def put_bucket_encryption(self, ctx: Context, req: dict[str, Any]) -> None:
+        """https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketEncryption.html"""
+        self.access.bucket(ctx, req, "s3:PutEncryptionConfiguration")
+        rules = req["ServerSideEncryptionConfiguration"].get("Rules") or []
+        if len(rules) != 1:
+            raise malformed_xml()
+        default = rules[0].get("ApplyServerSideEncryptionByDefault") or {}
+        for member in ("BucketKeyEnabled", "BlockedEncryptionTypes"):
+            if rules[0].get(member):
+                raise not_built("s3", "PutBucketEncryption", member)
+        if default.get("SSEAlgorithm") != "AES256" or default.get("KMSMasterKeyID"):
+            raise not_built("s3", "PutBucketEncryption", f"SSEAlgorithm {default.get('SSEAlgorithm')}")
+
+    @operation("GetBucketAccelerateConfiguration", action=None, resource=bucket_arn)
+    async def get_bucket_accelerate_configuration(
+        self, ctx: Context, req: dict[str, Any]
+    ) -> api.GetBucketAccelerateConfigurationOutput:
+        """https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketAccelerateConfiguration.html"""
+        self.access.bucket(ctx, req, "s3:GetAccelerateConfiguration")
+        return {}
+
+    @operation("GetBucketLogging", action=None, resource=bucket_arn)
+    async def get_bucket_logging(self, ctx: Context, req: dict[str, Any]) -> api.GetBucketLoggingOutput:
+        """https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketLogging.html"""
+        self.access.bucket(ctx, req, "s3:GetBucketLogging")
+        return {}
+
+    @operation("GetBucketRequestPayment", action=None, resource=bucket_arn)
+    async def get_bucket_request_payment(self, ctx: Context, req: dict[str, Any]) -> api.GetBucketRequestPaymentOutput:
+        """https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketRequestPayment.html"""
+        self.access.bucket(ctx, req, "s3:GetBucketRequestPayment")
+        return {"Payer": "BucketOwner"}
+
+    @operation("GetBucketLifecycleConfiguration", action=None, resource=bucket_arn)
+    async def get_bucket_lifecycle_configuration(self, ctx: Context, req: dict[str, Any]) -> None:
+        """https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketLifecycleConfiguration.html"""
+        bucket = self.access.bucket(ctx, req, "s3:GetLifecycleConfiguration")
+        raise missing("NoSuchLifecycleConfiguration", "The lifecycle configuration does not exist", bucket.name)
+
+    @operation("GetBucketCors", action=None, resource=bucket_arn)
+    async def get_bucket_cors(self, ctx: Context, req: dict[str, Any]) -> None:
+        """https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketCors.html"""
+        bucket = self.access.bucket(ctx, req, "s3:GetBucketCORS")
+        raise missing("NoSuchCORSConfiguration", "The CORS configuration does not exist", bucket.name)
+
+    @operation("GetBucketWebsite", action=None, resource=bucket_arn)
+    async def get_bucket_website(self, ctx: Context, req: dict[str, Any]) -> None:
+        """https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketWebsite.html"""
+        bucket = self.access.bucket(ctx, req, "s3:GetBucketWebsite")
+        raise missing(
+            "NoSuchWebsiteConfiguration", "The specified bucket does not have a website configuration", bucket.name
+        )
+
+    @operation("GetBucketReplication", action=None, resource=bucket_arn)
+    async def get_bucket_replication(self, ctx: Context, req: dict[str, Any]) -> None:
+        """https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketReplication.html"""
+        bucket = self.access.bucket(ctx, req, "s3:GetReplicationConfiguration")
+        raise missing(
+            "ReplicationConfigurationNotFoundError", "The replication configuration was not found", bucket.name
+        )
+
+    @operation("GetObjectLockConfiguration", action=None, resource=bucket_arn)
+    async def get_object_lock_configuration(self, ctx: Context, req: dict[str, Any]) -> None:
+        """https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectLockConfiguration.html"""
+        bucket = self.access.bucket(ctx, req, "s3:GetBucketObjectLockConfiguration")
+        raise missing(
+            "ObjectLockConfigurationNotFoundError",
+            "Object Lock configuration does not exist for this bucket",
+            bucket.name,
+        )
+
+
+def _owner_acl(account: str) -> dict[str, Any]:
+    """The canned ACL of ownership: full control of the bucket's owner."""
+    owner = canonical_id(account)
+    return {
+        "Owner": {"ID": owner},
+        "Grants": [{"Grantee": {"ID": owner, "Type": "CanonicalUser"}, "Permission": "FULL_CONTROL"}],
+    }

@@ -1,0 +1,186 @@
+"""CopyObject and UploadPartCopy: bytes go from blob to blob inside the house, off the event loop in pieces.
+
+https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html. Needs read permission at the source and write
+permission at the target, whoever owns either. Refused: customer and KMS keys, Object Lock, annotations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from lakebed.api import s3 as api
+from lakebed.kernel.errors import AwsError
+from lakebed.kernel.kernel import Kernel
+from lakebed.ports.service import Context, operation
+from lakebed.services.s3.access import Access, caller
+from lakebed.services.s3.model import checksums, conditions
+from lakebed.services.s3.model.errors import invalid_argument, invalid_request
+from lakebed.services.s3.model.names import copy_source, key_bytes
+from lakebed.services.s3.model.shapes import Bucket, Facts, NewObject, ObjectVersion, Part
+from lakebed.services.s3.provider.multipart import check_part_number, part_of
+from lakebed.services.s3.provider.request import (
+    CUSTOMER_KEY,
+    WRITE_REFUSED,
+    check_acl,
+    check_encryption,
+    facts_of,
+    object_arn,
+    storage_class,
+    version_told,
+)
+from lakebed.services.s3.reading import Reading
+from lakebed.services.s3.store.buckets import Buckets
+from lakebed.services.s3.store.uploads import UploadRows
+from lakebed.services.s3.writing import BodyChecks, Conditions, Writing
+
+_SOURCE_KEY = ("CopySourceSSECustomerAlgorithm", "CopySourceSSECustomerKey", "CopySourceSSECustomerKeyMD5")
+
+
+class CopyOperations:
+    """Copies, whole or as parts."""
+
+    def __init__(
+        self, k: Kernel, access: Access, buckets: Buckets, uploads: UploadRows, writing: Writing, reading: Reading
+    ):
+        self.k, self.access, self.buckets, self.uploads = k, access, buckets, uploads
+        self.writing, self.reading = writing, reading
+
+    def _source(self, ctx: Context, req: Mapping[str, Any]) -> tuple[Bucket, ObjectVersion]:
+        """The version to copy, past permission and the conditions on it."""
+        name, key, version_id = copy_source(req["CopySource"])
+        action = "s3:GetObjectVersion" if version_id else "s3:GetObject"
+        bucket = self.access.bucket(ctx, req, action, key, name=name, owner_member="ExpectedSourceBucketOwner")
+        version = self.reading.require(ctx.principal, bucket, key, version_id, "COPY")
+        conditions.check_read(req, version, "CopySource")
+        return bucket, version
+
+    @operation(
+        "CopyObject", action=None, resource=object_arn, refused=(*WRITE_REFUSED, *_SOURCE_KEY, "AnnotationDirective")
+    )
+    async def copy_object(self, ctx: Context, req: dict[str, Any]) -> api.CopyObjectOutput:
+        """https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html"""
+        key = req["Key"]
+        key_bytes(key)
+        bucket = self.access.bucket(ctx, req, "s3:PutObject", key)
+        check_acl(req)
+        check_encryption(req, "CopyObject")
+        source_bucket, source = self._source(ctx, req)
+        facts, kept_in = self._described(ctx, req, source_bucket, source), storage_class(req, "CopyObject")
+        self._check_changes_something(req, bucket, source, kept_in)
+        algorithm = req.get("ChecksumAlgorithm") or source.checksum_algorithm
+        body = await self.reading.open(source, 0, source.size)
+        taken = await self.writing.take(body, BodyChecks(algorithm=algorithm))
+        kind = checksums.FULL_OBJECT if algorithm else ""
+        new = NewObject(
+            key, taken.size, taken.etag, taken.blob, msgspec.structs.replace(facts, checksum=taken.checksum), kept_in,
+            algorithm, kind,
+        )  # fmt: skip
+        version = self.writing.commit(
+            lambda: self.buckets.require(bucket.name),
+            new,
+            caller(ctx),
+            "s3:ObjectCreated:Copy",
+            Conditions(req.get("IfMatch"), req.get("IfNoneMatch")),
+        )
+        result = {"ETag": version.quoted_etag, "LastModified": version.modified}
+        answer: dict[str, Any] = {
+            "CopyObjectResult": result | checksums.told(algorithm, taken.checksum, kind),
+            "ServerSideEncryption": "AES256",
+            **version_told(bucket, version),
+        }
+        if source_bucket.versioning:
+            answer["CopySourceVersionId"] = source.version_id
+        return answer  # type: ignore[return-value]  # built by members
+
+    def _described(self, ctx: Context, req: dict[str, Any], source_bucket: Bucket, source: ObjectVersion) -> Facts:
+        """Metadata and tags by their directives, COPY unless said otherwise."""
+        for directive in ("MetadataDirective", "TaggingDirective"):
+            if req.get(directive) not in (None, "COPY", "REPLACE"):
+                raise invalid_argument(f"Unknown {directive}.", directive, req[directive])
+        given = facts_of(req)
+        if req.get("Tagging") and req.get("TaggingDirective") != "REPLACE":
+            given = msgspec.structs.replace(given, tags={})
+        facts = given if req.get("MetadataDirective") == "REPLACE" else source.facts
+        if req.get("MetadataDirective") != "REPLACE" and req.get("WebsiteRedirectLocation"):
+            facts = msgspec.structs.replace(
+                facts, headers={**facts.headers, "WebsiteRedirectLocation": req["WebsiteRedirectLocation"]}
+            )
+        tags = given.tags if req.get("TaggingDirective") == "REPLACE" else source.facts.tags
+        if tags:
+            if req.get("TaggingDirective") != "REPLACE":
+                self.access.check(ctx.principal, source_bucket, "s3:GetObjectTagging", source.key)
+            target = self.buckets.require(req["Bucket"])
+            self.access.check(ctx.principal, target, "s3:PutObjectTagging", req["Key"])
+        return msgspec.structs.replace(facts, tags=tags, parts=(), checksum="")
+
+    def _check_changes_something(
+        self, req: Mapping[str, Any], bucket: Bucket, source: ObjectVersion, kept_in: str
+    ) -> None:
+        """A copy onto itself must change something, unless it makes a new version of an old one."""
+        same = source.bucket == bucket.name and source.key == req["Key"] and "?versionId=" not in req["CopySource"]
+        changes = (
+            req.get("MetadataDirective") == "REPLACE"
+            or req.get("TaggingDirective") == "REPLACE"
+            or kept_in != source.storage_class
+            or any(req.get(name) for name in ("WebsiteRedirectLocation", "ServerSideEncryption", "ChecksumAlgorithm"))
+        )
+        if same and not changes:
+            raise invalid_request(
+                "This copy request is illegal because it is trying to copy an object to itself without changing the "
+                "object's metadata, storage class, website redirect location or encryption attributes."
+            )
+
+    @operation("UploadPartCopy", action=None, resource=object_arn, refused=(*CUSTOMER_KEY, *_SOURCE_KEY))
+    async def upload_part_copy(self, ctx: Context, req: dict[str, Any]) -> api.UploadPartCopyOutput:
+        """https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPartCopy.html"""
+        bucket = self.access.bucket(ctx, req, "s3:PutObject", req["Key"])
+        upload = self.uploads.require(bucket.name, req["Key"], req["UploadId"])
+        check_part_number(req["PartNumber"])
+        source_bucket, source = self._source(ctx, req)
+        start, end = _source_range(req.get("CopySourceRange"), source)
+        body = await self.reading.open(source, start, end)
+        taken = await self.writing.take(body, BodyChecks(algorithm=upload.checksum_algorithm))
+        part = part_of(self.k, req["PartNumber"], taken)
+        self._store(upload.upload_id, bucket.name, req, part)
+        result = {"ETag": f'"{part.etag}"', "LastModified": part.modified}
+        if part.checksum:
+            result[checksums.member(upload.checksum_algorithm)] = part.checksum
+        answer: dict[str, Any] = {"CopyPartResult": result, "ServerSideEncryption": "AES256"}
+        if source_bucket.versioning:
+            answer["CopySourceVersionId"] = source.version_id
+        return answer  # type: ignore[return-value]  # built by members
+
+    def _store(self, upload_id: str, bucket: str, req: Mapping[str, Any], part: Part) -> None:
+        """The part's row, unless the upload ended while its bytes were copied."""
+        try:
+            with self.k.db.tx() as tx:
+                self.uploads.require(bucket, req["Key"], upload_id)
+                old = self.uploads.put_part(tx, upload_id, part)
+        except AwsError:
+            self.k.blobs.delete([part.blob])
+            raise
+        if old:
+            self.k.blobs.delete([old])
+
+
+def _source_range(header: str | None, source: ObjectVersion) -> tuple[int, int]:
+    """``bytes=first-last``; both ends are required and must lie within the source."""
+    if header is None:
+        return 0, source.size
+    found = conditions.RANGE.fullmatch(header)
+    if found is None or not found[1] or not found[2]:
+        raise invalid_argument(
+            "The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are the "
+            "zero-based offsets of the first and last bytes to copy",
+            "x-amz-copy-source-range",
+            header,
+        )
+    start, end = int(found[1]), int(found[2]) + 1
+    if start >= end or end > source.size:
+        raise invalid_argument(
+            f"Range specified is not valid for source object of size: {source.size}", "x-amz-copy-source-range", header
+        )
+    return start, end

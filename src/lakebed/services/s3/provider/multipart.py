@@ -1,0 +1,353 @@
+"""Multipart uploads: create, upload parts, list, complete, abort.
+
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html. Parts are blobs; completing concatenates the named
+ones into one blob off the event loop, then swaps rows in one transaction. Unfinished uploads survive restarts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+import msgspec
+
+from lakebed.api import s3 as api
+from lakebed.kernel.errors import AwsError
+from lakebed.kernel.kernel import Kernel
+from lakebed.ports.service import Context, operation
+from lakebed.services.s3.access import Access, caller
+from lakebed.services.s3.model import checksums, conditions, listing
+from lakebed.services.s3.model.errors import (
+    invalid_argument,
+    invalid_request,
+    malformed_xml,
+    no_such_upload,
+    precondition_failed,
+)
+from lakebed.services.s3.model.listing import Encoding, Position
+from lakebed.services.s3.model.names import key_bytes
+from lakebed.services.s3.model.shapes import Bucket, NewObject, ObjectVersion, Part, PartFacts, Upload, canonical_id
+from lakebed.services.s3.provider.request import (
+    CUSTOMER_KEY,
+    UNBUILT_CHECKSUMS,
+    WRITE_REFUSED,
+    bucket_arn,
+    check_acl,
+    check_encryption,
+    facts_of,
+    object_arn,
+    storage_class,
+    version_told,
+)
+from lakebed.services.s3.settings import S3Settings
+from lakebed.services.s3.store.buckets import Buckets
+from lakebed.services.s3.store.objects import ObjectRows
+from lakebed.services.s3.store.uploads import UploadRows
+from lakebed.services.s3.writing import BodyChecks, Conditions, Taken, Writing
+
+PART_BYTES_MIN = 5 << 20
+_PARTS_MAX = 10_000
+_OBJECT_BYTES_MAX = 50 << 40
+
+
+class MultipartOperations:
+    """Uploads in parts."""
+
+    def __init__(
+        self, k: Kernel, access: Access, buckets: Buckets, rows: tuple[ObjectRows, UploadRows], writing: Writing
+    ):
+        self.k, self.access, self.buckets, self.writing = k, access, buckets, writing
+        self.objects, self.uploads = rows
+        self.settings = k.settings.section("services", "s3", S3Settings)
+
+    @operation("CreateMultipartUpload", action=None, resource=object_arn, refused=WRITE_REFUSED)
+    async def create_multipart_upload(self, ctx: Context, req: dict[str, Any]) -> api.CreateMultipartUploadOutput:
+        """https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateMultipartUpload.html"""
+        key = req["Key"]
+        key_bytes(key)
+        bucket = self.access.bucket(ctx, req, "s3:PutObject", key)
+        check_acl(req)
+        check_encryption(req, "CreateMultipartUpload")
+        algorithm = req.get("ChecksumAlgorithm") or ""
+        kind = checksums.upload_type(algorithm, req.get("ChecksumType"))
+        facts, kept_in = facts_of(req), storage_class(req, "CreateMultipartUpload")
+        if facts.tags:
+            self.access.check(ctx.principal, bucket, "s3:PutObjectTagging", key)
+        with self.k.db.tx() as tx:
+            if self.uploads.count(bucket.name) >= self.settings.uploads_max:
+                raise AwsError("TooManyUploads", "The bucket has too many unfinished multipart uploads.", status=400)
+            upload = Upload(
+                bucket.name, key, self.objects.next_sequence(tx), self.k.ids.token(64), ctx.now, ctx.principal.arn,
+                kept_in, algorithm, kind, facts,
+            )  # fmt: skip
+            self.uploads.add(tx, upload)
+        answer: dict[str, Any] = {
+            "Bucket": bucket.name, "Key": key, "UploadId": upload.upload_id, "ServerSideEncryption": "AES256",
+        }  # fmt: skip
+        if algorithm:
+            answer |= {"ChecksumAlgorithm": algorithm, "ChecksumType": kind}
+        return answer  # type: ignore[return-value]  # built by members
+
+    @operation("UploadPart", action=None, resource=object_arn, refused=(*CUSTOMER_KEY, *UNBUILT_CHECKSUMS))
+    async def upload_part(self, ctx: Context, req: dict[str, Any]) -> api.UploadPartOutput:
+        """https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPart.html"""
+        bucket = self.access.bucket(ctx, req, "s3:PutObject", req["Key"])
+        upload = self.uploads.require(bucket.name, req["Key"], req["UploadId"])
+        check_part_number(req["PartNumber"])
+        checks = BodyChecks.of(req)
+        if checks.algorithm and upload.checksum_algorithm and checks.algorithm != upload.checksum_algorithm:
+            raise invalid_request(
+                f"Checksum Type mismatch occurred, expected checksum Type: {upload.checksum_algorithm.lower()}, "
+                f"actual checksum Type: {checks.algorithm.lower()}"
+            )
+        checks = msgspec.structs.replace(checks, algorithm=checks.algorithm or upload.checksum_algorithm)
+        taken = await self.writing.take(req.get("Body"), checks)
+        part = part_of(self.k, req["PartNumber"], taken if upload.checksum_algorithm else taken._replace(checksum=""))
+        try:
+            with self.k.db.tx() as tx:
+                self.uploads.require(bucket.name, req["Key"], upload.upload_id)
+                old = self.uploads.put_part(tx, upload.upload_id, part)
+        except AwsError:
+            self.k.blobs.delete([part.blob])
+            raise
+        if old:
+            self.k.blobs.delete([old])
+        answer: dict[str, Any] = {"ETag": f'"{part.etag}"', "ServerSideEncryption": "AES256"}
+        if taken.checksum:
+            answer[checksums.member(checks.algorithm)] = taken.checksum
+        return answer  # type: ignore[return-value]  # built by members
+
+    @operation("CompleteMultipartUpload", action=None, resource=object_arn, refused=(*CUSTOMER_KEY, *UNBUILT_CHECKSUMS))
+    async def complete_multipart_upload(self, ctx: Context, req: dict[str, Any]) -> api.CompleteMultipartUploadOutput:
+        """https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html"""
+        key = req["Key"]
+        bucket = self.access.bucket(ctx, req, "s3:PutObject", key)
+        upload = self.uploads.require(bucket.name, key, req["UploadId"])
+        named = (req.get("MultipartUpload") or {}).get("Parts") or ()
+        parts = _chosen(named, {part.number: part for part in self.uploads.parts(upload.upload_id)}, upload)
+        checksum = _whole_checksum(req, upload, parts)
+        wanted = Conditions(req.get("IfMatch"), req.get("IfNoneMatch"))
+        conditions.check_write(*wanted, key, self.objects.current(bucket.name, key_bytes(key)))
+        with self.k.clock.working():
+            try:
+                blob = await self.k.blobs.concatenate([part.blob for part in parts])
+            except FileNotFoundError:  # a part was replaced or the upload ended while we copied
+                raise no_such_upload(upload.upload_id) from None
+        new = NewObject(
+            key, sum(part.size for part in parts), _etag(parts), blob,
+            msgspec.structs.replace(
+                upload.facts, checksum=checksum,
+                parts=tuple(PartFacts(part.number, part.size, part.checksum) for part in parts),
+            ),
+            upload.storage_class, upload.checksum_algorithm, upload.checksum_type,
+        )  # fmt: skip
+        version = self._swap(ctx, bucket.name, upload, parts, new, wanted)
+        answer: dict[str, Any] = {
+            "Location": f"{ctx.endpoint}/{bucket.name}/{key}", "Bucket": bucket.name, "Key": key,
+            "ETag": version.quoted_etag, "ServerSideEncryption": "AES256",
+        }  # fmt: skip
+        answer |= checksums.told(upload.checksum_algorithm, checksum, upload.checksum_type)
+        return answer | version_told(bucket, version)  # type: ignore[return-value]  # built by members
+
+    def _swap(
+        self, ctx: Context, bucket: str, upload: Upload, parts: Sequence[Part], new: NewObject, wanted: Conditions
+    ) -> ObjectVersion:
+        """One transaction: the object appears and the upload is gone."""
+        with self.k.db.tx() as tx:
+
+            def still_there() -> Bucket:
+                self.uploads.require(bucket, upload.key, upload.upload_id)
+                now = {part.number: part.blob for part in self.uploads.parts(upload.upload_id)}
+                if any(now.get(part.number) != part.blob for part in parts):
+                    raise _invalid_part(upload, parts[0])
+                return self.buckets.require(bucket)
+
+            version = self.writing.commit(
+                still_there, new, caller(ctx), "s3:ObjectCreated:CompleteMultipartUpload", wanted
+            )
+            blobs = self.uploads.remove(tx, upload)
+            tx.after_commit(lambda: self.k.blobs.delete(blobs))
+        return version
+
+    @operation("AbortMultipartUpload", action=None, resource=object_arn)
+    async def abort_multipart_upload(self, ctx: Context, req: dict[str, Any]) -> api.AbortMultipartUploadOutput:
+        """https://docs.aws.amazon.com/AmazonS3/latest/API/API_AbortMultipartUpload.html"""
+        bucket = self.access.bucket(ctx, req, "s3:AbortMultipartUpload", req["Key"])
+        with self.k.db.tx() as tx:
+            upload = self.uploads.require(bucket.name, req["Key"], req["UploadId"])
+            wanted = req.get("IfMatchInitiatedTime")
+            if wanted is not None and int(wanted) != int(upload.initiated):
+                raise precondition_failed("If-Match-Initiated-Time")
+            blobs = self.uploads.remove(tx, upload)
+            tx.after_commit(lambda: self.k.blobs.delete(blobs))
+        return {}
+
+    @operation("ListParts", action=None, resource=object_arn, refused=CUSTOMER_KEY)
+    async def list_parts(self, ctx: Context, req: dict[str, Any]) -> api.ListPartsOutput:
+        """https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListParts.html"""
+        bucket = self.access.bucket(ctx, req, "s3:ListMultipartUploadParts", req["Key"])
+        upload = self.uploads.require(bucket.name, req["Key"], req["UploadId"])
+        limit = listing.page_size(req.get("MaxParts"), "max-parts")
+        marker = int(req.get("PartNumberMarker") or 0)
+        found = self.uploads.parts(upload.upload_id, marker, limit + 1)
+        page = found[:limit]
+        owner = {"ID": canonical_id(bucket.account)}
+        answer: dict[str, Any] = {
+            "Bucket": bucket.name, "Key": upload.key, "UploadId": upload.upload_id, "MaxParts": limit,
+            "PartNumberMarker": marker, "NextPartNumberMarker": page[-1].number if page else marker,
+            "IsTruncated": len(found) > len(page), "StorageClass": upload.storage_class,
+            "Owner": owner, "Initiator": {"ID": upload.initiator, "DisplayName": upload.initiator.rsplit("/", 1)[-1]},
+            "Parts": [_part_told(part, upload.checksum_algorithm) for part in page],
+        }  # fmt: skip
+        if upload.checksum_algorithm:
+            answer |= {"ChecksumAlgorithm": upload.checksum_algorithm, "ChecksumType": upload.checksum_type}
+        return answer  # type: ignore[return-value]  # built by members
+
+    @operation("ListMultipartUploads", action=None, resource=bucket_arn)
+    async def list_multipart_uploads(self, ctx: Context, req: dict[str, Any]) -> api.ListMultipartUploadsOutput:
+        """https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListMultipartUploads.html"""
+        bucket = self.access.bucket(ctx, req, "s3:ListBucketMultipartUploads")
+        encode, limit = Encoding(req.get("EncodingType")), listing.page_size(req.get("MaxUploads"), "max-uploads")
+        prefix, delimiter = (req.get("Prefix") or "").encode(), (req.get("Delimiter") or "").encode()
+        page = listing.walk(
+            lambda position, end, count: self.uploads.page(bucket.name, position, end, count),
+            self._start(bucket, req, prefix, delimiter), prefix, delimiter, limit,
+        )  # fmt: skip
+        answer: dict[str, Any] = {
+            "Bucket": bucket.name, "Prefix": encode(prefix), "MaxUploads": limit, "IsTruncated": page.truncated,
+            "KeyMarker": encode(req.get("KeyMarker") or ""), "UploadIdMarker": req.get("UploadIdMarker") or "",
+            "Uploads": [_upload_told(row.upload, bucket, encode) for row in page.rows],
+            "CommonPrefixes": [{"Prefix": encode(found)} for found in page.prefixes],
+        }  # fmt: skip
+        if delimiter:
+            answer["Delimiter"] = encode(delimiter)
+        if encode.kind:
+            answer["EncodingType"] = encode.kind
+        if page.truncated:
+            answer["NextKeyMarker"] = encode(page.last)
+            if page.last_prefix is None and page.last_row is not None:
+                answer["NextUploadIdMarker"] = page.last_row.upload.upload_id
+        return answer  # type: ignore[return-value]  # built by members
+
+    def _start(self, bucket: Bucket, req: Mapping[str, Any], prefix: bytes, delimiter: bytes) -> Position:
+        marker, upload_marker = req.get("KeyMarker"), req.get("UploadIdMarker")
+        if not marker:
+            return listing.from_key(prefix)
+        if upload_marker:
+            try:
+                return Position(marker.encode(), self.uploads.require(bucket.name, marker, upload_marker).rank)
+            except AwsError:
+                raise invalid_argument("Invalid uploadId marker", "upload-id-marker", upload_marker) from None
+        return listing.start_behind(marker.encode(), prefix, delimiter)
+
+
+def check_part_number(number: int) -> None:
+    """1 to 10,000."""
+    if not 1 <= number <= _PARTS_MAX:
+        raise invalid_argument("Part number must be an integer between 1 and 10000, inclusive", "partNumber", number)
+
+
+def part_of(k: Kernel, number: int, taken: Taken) -> Part:
+    """The row of a part whose body is in."""
+    return Part(number, taken.size, taken.etag, k.clock.now(), taken.checksum, taken.blob)
+
+
+def _invalid_part(upload: Upload, part: Any) -> AwsError:
+    number, etag = (part.number, part.etag) if isinstance(part, Part) else (part.get("PartNumber"), part.get("ETag"))
+    return AwsError(
+        "InvalidPart",
+        "One or more of the specified parts could not be found.  The part may not have been uploaded, or the specified "
+        "entity tag may not match the part's entity tag.",
+        status=400,
+        members={"UploadId": upload.upload_id, "PartNumber": str(number), "ETag": str(etag)},
+    )
+
+
+def _chosen(named: Sequence[Mapping[str, Any]], uploaded: Mapping[int, Part], upload: Upload) -> list[Part]:
+    """The parts a completion names: in order, each as uploaded, each but the last of 5 MiB at least."""
+    if not named:
+        raise malformed_xml()
+    numbers = [entry.get("PartNumber") or 0 for entry in named]
+    if any(second <= first for first, second in pairwise(numbers)):
+        raise AwsError(
+            "InvalidPartOrder",
+            "The list of parts was not in ascending order. Parts must be ordered by part number.",
+            status=400,
+            members={"UploadId": upload.upload_id},
+        )
+    parts = []
+    for entry in named:
+        part = uploaded.get(entry.get("PartNumber") or 0)
+        if part is None or str(entry.get("ETag", "")).strip('"') != part.etag:
+            raise _invalid_part(upload, entry)
+        stated = entry.get(checksums.member(upload.checksum_algorithm)) if upload.checksum_algorithm else None
+        if stated is not None and stated != part.checksum:
+            raise _invalid_part(upload, entry)
+        if stated is None and upload.checksum_type == checksums.COMPOSITE:
+            raise invalid_request(
+                f"The upload was created using a {upload.checksum_algorithm.lower()} checksum. The complete request must "
+                f"include the checksum for each part. It was missing for part {part.number} in the request."
+            )
+        parts.append(part)
+    for part in parts[:-1]:
+        if part.size < PART_BYTES_MIN:
+            raise AwsError(
+                "EntityTooSmall",
+                "Your proposed upload is smaller than the minimum allowed size",
+                status=400,
+                members={
+                    "ProposedSize": str(part.size),
+                    "MinSizeAllowed": str(PART_BYTES_MIN),
+                    "PartNumber": str(part.number),
+                    "ETag": part.etag,
+                },
+            )
+    return parts
+
+
+def _whole_checksum(req: Mapping[str, Any], upload: Upload, parts: Sequence[Part]) -> str:
+    """The checksum of the object to be, compared with what the request states of it."""
+    size = sum(part.size for part in parts)
+    if size > _OBJECT_BYTES_MAX:
+        raise AwsError("EntityTooLarge", "Your proposed upload exceeds the maximum allowed size", status=400)
+    if req.get("MpuObjectSize") is not None and int(req["MpuObjectSize"]) != size:
+        raise invalid_request(
+            f"The provided 'x-amz-mp-object-size' header value {req['MpuObjectSize']} does not match what was computed: {size}"
+        )
+    if req.get("ChecksumType") not in (None, upload.checksum_type):
+        raise invalid_request(f"The upload was created using the {upload.checksum_type or 'no'} checksum mode.")
+    checksum = checksums.combine(
+        upload.checksum_algorithm, upload.checksum_type, [(part.size, part.checksum) for part in parts]
+    )
+    algorithm, stated = checksums.expected({name: value for name, value in req.items() if name != "ChecksumAlgorithm"})
+    if stated is not None:
+        if algorithm != upload.checksum_algorithm:
+            raise invalid_request("The checksum of the request is not of the upload's algorithm.")
+        if stated.partition("-")[0] != checksum.partition("-")[0]:
+            raise checksums.bad_checksum(algorithm)
+    return checksum
+
+
+def _etag(parts: Sequence[Part]) -> str:
+    digests = b"".join(bytes.fromhex(part.etag) for part in parts)
+    return f"{hashlib.md5(digests, usedforsecurity=False).hexdigest()}-{len(parts)}"
+
+
+def _part_told(part: Part, algorithm: str) -> dict[str, Any]:
+    told = {
+        "PartNumber": part.number, "LastModified": part.modified, "ETag": f'"{part.etag}"', "Size": part.size,
+    }  # fmt: skip
+    return told | ({checksums.member(algorithm): part.checksum} if part.checksum else {})
+
+
+def _upload_told(upload: Upload, bucket: Bucket, encode: Encoding) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "Key": encode(upload.key), "UploadId": upload.upload_id, "Initiated": upload.initiated,
+        "StorageClass": upload.storage_class, "Owner": {"ID": canonical_id(bucket.account)},
+        "Initiator": {"ID": upload.initiator, "DisplayName": upload.initiator.rsplit("/", 1)[-1]},
+    }  # fmt: skip
+    if upload.checksum_algorithm:
+        told |= {"ChecksumAlgorithm": upload.checksum_algorithm, "ChecksumType": upload.checksum_type}
+    return told

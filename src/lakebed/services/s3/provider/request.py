@@ -1,0 +1,96 @@
+"""What the write operations have in common: the members that describe an object, and those that S3 takes but we refuse.
+
+https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from lakebed.kernel.errors import AwsError, not_built
+from lakebed.kernel.scope import Scope
+from lakebed.services.s3.model import tagging
+from lakebed.services.s3.model.errors import invalid_argument
+from lakebed.services.s3.model.shapes import STANDARD, Bucket, Facts, ObjectVersion
+
+CUSTOMER_KEY = ("SSECustomerAlgorithm", "SSECustomerKey", "SSECustomerKeyMD5")
+MANAGED_KEY = ("SSEKMSKeyId", "SSEKMSEncryptionContext", "BucketKeyEnabled")
+LOCK = (
+    "ObjectLockMode", "ObjectLockRetainUntilDate", "ObjectLockLegalHoldStatus", "ObjectLockEventHold",
+    "ObjectLockEventHoldDurationDays", "ObjectLockEventHoldDurationYears",
+)  # fmt: skip
+UNBUILT_CHECKSUMS = ("ChecksumXXHASH64", "ChecksumXXHASH3", "ChecksumXXHASH128")
+WRITE_REFUSED = (*CUSTOMER_KEY, *MANAGED_KEY, *LOCK)
+_GRANTS = ("GrantFullControl", "GrantRead", "GrantReadACP", "GrantWrite", "GrantWriteACP")
+_HEADERS = (
+    "CacheControl", "ContentDisposition", "ContentEncoding", "ContentLanguage", "ContentType", "Expires",
+    "WebsiteRedirectLocation",
+)  # fmt: skip
+_DEFAULT_CONTENT_TYPE = "binary/octet-stream"
+_METADATA_BYTES_MAX = 2 << 10
+_CLASSES = (STANDARD, "REDUCED_REDUNDANCY", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER_IR")
+_ARCHIVES = ("GLACIER", "DEEP_ARCHIVE", "SNOW")
+
+
+def object_arn(_: Scope, request: Mapping[str, Any]) -> str:
+    """The ARN an object operation is about."""
+    return f"arn:aws:s3:::{request['Bucket']}/{request['Key']}"
+
+
+def bucket_arn(_: Scope, request: Mapping[str, Any]) -> str:
+    """The ARN a bucket operation is about."""
+    return f"arn:aws:s3:::{request['Bucket']}"
+
+
+def check_acl(request: Mapping[str, Any]) -> None:
+    """ACLs are disabled in every bucket (BucketOwnerEnforced): only the canned ACL that says so is taken."""
+    if request.get("ACL") not in (None, "bucket-owner-full-control") or any(request.get(name) for name in _GRANTS):
+        raise AwsError("AccessControlListNotSupported", "The bucket does not allow ACLs", status=400)
+
+
+def check_encryption(request: Mapping[str, Any], operation: str) -> None:
+    """SSE-S3 is what every object has; other kinds need keys we do not hold."""
+    if request.get("ServerSideEncryption") not in (None, "AES256"):
+        raise not_built("s3", operation, f"ServerSideEncryption {request['ServerSideEncryption']}")
+
+
+def storage_class(request: Mapping[str, Any], operation: str, default: str = STANDARD) -> str:
+    """The storage class to record; archives would need a restore, which is not built."""
+    chosen: str = request.get("StorageClass") or default
+    if chosen in _ARCHIVES:
+        raise not_built("s3", operation, f"StorageClass {chosen}")
+    if chosen not in _CLASSES:
+        raise AwsError("InvalidStorageClass", "The storage class you specified is not valid", status=400)
+    return chosen
+
+
+def facts_of(request: Mapping[str, Any]) -> Facts:
+    """Headers, metadata and tags a write carries."""
+    metadata: dict[str, str] = {name.lower(): value for name, value in (request.get("Metadata") or {}).items()}
+    size = sum(len(name.encode()) + len(value.encode()) for name, value in metadata.items())
+    if size > _METADATA_BYTES_MAX:
+        raise AwsError(
+            "MetadataTooLarge",
+            "Your metadata headers exceed the maximum allowed metadata size",
+            status=400,
+            members={"Size": str(size), "MaxSizeAllowed": str(_METADATA_BYTES_MAX)},
+        )
+    location = request.get("WebsiteRedirectLocation")
+    if location is not None and not location.startswith(("/", "http://", "https://")):
+        raise invalid_argument("The website redirect location must have a prefix of 'http://' or 'https://' or '/'.")
+    headers = {name: request[name] for name in _HEADERS if request.get(name) is not None}
+    headers["ContentType"] = headers.get("ContentType") or _DEFAULT_CONTENT_TYPE
+    if encoding := _without_chunked(headers.pop("ContentEncoding", "")):
+        headers["ContentEncoding"] = encoding
+    return Facts(headers=headers, metadata=metadata, tags=tagging.from_header(request.get("Tagging")))
+
+
+def _without_chunked(encoding: str) -> str:
+    """``aws-chunked`` describes the transfer, not the object."""
+    return ",".join(part.strip() for part in encoding.split(",") if part.strip() not in ("", "aws-chunked"))
+
+
+def version_told(bucket: Bucket, version: ObjectVersion) -> dict[str, Any]:
+    """``VersionId`` where the bucket ever had versioning."""
+    return {"VersionId": version.version_id} if bucket.versioning else {}

@@ -1,0 +1,64 @@
+"""Finding versions and opening their bytes.
+
+A blob is opened before the answer begins, so that an overwrite or delete meanwhile cannot tear a body that was promised;
+small bodies are read at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from lakebed.kernel.blobs import READ_CHUNK_BYTES
+from lakebed.kernel.kernel import Kernel
+from lakebed.kernel.scope import Principal
+from lakebed.services.s3.access import Access
+from lakebed.services.s3.model.errors import access_denied, method_not_allowed, no_such_key, no_such_version
+from lakebed.services.s3.model.names import key_bytes
+from lakebed.services.s3.model.shapes import Bucket, ObjectVersion
+from lakebed.services.s3.store.objects import ObjectRows
+
+
+class Reading:
+    """Reads of one house."""
+
+    def __init__(self, k: Kernel, access: Access, objects: ObjectRows) -> None:
+        self._k, self._access, self._objects = k, access, objects
+
+    def require(
+        self, principal: Principal, bucket: Bucket, key: str, version_id: str | None = None, method: str = "GET"
+    ) -> ObjectVersion:
+        """The version asked for. Who may not list the bucket is not told that a key is missing."""
+        raw = key_bytes(key)
+        if version_id is None:
+            found = self._objects.current(bucket.name, raw)
+            if found is None:
+                if not self._access.may(principal, bucket, "s3:ListBucket"):
+                    raise access_denied()
+                raise no_such_key(key)
+            return found
+        found = self._objects.version(bucket.name, raw, version_id)
+        if found is None:
+            raise no_such_version(key, version_id)
+        if found.marker:
+            raise method_not_allowed(method)
+        return found
+
+    async def open(self, version: ObjectVersion, start: int, end: int) -> bytes | AsyncIterator[bytes]:
+        """The bytes from ``start`` to ``end``, exclusive."""
+        if end <= start:
+            return b""
+        stream = self._k.blobs.read(version.blob, start, end)
+        first = await anext(stream)
+        if end - start <= READ_CHUNK_BYTES and len(first) == end - start:
+            await stream.aclose()  # type: ignore[attr-defined]  # Blobs.read is an async generator
+            return first
+        return _continued(first, stream)
+
+
+async def _continued(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    try:
+        yield first
+        async for chunk in rest:
+            yield chunk
+    finally:
+        await rest.aclose()  # type: ignore[attr-defined]  # see above
