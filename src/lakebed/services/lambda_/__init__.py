@@ -1,0 +1,71 @@
+"""Lambda: functions that really run, called synchronously, asynchronously, and from queues and streams.
+
+Follows the Lambda API of 2015-03-31 and the developer guide: zip packages of Python functions, versions and aliases,
+resource policies, reserved concurrency, asynchronous invocation with retries, dead letters and destinations, event source
+mappings on SQS and Kinesis. User code runs behind ``lakebed.ports.runtime`` in processes of its own.
+
+Refused by name: container images, layers, networks, other languages, function URLs, response streaming, provisioned
+concurrency, event filters. docs/deviations/lambda.md says what is taken and works otherwise.
+
+https://docs.aws.amazon.com/lambda/latest/api/welcome.html
+https://docs.aws.amazon.com/lambda/latest/dg/welcome.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lakebed.kernel.kernel import Kernel
+from lakebed.kernel.scope import Scope
+from lakebed.ports.house import Ports
+from lakebed.ports.service import Link, Service, operations_of
+from lakebed.services.lambda_.code import CodeStore
+from lakebed.services.lambda_.invoking import Invoker
+from lakebed.services.lambda_.later import LaterQueue, LaterTask
+from lakebed.services.lambda_.port import FunctionsPort
+from lakebed.services.lambda_.provider.functions import FunctionOperations
+from lakebed.services.lambda_.provider.invocations import InvocationOperations
+from lakebed.services.lambda_.provider.limits import LimitOperations
+from lakebed.services.lambda_.provider.mappings import MappingOperations, links
+from lakebed.services.lambda_.provider.permissions import PermissionOperations
+from lakebed.services.lambda_.provider.versions import VersionOperations
+from lakebed.services.lambda_.queue_store import QueueStore
+from lakebed.services.lambda_.sources.pollers import Pollers
+from lakebed.services.lambda_.sources.store import MappingStore
+from lakebed.services.lambda_.store import FunctionStore
+
+
+def service(k: Kernel, p: Ports) -> Service:
+    """Lambda of a house; needs ``p.runtime`` before the first call."""
+    k.db.migrate("lambda", "lakebed.services.lambda_", k.clock)
+    store, code = FunctionStore(k.db), CodeStore(k)
+    code.sweep(store.all_code())
+    invoker = Invoker(k, p, store, code)
+    queue = LaterQueue(k, QueueStore(k.db), invoker.settings.later_max)
+    later = LaterTask(k, p, invoker, queue)
+    pollers = Pollers(k, p, invoker, MappingStore(k.db))
+    p.functions = FunctionsPort(k, invoker, queue)
+
+    def topology(scope: Scope) -> Sequence[Link]:
+        return [Link(source, target, "event source mapping") for source, target in links(scope, pollers.store)]
+
+    async def stop() -> None:
+        await pollers.stop()
+        await later.stop()
+
+    return Service(
+        name="lambda",
+        operations=operations_of(
+            FunctionOperations(k, p, invoker),
+            VersionOperations(k, store),
+            PermissionOperations(k, store),
+            InvocationOperations(invoker, queue),
+            LimitOperations(k, invoker),
+            MappingOperations(k, p, invoker, pollers),
+            prefix="lambda",
+        ),
+        tasks=[later],
+        topology=topology,
+        start=pollers.start,
+        stop=stop,
+    )

@@ -1,0 +1,169 @@
+"""Event source mappings: create, read, change, delete.
+
+https://docs.aws.amazon.com/lambda/latest/api/API_CreateEventSourceMapping.html
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from lakebed.api import lambda_ as api
+from lakebed.kernel.errors import AwsError
+from lakebed.kernel.kernel import Kernel
+from lakebed.kernel.scope import Scope
+from lakebed.ports.house import Ports
+from lakebed.ports.service import Context, Request, operation
+from lakebed.services.lambda_ import pages
+from lakebed.services.lambda_.invoking import Invoker
+from lakebed.services.lambda_.model import FunctionVersion, invalid
+from lakebed.services.lambda_.names import Reference, function_arn, reference
+from lakebed.services.lambda_.sources import mapping as model
+from lakebed.services.lambda_.sources.mapping import Mapping
+from lakebed.services.lambda_.sources.pollers import Pollers
+from lakebed.services.lambda_.sources.store import MappingStore
+from lakebed.services.lambda_.sources.stream_poller import first_checkpoints
+
+_REFUSED = (
+    "KMSKeyArn", "MetricsConfig", "LoggingConfig", "Topics", "Queues", "SourceAccessConfigurations",
+    "SelfManagedEventSource", "AmazonManagedKafkaEventSourceConfig", "SelfManagedKafkaEventSourceConfig",
+    "DocumentDBEventSourceConfig", "ProvisionedPollerConfig",
+)  # fmt: skip
+
+
+def _mapping_arn(scope: Scope, request: Request) -> str:
+    return scope.arn("lambda", f"event-source-mapping:{request['UUID']}")
+
+
+class MappingOperations:
+    """CreateEventSourceMapping to DeleteEventSourceMapping."""
+
+    def __init__(self, kernel: Kernel, ports: Ports, invoker: Invoker, pollers: Pollers) -> None:
+        self.k, self.p, self.invoker, self.pollers = kernel, ports, invoker, pollers
+        self.store: MappingStore = pollers.store
+
+    @operation("CreateEventSourceMapping", refused=(*_REFUSED, "Tags"))
+    async def create_event_source_mapping(
+        self, ctx: Context, req: api.CreateEventSourceMappingRequest
+    ) -> api.EventSourceMappingConfiguration:
+        """https://docs.aws.amazon.com/lambda/latest/api/API_CreateEventSourceMapping.html"""
+        model.refuse("CreateEventSourceMapping", req)
+        named = reference(ctx.scope, req["FunctionName"])
+        version = self.invoker.resolve(named)
+        mapping = model.created(
+            req, uuid=self.k.ids.uuid(), function=named.name, qualifier=named.qualifier or "", now=ctx.now
+        )
+        self._check_source(mapping, version)
+        with self.k.db.tx() as tx:
+            existing = self.store.some(ctx.scope, limit=self.invoker.settings.mappings_max)
+            if len(existing) >= self.invoker.settings.mappings_max:
+                raise invalid("The limit of event source mappings is reached.")
+            for other in existing:
+                if (other.source, other.function, other.qualifier) == (
+                    mapping.source,
+                    mapping.function,
+                    mapping.qualifier,
+                ):
+                    raise api.ResourceConflictException(
+                        f'An event source mapping with event source arn (" {mapping.source} ") and function '
+                        f'(" {mapping.function} ") already exists. Please update or delete the existing mapping with '
+                        f"UUID {other.uuid}",
+                        members={"Type": "User"},
+                    )
+            self.store.put(tx, ctx.scope, mapping)
+            if not mapping.is_queue:
+                for shard, checkpoint in first_checkpoints(self.p, mapping).items():
+                    self.store.put_checkpoint(tx, ctx.scope, mapping.uuid, shard, checkpoint)
+        self.pollers.add(ctx.scope, mapping)
+        return model.told(ctx.scope, mapping)
+
+    @operation("GetEventSourceMapping", resource=_mapping_arn)
+    async def get_event_source_mapping(
+        self, ctx: Context, req: api.GetEventSourceMappingRequest
+    ) -> api.EventSourceMappingConfiguration:
+        """https://docs.aws.amazon.com/lambda/latest/api/API_GetEventSourceMapping.html"""
+        return model.told(ctx.scope, self._require(ctx.scope, req["UUID"]))
+
+    @operation("ListEventSourceMappings")
+    async def list_event_source_mappings(
+        self, ctx: Context, req: api.ListEventSourceMappingsRequest
+    ) -> api.ListEventSourceMappingsResponse:
+        """https://docs.aws.amazon.com/lambda/latest/api/API_ListEventSourceMappings.html"""
+        size = min(req.get("MaxItems", 100), 100)
+        function = reference(ctx.scope, req["FunctionName"]).name if "FunctionName" in req else ""
+        found = self.store.some(
+            ctx.scope,
+            source=req.get("EventSourceArn", ""),
+            function=function,
+            after=pages.opened(req.get("Marker")),
+            limit=size + 1,
+        )
+        told: api.ListEventSourceMappingsResponse = {
+            "EventSourceMappings": [model.told(ctx.scope, mapping) for mapping in found[:size]]
+        }
+        if len(found) > size:
+            told["NextMarker"] = pages.sealed(found[size - 1].uuid)
+        return told
+
+    @operation("UpdateEventSourceMapping", resource=_mapping_arn, refused=_REFUSED)
+    async def update_event_source_mapping(
+        self, ctx: Context, req: api.UpdateEventSourceMappingRequest
+    ) -> api.EventSourceMappingConfiguration:
+        """https://docs.aws.amazon.com/lambda/latest/api/API_UpdateEventSourceMapping.html"""
+        model.refuse("UpdateEventSourceMapping", req)
+        with self.k.db.tx() as tx:
+            mapping = model.changed(self._require(ctx.scope, req["UUID"]), req, ctx.now)
+            if "FunctionName" in req:
+                named = reference(ctx.scope, req["FunctionName"])
+                mapping = msgspec.structs.replace(mapping, function=named.name, qualifier=named.qualifier or "")
+            version = self.invoker.resolve(Reference(ctx.scope, mapping.function, mapping.qualifier or None))
+            self._check_source(mapping, version)
+            self.store.put(tx, ctx.scope, mapping)
+        self.pollers.poke(mapping)
+        return model.told(ctx.scope, mapping)
+
+    @operation("DeleteEventSourceMapping", resource=_mapping_arn)
+    async def delete_event_source_mapping(
+        self, ctx: Context, req: api.DeleteEventSourceMappingRequest
+    ) -> api.EventSourceMappingConfiguration:
+        """https://docs.aws.amazon.com/lambda/latest/api/API_DeleteEventSourceMapping.html"""
+        with self.k.db.tx() as tx:
+            mapping = self._require(ctx.scope, req["UUID"])
+            self.store.delete(tx, ctx.scope, mapping.uuid)
+        await self.pollers.remove(mapping)
+        return model.told(ctx.scope, mapping, "Deleting")
+
+    def _check_source(self, mapping: Mapping, version: FunctionVersion) -> None:
+        """The source exists, the role may read it, and a queue hides messages long enough."""
+        role = self.invoker.role_session(version, mapping.function)
+        actions = (
+            ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
+            if mapping.is_queue
+            else ("kinesis:GetRecords", "kinesis:GetShardIterator", "kinesis:DescribeStream", "kinesis:ListShards")
+        )
+        for action in actions:
+            try:
+                self.p.identity.authorise(role, action, mapping.source)
+            except AwsError:
+                raise invalid(
+                    f"The provided execution role does not have permissions to call {action.split(':')[1]} on "
+                    f"{'SQS' if mapping.is_queue else 'Kinesis'}"
+                ) from None
+        if not mapping.is_queue:
+            self.p.streams.shards(mapping.source)
+            return
+        hidden = self.p.queues.visibility_seconds(mapping.source)
+        if hidden < version.timeout:
+            raise invalid(
+                f"Queue visibility timeout: {int(hidden)} seconds is less than Function timeout: {version.timeout} seconds"
+            )
+
+    def _require(self, scope: Scope, uuid: str) -> Mapping:
+        mapping = self.store.get(scope, uuid)
+        if mapping is None:
+            raise api.ResourceNotFoundException("The resource you requested does not exist.", members={"Type": "User"})
+        return mapping
+
+
+def links(scope: Scope, store: MappingStore) -> list[tuple[str, str]]:
+    """(source, function) of the enabled mappings."""
+    return [(mapping.source, function_arn(scope, mapping.function)) for mapping in store.some(scope) if mapping.enabled]

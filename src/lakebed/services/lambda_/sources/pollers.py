@@ -1,0 +1,57 @@
+"""The tasks of all mappings: started at boot and with CreateEventSourceMapping, stopped with the mapping or the house."""
+
+from __future__ import annotations
+
+from lakebed.kernel.errors import AwsError
+from lakebed.kernel.kernel import Kernel
+from lakebed.kernel.scope import Scope
+from lakebed.ports.house import Ports
+from lakebed.services.lambda_.invoking import Invoker
+from lakebed.services.lambda_.sources.mapping import Mapping
+from lakebed.services.lambda_.sources.queue_poller import QueuePoller
+from lakebed.services.lambda_.sources.store import MappingStore
+from lakebed.services.lambda_.sources.stream_poller import StreamPoller
+
+
+class Pollers:
+    """One task for each mapping."""
+
+    def __init__(self, kernel: Kernel, ports: Ports, invoker: Invoker, store: MappingStore) -> None:
+        self.k, self.p, self.invoker, self.store = kernel, ports, invoker, store
+        self._pollers: dict[str, QueuePoller | StreamPoller] = {}
+        self._leaving: list[QueuePoller | StreamPoller] = []  # of deleted mappings, with batches under way
+
+    async def start(self) -> None:
+        """At boot, when every service exists."""
+        for scope, mapping in self.store.all_mappings():
+            self.add(scope, mapping)
+
+    def add(self, scope: Scope, mapping: Mapping) -> None:
+        """Begin polling."""
+        kind = QueuePoller if mapping.is_queue else StreamPoller
+        poller = self._pollers[mapping.uuid] = kind(self.k, self.p, self.invoker, self.store, (scope, mapping))
+        self.k.tasks.add(poller)
+        try:
+            if mapping.is_queue:
+                self.p.queues.subscribe(mapping.source, mapping.task)
+            else:
+                self.p.streams.subscribe(mapping.source, mapping.task)
+        except AwsError as failure:
+            self.k.log.warning("source of a mapping is gone", mapping=mapping.uuid, exc=failure)
+
+    def poke(self, mapping: Mapping) -> None:
+        """Its settings changed."""
+        self.k.tasks.poke(mapping.task)
+
+    async def remove(self, mapping: Mapping) -> None:
+        """Stop polling; batches under way come to their end on their own."""
+        if not mapping.is_queue:
+            self.p.streams.unsubscribe(mapping.source, mapping.task)
+        await self.k.tasks.remove(mapping.task)
+        poller = self._pollers.pop(mapping.uuid, None)
+        self._leaving = [one for one in (*self._leaving, poller) if one is not None and one.busy]
+
+    async def stop(self) -> None:
+        """With the house: end the batches under way."""
+        for poller in (*self._pollers.values(), *self._leaving):
+            await poller.stop()
