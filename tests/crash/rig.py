@@ -1,0 +1,144 @@
+"""The crash rig: a real server process, a killer with a seed, clients that write down what was acknowledged.
+
+A kill is SIGKILL to the server at an instant drawn from the seed; the server is started again on the same directory and
+ports. "Lost" means: in the acknowledgement log, and not where it should be after recovery and drain. Seeds are printed, so
+a failing run can be played again (``LAKEBED_CRASH_SEED=…``).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+START_SECONDS_MAX = 20.0
+
+
+def seed() -> int:
+    """The run's seed: given, or drawn and printed."""
+    chosen = int(os.environ.get("LAKEBED_CRASH_SEED") or random.SystemRandom().randrange(1 << 30))
+    print(f"crash seed {chosen}")
+    return chosen
+
+
+class Server:
+    """``lakebed up`` as a process of its own. Ports are chosen at the first start and kept."""
+
+    def __init__(self, data: Path) -> None:
+        self.data = data
+        self.http_port = self.mqtt_port = 0
+        self.starts = 0
+        self.slowest_start = 0.0
+        self._process: subprocess.Popen[bytes] | None = None
+        data.mkdir(parents=True, exist_ok=True)
+
+    def start(self) -> None:
+        """Start and return once it answers."""
+        began = time.monotonic()
+        (self.data / "address.json").unlink(missing_ok=True)
+        with (self.data / "server.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [
+                    sys.executable, "-m", "lakebed.cli.main", "up", "--data", str(self.data),
+                    "--port", str(self.http_port), "--mqtt-port", str(self.mqtt_port),
+                ],
+                stdout=log,
+                stderr=log,
+            )  # fmt: skip
+        while not (self.data / "address.json").exists():
+            assert self._process.poll() is None, self.tail()
+            assert time.monotonic() - began < START_SECONDS_MAX, self.tail()
+            time.sleep(0.005)
+        where = self.address
+        self.http_port, self.mqtt_port = where["http_port"], where["mqtt_port"]
+        self.starts += 1
+        self.slowest_start = max(self.slowest_start, time.monotonic() - began)
+
+    @property
+    def address(self) -> dict[str, Any]:
+        """What the server says of itself."""
+        found: dict[str, Any] = json.loads((self.data / "address.json").read_text())
+        return found
+
+    def kill(self) -> None:
+        """SIGKILL, and wait until it is gone."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGKILL)
+        self._process.wait()
+
+    def stop(self) -> int:
+        """SIGTERM; the exit code."""
+        assert self._process is not None
+        if self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(15)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        return self._process.returncode
+
+    def tail(self) -> str:
+        """The end of its log."""
+        return (self.data / "server.log").read_text("utf-8", "replace")[-3000:]
+
+    def client(self, service: str, **config: Any) -> Any:
+        """A boto3 client that gives up quickly: a killed server must not stall the rig."""
+        settings = {
+            "retries": {"max_attempts": 1, "mode": "standard"},
+            "connect_timeout": 2,
+            "read_timeout": 10,
+        } | config
+        return boto3.client(
+            service,
+            endpoint_url=f"http://127.0.0.1:{self.http_port}",
+            region_name="us-east-1",
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+            config=Config(**settings),
+        )
+
+
+class Acknowledged:
+    """What was promised: one JSON line each, written by the client the moment it was told."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("a")
+        self._lock = threading.Lock()
+        self.entries: list[Any] = []
+
+    def add(self, entry: Any) -> None:
+        """Write it down."""
+        with self._lock:
+            self._file.write(json.dumps(entry) + "\n")
+            self._file.flush()
+            self.entries.append(entry)
+
+
+def kill_repeatedly(
+    server: Server, rng: random.Random, kills: int, *, between: tuple[float, float] = (0.02, 0.6)
+) -> None:
+    """Let it run for a drawn while, kill, start; ``kills`` times."""
+    for _ in range(kills):
+        time.sleep(rng.uniform(*between))
+        server.kill()
+        server.start()
+
+
+def eventually(condition: Callable[[], bool], seconds: float, what: str) -> None:
+    """Wait for the outside world, bounded."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"after {seconds} s: {what}"
+        time.sleep(0.05)
