@@ -1,0 +1,260 @@
+"""Intake: from the source (a Kinesis stream, or what was put for transformation) through the function into the buffer log.
+
+A batch is read, transformed where a Lambda processor is configured, and appended together with the note that says how far
+the source is read now: one append, whole or absent. The batch in hand is in memory (at most 4 MiB) and nowhere else; after
+a crash it is read again. A Kinesis source begins at LATEST when the delivery stream is created
+(https://docs.aws.amazon.com/firehose/latest/dev/writing-with-kinesis-streams.html), and a shard is not read before all
+closed shards listed ahead of it are finished, so the order of a key survives resharding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from lakebed.kernel.errors import AwsError
+from lakebed.kernel.kernel import Kernel
+from lakebed.kernel.scope import Principal
+from lakebed.ports.house import Ports
+from lakebed.services.firehose import destination as s3
+from lakebed.services.firehose import frames, prefix, transform
+from lakebed.services.firehose.buffers import Buffers
+from lakebed.services.firehose.journal import Journal
+from lakebed.services.firehose.model import DeliveryStream
+from lakebed.services.firehose.settings import FirehoseSettings
+from lakebed.services.firehose.transform import Outcome, SourceRecord
+
+SERVICE = "firehose.amazonaws.com"
+_BATCH_RECORDS, _BATCH_BYTES = 10_000, 4 << 20
+_READ_AGAIN_SECONDS = 10.0
+_DIRECT = ""  # the one "shard" of the source log
+
+
+class Rule(NamedTuple):
+    """When a batch is complete."""
+
+    size: int
+    interval: float
+
+
+class Intake:
+    """One delivery stream's intake; owned by its pump."""
+
+    def __init__(self, k: Kernel, p: Ports, journal: Journal, settings: FirehoseSettings) -> None:
+        self._k, self._p, self._journal, self._settings = k, p, journal, settings
+        self._batch: list[SourceRecord] = []
+        self._size = 0
+        self._ahead: dict[str, int] | None = None
+        self._attempts, self._retry_at = 0, 0.0
+
+    @property
+    def holds(self) -> bool:
+        """Whether a batch is being collected."""
+        return bool(self._batch)
+
+    async def run(self, stream: DeliveryStream, buffers: Buffers) -> float | None:
+        """Move one batch if it is complete. Returns when to come again: now for "there may be more"."""
+        now = self._k.clock.now()
+        if self._k.segments.log(stream.buffer_log).size_bytes > self._settings.backlog_bytes_max:
+            return now + _READ_AGAIN_SECONDS
+        parameters = s3.lambda_parameters(stream.destination)
+        rule = _rule(parameters)
+        if self._ahead is None:
+            self._ahead = dict(buffers.positions)
+        try:
+            self._fill(stream, rule, self._ahead)
+        except AwsError as failure:
+            self._journal.failed(stream, "Source." + failure.error_code, failure.message)
+            return now + _READ_AGAIN_SECONDS
+        if not self._batch:
+            return None
+        due = self._batch[0].arrived + rule.interval
+        if self._size < rule.size and len(self._batch) < _BATCH_RECORDS and due > now:
+            return due
+        if self._retry_at > now:
+            return self._retry_at
+        outcomes = await self._outcomes(stream, parameters) if parameters else None
+        if parameters and outcomes is None:
+            return self._retry_at
+        await self._append(stream, buffers, outcomes, parameters)
+        return now
+
+    def _fill(self, stream: DeliveryStream, rule: Rule, ahead: dict[str, int]) -> None:
+        """Read on until the batch is complete or the source is at its tip."""
+        if stream.source.stream_arn:
+            self._fill_from_kinesis(stream, rule, ahead)
+            return
+        log = self._k.segments.log(stream.source_log)
+        records_max, bytes_max = _BATCH_RECORDS - len(self._batch), rule.size - self._size
+        if records_max > 0 and bytes_max > 0:
+            for offset, arrived, data in log.read(ahead.get(_DIRECT, 0), records_max=records_max, bytes_max=bytes_max):
+                self._batch.append(SourceRecord(data, arrived, offset))
+                self._size += len(data)
+                ahead[_DIRECT] = offset + 1
+
+    def _fill_from_kinesis(self, stream: DeliveryStream, rule: Rule, ahead: dict[str, int]) -> None:
+        arn, streams = stream.source.stream_arn, self._p.streams
+        principal = self._principal(stream, stream.source.role_arn)
+        self._p.identity.authorise(principal, "kinesis:GetRecords", arn)
+        parents_finished = True
+        shards = streams.shards(arn)
+        for gone in set(ahead) - set(shards):
+            del ahead[gone]
+        for shard in shards:
+            records_max, bytes_max = _BATCH_RECORDS - len(self._batch), rule.size - self._size
+            if records_max <= 0 or bytes_max <= 0:
+                return
+            if shard not in ahead and not parents_finished:
+                continue
+            offset = ahead.setdefault(shard, 0)
+            for record in streams.read(arn, shard, offset, records_max=records_max, bytes_max=bytes_max):
+                self._batch.append(
+                    SourceRecord(
+                        record.data,
+                        record.arrived,
+                        record.offset,
+                        shard,
+                        record.partition_key,
+                        record.sequence_number,
+                    )
+                )
+                self._size += len(record.data)
+                offset = record.offset + 1
+            if offset > streams.position(arn, shard, "LATEST"):
+                offset = 0  # the stream was deleted and made again
+            ahead[shard] = offset
+            if parents_finished and not streams.finished(arn, shard, offset):
+                parents_finished = self._is_open(arn, shard)
+
+    def _is_open(self, arn: str, shard: str) -> bool:
+        """An open shard has no children yet, so nobody need wait for it."""
+        return not self._p.streams.finished(arn, shard, 1 << 62)
+
+    async def _outcomes(self, stream: DeliveryStream, parameters: Mapping[str, str]) -> list[Outcome] | None:
+        """What the function makes of the batch; None while its invocation is to be tried again."""
+        batch, clock = self._batch, self._k.clock
+        payload = transform.event(self._k.ids.uuid(), stream.arn, stream.source.stream_arn, stream.scope.region, batch)
+        arn = parameters["LambdaArn"]
+        if len(payload) > transform.PAYLOAD_BYTES_MAX:
+            return await self._outcomes_by_halves(stream, parameters)
+        try:
+            principal = self._principal(stream, parameters.get("RoleArn") or stream.destination["RoleARN"])
+            end = await self._p.functions.invoke(principal, arn, payload, source_arn=stream.arn)
+            code, message = "Lambda.FunctionError", end.payload.decode("utf-8", "replace")[:1000]
+            if end.error is None:
+                self._attempts += 1
+                return transform.outcomes(end.payload, len(batch))
+        except AwsError as failure:
+            code, message = f"Lambda.{failure.error_code}", failure.message
+        self._attempts += 1
+        self._journal.failed(stream, code, message, processor=arn)
+        if self._attempts > int(parameters["NumberOfRetries"]):
+            return transform.all_failed(len(batch), code, message)
+        self._retry_at = clock.now() + min(2.0 ** (self._attempts - 1), 60.0)
+        return None
+
+    async def _outcomes_by_halves(self, stream: DeliveryStream, parameters: Mapping[str, str]) -> list[Outcome] | None:
+        """A batch whose event is over Lambda's limit: the records behind the first half are read again later."""
+        if len(self._batch) == 1:
+            return transform.all_failed(1, "Lambda.InvokeError", "The record exceeds Lambda's request limit of 6 MB.")
+        kept = self._batch[: len(self._batch) // 2]
+        assert self._ahead is not None
+        for record in reversed(self._batch[len(kept) :]):
+            self._ahead[record.shard] = record.offset
+        self._batch, self._size = kept, sum(len(record.data) for record in kept)
+        return await self._outcomes(stream, parameters)
+
+    async def _append(
+        self,
+        stream: DeliveryStream,
+        buffers: Buffers,
+        outcomes: Sequence[Outcome] | None,
+        parameters: Mapping[str, str] | None,
+    ) -> None:
+        assert self._ahead is not None
+        batch, now = self._batch, self._k.clock.now()
+        made = [frames.note(self._ahead, now)]
+        dropped = 0
+        if stream.backed_up:
+            made += [frames.head(frames.BACKUP, record.arrived) + record.data for record in batch]
+        if outcomes is None or parameters is None:
+            heads: dict[float, bytes] = {}
+            for record in batch:
+                head = heads.get(record.arrived)
+                if head is None:
+                    head = heads[record.arrived] = frames.head(frames.DATA, record.arrived)
+                made.append(head + record.data)
+        else:
+            sorter = _Sorter(stream, buffers, attempts=self._attempts, now=now, lambda_arn=parameters["LambdaArn"])
+            made += [frame for pair in zip(batch, outcomes, strict=True) if (frame := sorter.frame(*pair))]
+            dropped = sorter.dropped
+        await self._k.segments.log(stream.buffer_log).append(made)
+        self._batch, size = [], self._size
+        self._size, self._attempts, self._retry_at = 0, 0, 0.0
+        if stream.source.stream_arn:
+            self._k.meters.out(stream.source.stream_arn, len(batch), size, to=stream.arn)
+            self._k.meters.into(stream.arn, len(batch), size)
+        if dropped:
+            self._k.meters.drop(stream.arn, dropped)
+
+    def _principal(self, stream: DeliveryStream, role_arn: str) -> Principal:
+        return self._p.identity.service_session(role_arn, SERVICE, session_name=stream.name)
+
+
+class _Sorter:
+    """Decides each transformed record's lane. A new partition beyond the limit is an error decided here, once: the lane
+    is in the log, so a restart cannot decide differently."""
+
+    def __init__(self, stream: DeliveryStream, buffers: Buffers, *, attempts: int, now: float, lambda_arn: str) -> None:
+        self._stream, self._attempts, self._now, self._lambda_arn = stream, attempts, now, lambda_arn
+        self._wanted = stream.partition_keys
+        self._partitions = buffers.partitions() if self._wanted else set()
+        self.dropped = 0
+
+    def frame(self, record: SourceRecord, outcome: Outcome) -> bytes:
+        """What to append for a record; empty where it was dropped."""
+        if not outcome.code and outcome.data is not None:
+            lane = frames.DATA
+            if self._wanted:
+                lane, problem = self._lane(outcome.keys)
+                if problem:
+                    return self._failed(record, outcome._replace(code=problem[0], message=problem[1]))
+            return frames.head(lane, record.arrived) + outcome.data
+        if not outcome.code:
+            self.dropped += 1
+            return b""
+        return self._failed(record, outcome)
+
+    def _lane(self, keys: Mapping[str, str]) -> tuple[str, tuple[str, str] | None]:
+        used = {key: keys.get(key, "") for key in self._wanted}
+        empty = [key for key, value in used.items() if not value]
+        if empty:
+            return "", ("DynamicPartitioning.MissingKeys", f"Partition keys without a value: {', '.join(empty)}.")
+        if sum(len(value.encode()) for value in used.values()) > prefix.KEY_BYTES_MAX:
+            return "", ("DynamicPartitioning.KeysTooLong", f"Partition keys exceed {prefix.KEY_BYTES_MAX} bytes.")
+        lane = frames.data_lane(used)
+        if lane not in self._partitions:
+            if len(self._partitions) >= s3.PARTITIONS_MAX:
+                return "", (
+                    "DynamicPartitioning.ActivePartitionsLimitExceeded",
+                    f"The delivery stream has {s3.PARTITIONS_MAX} active partitions.",
+                )
+            self._partitions.add(lane)
+        return lane, None
+
+    def _failed(self, record: SourceRecord, outcome: Outcome) -> bytes:
+        line = transform.error_line(
+            record,
+            outcome,
+            attempts=self._attempts,
+            now=self._now,
+            lambda_arn=self._lambda_arn,
+            source_arn=self._stream.source.stream_arn,
+        )
+        return frames.head(frames.error_lane(transform.FAILED), record.arrived) + line
+
+
+def _rule(parameters: Mapping[str, str] | None) -> Rule:
+    if parameters is None:
+        return Rule(_BATCH_BYTES, 0.0)
+    return Rule(int(float(parameters["BufferSizeInMBs"]) * (1 << 20)), float(parameters["BufferIntervalInSeconds"]))
