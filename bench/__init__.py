@@ -1,0 +1,1 @@
+"""Benchmarks: Lakebed beside its peers and the bare limit, in one run, as ratios. `make bench` writes docs/benchmarks.md."""
