@@ -1,0 +1,90 @@
+"""Fresh, locked DuckDB instances: one for each job, so that no job sees another's files, settings or leftovers.
+
+Order matters: what may be touched is set first, then external access goes off (it cannot come back), then the
+configuration is locked. Extensions are neither installed nor loaded, Python variables are no tables. The next instance
+is opened while the worker is idle, since opening takes some ten milliseconds.
+https://duckdb.org/docs/stable/operations_manual/securing_duckdb/overview
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from lakebed.lake.sql.macros import MACROS
+
+
+class Instances:
+    """Makes one instance after the other; ``interrupt`` (from another thread) stops the current one."""
+
+    def __init__(self) -> None:
+        self._limits: dict[str, int] = {"threads": 2, "memory_mb": 1024, "spill_gb": 20}
+        self._spare: Any = None
+        self._current: Any = None
+        self._lock = threading.Lock()
+
+    def limit(self, threads: int, memory_mb: int, spill_gb: int) -> None:
+        """Set what each instance may take."""
+        self._limits = {"threads": threads, "memory_mb": memory_mb, "spill_gb": spill_gb}
+        self._spare = None
+
+    def prepare(self) -> None:
+        """Open the next instance."""
+        with self._lock:
+            if self._current is not None:
+                self._current.close()
+                self._current = None
+        if self._spare is None:
+            self._spare = self._open()
+
+    def open(self, files: Sequence[str], directories: Sequence[Path]) -> Any:
+        """An instance that may read ``files``, and read and write ``directories``."""
+        self.prepare()
+        connection, self._spare = self._spare, None
+        if directories:
+            spill = directories[0] / "spill"
+            connection.execute(f"SET temp_directory={literal(str(spill))}")
+            connection.execute(f"SET max_temp_directory_size='{self._limits['spill_gb']}GB'")
+        if files:
+            connection.execute(f"SET allowed_paths=[{', '.join(literal(path) for path in files)}]")
+        if directories:
+            listed = ", ".join(literal(f"{directory}/") for directory in directories)
+            connection.execute(f"SET allowed_directories=[{listed}]")
+        connection.execute("SET enable_external_access=false")
+        connection.execute("SET lock_configuration=true")
+        with self._lock:
+            self._current = connection
+        return connection
+
+    def interrupt(self) -> None:
+        """Stop what runs."""
+        with self._lock:
+            if self._current is not None:
+                self._current.interrupt()
+
+    def _open(self) -> Any:
+        connection = duckdb.connect(
+            ":memory:",
+            config={
+                "python_enable_replacements": "false",
+                "autoinstall_known_extensions": "false",
+                "autoload_known_extensions": "false",
+                "allow_community_extensions": "false",
+                "threads": str(self._limits["threads"]),
+                "memory_limit": f"{self._limits['memory_mb']}MB",
+                "preserve_insertion_order": "true",
+            },
+        )
+        connection.execute("SET TimeZone='UTC'")
+        for macro in MACROS:
+            connection.execute(macro)
+        return connection
+
+
+def literal(text: str) -> str:
+    """A SQL string."""
+    return "'" + text.replace("'", "''") + "'"
