@@ -18,7 +18,8 @@ async def app(scope, receive, send):
     while (await receive()).get("more_body"): pass
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
     await send({"type": "http.response.body", "body": b"{}"})
-uvicorn.run(app, host="127.0.0.1", port=PORT, log_level="error", access_log=False, http="httptools", loop="uvloop", lifespan="off")
+options = dict(log_level="error", access_log=False, http="httptools", loop="uvloop", lifespan="off")
+uvicorn.run(app, host="127.0.0.1", port=PORT, **options)
 """
 
 
