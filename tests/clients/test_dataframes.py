@@ -88,5 +88,5 @@ def test_pyathena_cursors(aws: dict[str, str], server: Server, flights: pd.DataF
         .as_pandas()
     )
     assert frame.values.tolist() == [["AA", -1.0], ["UA", 2.5]]
-    with pytest.raises(Exception, match="TABLE_NOT_FOUND|does not exist"):
+    with pytest.raises(Exception, match=r"TABLE_NOT_FOUND|does not exist"):
         cursor.execute("SELECT * FROM pyathena.nothing")
