@@ -192,7 +192,9 @@ def _request(model: ServiceModel, operation: str, params: dict[str, Any]) -> Htt
     if isinstance(body, str):
         body = body.encode()
     headers = {key.lower(): value for key, value in made["headers"].items()}
-    streaming = model.operation_model(operation).has_streaming_input
+    from lakebed.wire.aws.codec import codec
+
+    streaming = codec(model.service_name).streaming_input(operation)  # botocore calls every blob body streaming
 
     async def stream() -> Any:
         yield body

@@ -1,0 +1,91 @@
+"""What the models do not say about single services, in tables: the only place where the wire layer knows their names.
+
+S3's root elements and namespace (https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations.html), the codes with
+which services report violated constraints, and the names of SQS's query protocol, which its model no longer holds
+(https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-making-api-requests-xml.html).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+S3_NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
+S3_ROOTS: Mapping[str, str] = {
+    "ListObjects": "ListBucketResult",
+    "ListObjectsV2": "ListBucketResult",
+    "ListObjectVersions": "ListVersionsResult",
+    "ListBuckets": "ListAllMyBucketsResult",
+    "ListDirectoryBuckets": "ListAllMyDirectoryBucketsResult",
+    "ListMultipartUploads": "ListMultipartUploadsResult",
+    "ListParts": "ListPartsResult",
+    "CreateMultipartUpload": "InitiateMultipartUploadResult",
+    "CompleteMultipartUpload": "CompleteMultipartUploadResult",
+    "DeleteObjects": "DeleteResult",
+    "GetBucketAcl": "AccessControlPolicy",
+    "GetObjectAcl": "AccessControlPolicy",
+    "GetBucketVersioning": "VersioningConfiguration",
+    "GetBucketNotificationConfiguration": "NotificationConfiguration",
+    "GetBucketTagging": "Tagging",
+    "GetObjectTagging": "Tagging",
+    "GetBucketCors": "CORSConfiguration",
+    "GetBucketLifecycleConfiguration": "LifecycleConfiguration",
+    "GetBucketWebsite": "WebsiteConfiguration",
+    "GetBucketLogging": "BucketLoggingStatus",
+    "GetBucketRequestPayment": "RequestPaymentConfiguration",
+    "GetBucketAccelerateConfiguration": "AccelerateConfiguration",
+    "GetObjectAttributes": "GetObjectAttributesResponse",
+    "GetBucketLocation": "LocationConstraint",
+}
+
+# The code of a violated constraint, where it is not ValidationException.
+CONSTRAINT_CODES: Mapping[str, str] = {
+    "iam": "ValidationError",
+    "sts": "ValidationError",
+    "redshift": "ValidationError",
+    "sns": "ValidationError",
+    "cloudwatch": "ValidationError",
+    "athena": "InvalidRequestException",
+    "iot": "InvalidRequestException",
+    "iot-data": "InvalidRequestException",
+    "logs": "InvalidParameterException",
+    "sqs": "InvalidParameterValue",
+    "s3": "InvalidArgument",
+}
+
+# Labels that take slashes although the model does not say so: devices publish to /topics/a/b.
+# https://docs.aws.amazon.com/iot/latest/developerguide/http.html
+GREEDY_LABELS: Mapping[str, frozenset[str]] = {"iot-data": frozenset({"topic"})}
+
+# Services that also speak the query protocol, with the namespace of its answers.
+QUERY_NAMESPACES: Mapping[str, str] = {"sqs": "http://queue.amazonaws.com/doc/2012-11-05/"}
+
+_SQS_FLAT = {
+    "AttributeNames": "AttributeName",
+    "MessageSystemAttributeNames": "MessageSystemAttributeName",
+    "MessageAttributeNames": "MessageAttributeName",
+    "MessageAttributes": "MessageAttribute",
+    "MessageSystemAttributes": "MessageSystemAttribute",
+    "Attributes": "Attribute",
+    "Tags": "Tag",
+    "tags": "Tag",
+    "TagKeys": "TagKey",
+    "AWSAccountIds": "AWSAccountId",
+    "Actions": "ActionName",
+    "QueueUrls": "QueueUrl",
+    "queueUrls": "QueueUrl",
+    "Messages": "Message",
+    "Failed": "BatchResultErrorEntry",
+    "key": "Name",
+    "value": "Value",
+}
+
+
+def sqs_names(operation: str) -> dict[str, str]:
+    """Names of an SQS operation's members in the query protocol; batches name their entries after themselves."""
+    names = dict(_SQS_FLAT)
+    if operation.endswith("Batch"):
+        names["Entries"] = f"{operation}RequestEntry"
+        names["Successful"] = f"{operation}ResultEntry"
+    if operation == "ListQueueTags":
+        names["key"] = "Key"
+    return names
