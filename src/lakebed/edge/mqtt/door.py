@@ -1,0 +1,78 @@
+"""The listener: opens the TLS port, keeps the certificates, and sweeps silent connections and ended sessions.
+
+Silence is measured with the monotonic clock, because a client's pings follow real time even where Lakebed's world runs
+faster; sessions and delayed wills end in the world's time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from lakebed.edge.mqtt import limits
+from lakebed.edge.mqtt.authority import Authority
+from lakebed.edge.mqtt.broker import MessageBroker
+from lakebed.edge.mqtt.connection import Connection
+from lakebed.kernel.kernel import Kernel
+from lakebed.ports.devices import BrokerAddress, DeviceGate
+from lakebed.ports.house import Addresses
+from lakebed.wire.mqtt.reasons import Reason
+
+
+class DeviceDoor:
+    """Made before the services (``broker`` and ``authority`` become ports), opened after them."""
+
+    def __init__(self, k: Kernel, addresses: Addresses) -> None:
+        self.k, self._addresses = k, addresses
+        k.db.migrate("mqtt", "lakebed.edge.mqtt", k.clock)
+        names = {"localhost", "127.0.0.1", "::1", k.settings.mqtt.host} - {"0.0.0.0", "::", ""}  # noqa: S104
+        self.authority = Authority(k.data / "mqtt", k.disk, k.clock, names=sorted(names))
+        self.broker = MessageBroker(k)
+        self._server: asyncio.Server | None = None
+        self._sockets: set[Connection] = set()
+
+    async def open(self, gate: DeviceGate) -> None:
+        """Bring sessions back and listen, unless the settings say not to; OSError where the port is taken."""
+        self.broker.open(gate)
+        self.k.tasks.add(_Sweep(self))
+        if not self.k.settings.mqtt.enabled:
+            return
+        self._server = await asyncio.get_running_loop().create_server(
+            lambda: Connection(self.broker, self._sockets),
+            self.k.settings.mqtt.host,
+            self.k.settings.mqtt.port,
+            ssl=self.authority.context,
+            ssl_handshake_timeout=limits.HANDSHAKE_SECONDS,
+            backlog=512,
+        )
+        port = self._server.sockets[0].getsockname()[1]
+        self.broker.bound = BrokerAddress(self.k.settings.mqtt.host, port, None)
+        self._addresses.mqtt_host, self._addresses.mqtt_port = self.k.settings.mqtt.host, port
+
+    async def close(self) -> None:
+        """Stop listening, end the connections, wait for what they began."""
+        if self._server is not None:
+            self._server.close()
+        await self.k.tasks.remove(_Sweep.name)
+        await self.broker.close()
+        for connection in list(self._sockets):
+            connection.end(Reason.SERVER_SHUTTING_DOWN, "SERVER_INITIATED_DISCONNECT", will=False)
+        self._addresses.mqtt_port = 0
+
+    def sweep(self) -> None:
+        """End connections that were silent for one and a half keep alives, or never said CONNECT."""
+        now = self.k.clock.monotonic()
+        for connection in list(self._sockets):
+            if now - connection.heard_at > connection.silence_seconds:
+                connection.end(Reason.KEEP_ALIVE_TIMEOUT, "MQTT_KEEP_ALIVE_TIMEOUT")
+
+
+class _Sweep:
+    name = "mqtt:sweep"
+    period = 5.0
+
+    def __init__(self, door: DeviceDoor) -> None:
+        self._door = door
+
+    async def activate(self) -> float | None:
+        self._door.sweep()
+        return self._door.broker.sweep(self._door.k.clock.now())
