@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hashlib import md5
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -25,7 +26,7 @@ def stream(count: int) -> Stream:
 
 def covers_everything(made: Stream) -> bool:
     shards = made.open_shards
-    touching = all(low.hash_end + 1 == high.hash_start for low, high in zip(shards, shards[1:], strict=False))
+    touching = all(low.hash_end + 1 == high.hash_start for low, high in pairwise(shards))
     return touching and shards[0].hash_start == 0 and shards[-1].hash_end == HASH_MAX
 
 

@@ -43,14 +43,14 @@ class Intake:
     def __init__(self, k: Kernel, p: Ports, journal: Journal, settings: FirehoseSettings) -> None:
         self._k, self._p, self._journal, self._settings = k, p, journal, settings
         self._batch: list[SourceRecord] = []
-        self._size = 0
+        self._size = self._limit = 0
         self._ahead: dict[str, int] | None = None
         self._attempts, self._retry_at = 0, 0.0
 
     @property
-    def holds(self) -> bool:
-        """Whether a batch is being collected."""
-        return bool(self._batch)
+    def room(self) -> int | None:
+        """Bytes the batch that is being collected still takes; None where there is none."""
+        return self._limit - self._size if self._batch else None
 
     async def run(self, stream: DeliveryStream, buffers: Buffers) -> float | None:
         """Move one batch if it is complete. Returns when to come again: now for "there may be more"."""
@@ -59,6 +59,7 @@ class Intake:
             return now + _READ_AGAIN_SECONDS
         parameters = s3.lambda_parameters(stream.destination)
         rule = _rule(parameters)
+        self._limit = rule.size
         if self._ahead is None:
             self._ahead = dict(buffers.positions)
         try:

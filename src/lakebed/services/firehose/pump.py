@@ -11,6 +11,7 @@ from lakebed.kernel.scope import Scope
 from lakebed.ports.house import Ports
 from lakebed.services.firehose.buffers import Buffers
 from lakebed.services.firehose.delivery import Delivery
+from lakebed.services.firehose.frames import is_error
 from lakebed.services.firehose.intake import Intake
 from lakebed.services.firehose.journal import Journal
 from lakebed.services.firehose.model import DeliveryStream
@@ -41,8 +42,7 @@ class Pump:
         self._stream_name, self._uid = stream.name, stream.uid
         self._journal = Journal(k, p)
         self._saved = 0
-        self._quiet_until_woken = False
-        self._unseen_bytes = 0
+        self._room = self._unseen = 0
         self._forget()
 
     def _forget(self) -> None:
@@ -52,8 +52,8 @@ class Pump:
 
     def arrived(self, size: int) -> None:
         """Bytes were put: wake the pump where it must look now rather than at its next time."""
-        self._unseen_bytes += size
-        if not self._quiet_until_woken or self._unseen_bytes >= _QUIET_BYTES:
+        self._unseen += size
+        if self._unseen >= self._room:
             self._k.tasks.poke(self.name)
 
     def source_waits(self, stream: DeliveryStream) -> bool:
@@ -73,7 +73,7 @@ class Pump:
         stream = self._store.find(self._scope, self._stream_name)
         if stream is None or stream.uid != self._uid:
             return None
-        self._quiet_until_woken, self._unseen_bytes = False, 0
+        self._room = self._unseen = 0
         buffers, delivery = self._state(stream)
         wakes: list[float | None] = []
         if self._scan(stream, buffers):
@@ -87,8 +87,15 @@ class Pump:
         wakes.append(buffers.next_due(stream.hints))
         self._tell(stream, buffers)
         wake = min((at for at in wakes if at is not None), default=None)
-        self._quiet_until_woken = bool(buffers.open) or self._intake.holds
+        self._room = self._room_left(stream, buffers)
         return wake
+
+    def _room_left(self, stream: DeliveryStream, buffers: Buffers) -> int:
+        """Bytes that may be put before anything changes: 0 where the next record opens a buffer or a batch."""
+        if self._intake.room is not None:
+            return min(self._intake.room, _QUIET_BYTES)
+        rooms = [stream.hints(b.lane).size_bytes - b.size for b in buffers.open.values() if not is_error(b.lane)]
+        return min(*rooms, _QUIET_BYTES) if rooms else 0
 
     def _state(self, stream: DeliveryStream) -> tuple[Buffers, Delivery]:
         if self._buffers is None or self._delivery is None:
