@@ -12,7 +12,8 @@ https://docs.aws.amazon.com/lambda/latest/dg/python-handler.html
 https://docs.aws.amazon.com/lambda/latest/dg/python-context.html
 """
 
-# ruff: noqa: PTH, SIM105 - pathlib and contextlib would make every cold start slower
+# pathlib and contextlib would make every cold start slower.
+# ruff: noqa: PTH100, PTH103, PTH116, PTH120, SIM105
 
 from __future__ import annotations
 
