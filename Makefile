@@ -32,6 +32,7 @@ check: setup
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python tools/gen_api.py --check
 	$(BIN)/python -m tools.ledger --check
+	$(BIN)/python -m tools.settings_doc --check
 
 bench: setup
 	$(BIN)/python -m bench
@@ -41,6 +42,7 @@ api: setup
 
 ledger: setup
 	$(BIN)/python -m tools.ledger
+	$(BIN)/python -m tools.settings_doc
 
 lock:
 	$(BIN)/python tools/lock.py
