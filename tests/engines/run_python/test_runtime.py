@@ -218,6 +218,23 @@ async def test_sandbox_hides_the_data_directory(lab: Lab) -> None:
     assert exists is bool(worker.isolation["hidden"])  # hidden, or a reason is told
 
 
+async def test_worker_has_no_capabilities_and_no_view_of_the_server(lab: Lab) -> None:
+    source = (
+        "import os\ndef handler(e, c):\n"
+        "    caps = [line.split()[1] for line in open('/proc/self/status') if line.startswith('Cap')]\n"
+        "    try: seen = os.listdir(f'/proc/{os.getppid()}/root' + e['data'])\n"
+        "    except OSError as denied: seen = None\n"
+        "    return [caps, seen]"
+    )
+    spec = lab.spec(source)
+    caps, seen = json.loads((await lab.run(spec, {"data": str(lab.harness.kernel.data.resolve())})).payload)
+    [worker] = lab.runtime.pool.idle_of(spec.key)
+    if not worker.isolation["bare"] or worker.isolation["hidden"]:
+        pytest.skip(f"this machine allows no sandbox: {worker.isolation}")
+    assert set(caps) == {"0000000000000000"}
+    assert seen is None
+
+
 async def test_logging_module_has_lambdas_format(lab: Lab) -> None:
     source = "import logging\ndef handler(e, c):\n    logging.getLogger().warning('careful %s', 1)"
     came = await lab.run(lab.spec(source))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -52,7 +51,7 @@ def header_names_in_any_case(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def lab(harness: Harness) -> AsyncIterator[Lab]:
+async def lab(harness: Harness) -> Lab:
     made = Lab(harness)
     await harness.start()
-    yield made
+    return made

@@ -6,7 +6,7 @@ corrupt a frame. The first frame says how to set the sandbox up and what to impo
 
 Sandbox, each step only where it works without privileges that are not there: a mount namespace in which Lakebed's data
 directory is empty but for the function's own code and temporary folder, ``/tmp`` private, another user when we are root,
-limits on core dumps, file size and address space. See docs/deviations/lambda.md for what this is and what it is not.
+no capabilities, limits on core dumps, file size and address space. docs/deviations/lambda.md says what this is and is not.
 
 https://docs.aws.amazon.com/lambda/latest/dg/python-handler.html
 https://docs.aws.amazon.com/lambda/latest/dg/python-context.html
@@ -36,7 +36,8 @@ _FRAME_BYTES_MAX = 64 << 20
 _MS_REC, _MS_BIND, _MS_PRIVATE = 16384, 4096, 1 << 18
 _CLONE_NEWNS, _CLONE_NEWUSER = 0x00020000, 0x10000000
 _NOBODY = 65534
-_PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
+_PR_SET_PDEATHSIG, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 1, 24, 38
+_CAPABILITY_VERSION_3 = 0x20080522
 
 
 class Frames:
@@ -205,11 +206,12 @@ def _peak_kb() -> int:
     return peak // 1024 if sys.platform == "darwin" else peak
 
 
-def _readable_by_others(path: str) -> bool:
-    """Whether another user reaches and reads ``path``."""
+def _reachable(path: str, uid: int) -> bool:
+    """Whether ``uid``, without any privilege, reaches ``path``."""
     try:
         while True:
-            if not os.stat(path).st_mode & 0o001:
+            found = os.stat(path)
+            if not found.st_mode & (0o100 if found.st_uid == uid else 0o001):
                 return False
             if path == "/":
                 return True
@@ -272,10 +274,12 @@ def _limit(setup: dict[str, Any]) -> None:
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a too large file is an OSError, not a death
 
 
+def _needed(setup: dict[str, Any]) -> tuple[str, ...]:
+    return setup["code"], sys.prefix, os.path.dirname(os.__file__)
+
+
 def _become_nobody(setup: dict[str, Any]) -> bool:
-    if os.geteuid() != 0 or not all(
-        map(_readable_by_others, (setup["code"], sys.prefix, os.path.dirname(os.__file__)))
-    ):
+    if os.geteuid() != 0 or not all(_reachable(path, _NOBODY) for path in _needed(setup)):
         return False
     os.chown(setup["tmp"], _NOBODY, _NOBODY)
     os.setgroups([])
@@ -284,19 +288,30 @@ def _become_nobody(setup: dict[str, Any]) -> bool:
     return True
 
 
+def _drop_capabilities(libc: ctypes.CDLL, setup: dict[str, Any]) -> bool:
+    """Without capabilities even root can not unmount what hides the data, nor look into the server's process."""
+    if not all(_reachable(path, os.geteuid()) for path in _needed(setup)):
+        return False
+    for capability in range(64):
+        libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
+    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
+    return bool(libc.capset(header, (ctypes.c_uint32 * 6)()) == 0)
+
+
 def _sandbox(setup: dict[str, Any]) -> dict[str, Any]:
     """Close the doors; what came of it is told to Lakebed."""
-    hidden, nobody = "not on this platform", False
+    hidden, nobody, bare = "not on this platform", False, False
     if sys.platform == "linux":
         hidden = (_hide(setup) or "") if setup["hide"] else "switched off"
         nobody = bool(setup["hide"]) and _become_nobody(setup)
         libc = ctypes.CDLL(None)
+        bare = bool(setup["hide"]) and _drop_capabilities(libc, setup)
         libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
         libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         if os.getppid() == 1 and setup["parent"] != 1:
             os._exit(0)
     _limit(setup)
-    return {"hidden": hidden, "nobody": nobody}
+    return {"hidden": hidden, "nobody": nobody, "bare": bare}
 
 
 def _prepare(setup: dict[str, Any]) -> None:
@@ -355,6 +370,7 @@ def main() -> None:
     os.close(log_fd)
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
+    os.close(null)
     os.set_inheritable(frame_fd, False)
     frames = Frames(frame_fd)
     setup, _ = frames.receive()

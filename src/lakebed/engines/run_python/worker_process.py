@@ -127,7 +127,7 @@ class WorkerProcess:
             "parent": os.getpid(),
         }
         answer = await self._exchange(setup, b"", self.k.clock.monotonic() + INIT_SECONDS)
-        self.isolation = {name: answer.header.get(name) for name in ("hidden", "nobody")}
+        self.isolation = {name: answer.header.get(name) for name in ("hidden", "nobody", "bare")}
         self.ready = not answer.header["error"]
         return answer
 
