@@ -43,6 +43,7 @@ class House:
         """The next process on the same directory: nothing of this one is closed in order."""
         await self.harness.kernel.tasks.stop()
         following = House(self.directory, self.clock, self.buckets)
+        following.functions.transform = self.functions.transform
         following.harness.kernel.ids._random.seed(len(self.buckets.puts) + 7)  # type: ignore[attr-defined]
         return await following.start()
 
