@@ -5,7 +5,7 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-l
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -32,6 +32,18 @@ class Credentials:
     expires_at: float
 
 
+@dataclass(frozen=True, slots=True)
+class RoleFacts:
+    """What AssumeRole needs to know of a role that the caller may assume."""
+
+    arn: str
+    role_id: str
+    name: str
+    account: str
+    session_seconds_max: int
+    tags: Mapping[str, str]
+
+
 class Identity(Protocol):
     """All of IAM that other rooms may know."""
 
@@ -45,7 +57,7 @@ class Identity(Protocol):
         action: str,
         resource: str,
         *,
-        conditions: Mapping[str, str] | None = None,
+        conditions: Mapping[str, str | Sequence[str]] | None = None,
         resource_policy: str | None = None,
         resource_account: str | None = None,
     ) -> None:
@@ -70,4 +82,31 @@ class Identity(Protocol):
 
     def role_credentials(self, role_arn: str, service: str, *, session_name: str, seconds: int) -> Credentials:
         """Temporary credentials of a role for code that calls back through the endpoint (Lambda functions)."""
+        ...
+
+    def assumable_role(
+        self, principal: Principal, role_arn: str, *, conditions: Mapping[str, str | Sequence[str]] | None = None
+    ) -> RoleFacts:
+        """The role, where its trust policy (and, where that names only an account, the caller's own policies) allow
+        sts:AssumeRole; else AwsError AccessDenied, also for a role that does not exist. Used by services/sts."""
+        ...
+
+    def issue_session(self, principal: Principal, *, seconds: float) -> Credentials:
+        """Durable temporary credentials for ``principal``, whose ``access_key_id`` becomes the new one. For services/sts."""
+        ...
+
+    def managed_policy(self, policy_arn: str, account: str) -> str | None:
+        """The default document of a managed policy that ``account`` may use (AWS's or its own)."""
+        ...
+
+    def check_session_policy(self, document: str) -> None:
+        """Raise AwsError MalformedPolicyDocument unless ``document`` may be a session policy."""
+        ...
+
+    def account_of_key(self, access_key_id: str) -> str | None:
+        """The account a key belongs to, active or not (GetAccessKeyInfo)."""
+        ...
+
+    def note_use(self, principal: Principal, service: str, region: str) -> None:
+        """The edge saw a valid signature of ``principal.access_key_id``; cheap, written later (GetAccessKeyLastUsed)."""
         ...
