@@ -15,7 +15,7 @@ from typing import Any
 import botocore.parsers
 import botocore.serialize
 import botocore.session
-from botocore.awsrequest import prepare_request_dict
+from botocore.awsrequest import HeadersDict, prepare_request_dict
 from botocore.model import ServiceModel
 from botocore.utils import parse_to_aware_datetime
 
@@ -214,7 +214,8 @@ async def _response(model: ServiceModel, operation: str, response: HttpResponse)
     parser = factory.create_parser(model.protocol)
     payload: Any = io.BytesIO(body) if operation_model.has_streaming_output else body
     parsed: dict[str, Any] = parser.parse(
-        {"status_code": response.status, "headers": response.headers, "body": payload}, operation_model.output_shape
+        {"status_code": response.status, "headers": HeadersDict(response.headers), "body": payload},
+        operation_model.output_shape,
     )
     parsed.pop("ResponseMetadata", None)
     return parsed

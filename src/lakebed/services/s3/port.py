@@ -90,11 +90,8 @@ class S3Objects:
         found = self._permitted(principal, bucket, "s3:ListBucket", conditions={"s3:prefix": prefix})
         raw = prefix.encode()
         start = listing.start_behind(after.encode(), raw, b"") if after else listing.from_key(raw)
-        page = listing.walk(
-            lambda position, end, count: self._objects.page(found.name, position, end, count), start, raw, b"", limit
-        )
-        versions = (self._objects.current(found.name, row.key) for row in page.rows)
-        return [self._info(version) for version in versions if version is not None]
+        end = listing.successor(raw) if raw else None
+        return [self._info(version) for version in self._objects.whole_page(found.name, start, end, limit)]
 
     async def delete(self, principal: Principal, bucket: str, keys: Sequence[str]) -> None:
         """See the port."""

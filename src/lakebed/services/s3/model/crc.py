@@ -1,8 +1,8 @@
 """CRC32C and CRC64NVME without a native library, and combining the CRCs of neighbouring pieces.
 
-A CRC is linear, so a block is cut into many equal lanes whose registers advance together: one table look-up for all
-lanes is one ``bytes.translate``, one exclusive-or is one operation on big integers. Lanes are then folded in halves: the
-register of the left one, moved on by the length of the right one, exclusive-or the right one. Both reflected.
+A CRC is linear, so a block is cut into many equal lanes whose registers advance together, a word at a time: a table
+look-up for all lanes is one ``bytes.translate``, an exclusive-or is one operation on big integers. Lanes are then folded
+two by two: the left register, moved over the length of the right lane, exclusive-or the right register.
 
 Parameters: https://reveng.sourceforge.io/crc-catalogue/ (CRC-32/ISCSI, CRC-64/NVME, CRC-32/ISO-HDLC).
 """
@@ -12,9 +12,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import NamedTuple
 
-_LANES = 2048
+_LANES = (2048, 128, 8)  # blocks of 128 KiB while bytes come in; smaller ones for what is left at the end
 _LANE_BYTES = 64
-_BLOCK = _LANES * _LANE_BYTES
 
 
 class Crc(NamedTuple):
@@ -39,13 +38,6 @@ def _table(crc: Crc) -> tuple[int, ...]:
             value = value >> 1 ^ (crc.polynomial if value & 1 else 0)
         table.append(value)
     return tuple(table)
-
-
-@lru_cache(maxsize=8)
-def _planes(crc: Crc) -> tuple[bytes, ...]:
-    """The table's bytes, lowest first, each as a translation table."""
-    table = _table(crc)
-    return tuple(bytes(entry >> 8 * plane & 0xFF for entry in table) for plane in range(crc.width // 8))
 
 
 def _times(matrix: Matrix, vector: int) -> int:
@@ -80,7 +72,7 @@ def combined(crc: Crc, first: int, second: int, second_bytes: int) -> int:
 
 
 @lru_cache(maxsize=64)
-def _fold_tables(crc: Crc, exponent: int) -> tuple[tuple[bytes, ...], ...]:
+def _move_tables(crc: Crc, exponent: int) -> tuple[tuple[bytes, ...], ...]:
     """[input byte][output byte] translation tables of a move over ``2**exponent`` zero bytes."""
     matrix = _power(crc, exponent)
     size = crc.width // 8
@@ -88,60 +80,65 @@ def _fold_tables(crc: Crc, exponent: int) -> tuple[tuple[bytes, ...], ...]:
     return tuple(tuple(bytes(image >> 8 * out & 0xFF for image in row) for out in range(size)) for row in images)
 
 
-def _xor(*planes: bytes) -> bytes:
-    total = 0
-    for plane in planes:
-        total ^= int.from_bytes(plane, "little")
-    return total.to_bytes(len(planes[0]), "little")
+def _moved(crc: Crc, state: bytes, lanes: int, exponent: int) -> int:
+    """Every lane's register moved over ``2**exponent`` zero bytes; registers lie as planes of equal bytes."""
+    moved = 0
+    for place, tables in enumerate(_move_tables(crc, exponent)):
+        plane = state[place * lanes : (place + 1) * lanes]
+        moved ^= int.from_bytes(b"".join([plane.translate(table) for table in tables]), "little")
+    return moved
 
 
-def _block(crc: Crc, data: bytes) -> int:
-    """The raw register (no initial or final exclusive-or) after one block, beginning at zero."""
-    planes, size = _planes(crc), crc.width // 8
-    state = [bytes(_LANES)] * size
-    for step in range(_LANE_BYTES):
-        index = _xor(data[step::_LANE_BYTES], state[0])
-        state = [_xor(state[plane + 1], index.translate(planes[plane])) for plane in range(size - 1)] + [
-            index.translate(planes[size - 1])
-        ]
-    lanes, exponent = _LANES, _LANE_BYTES.bit_length() - 1
+def _block(crc: Crc, data: bytes, lanes: int) -> int:
+    """The register after ``lanes`` times 64 bytes, beginning at zero and without any exclusive-or."""
+    size = crc.width // 8
+    exponent = size.bit_length() - 1
+    state = 0
+    for start in range(0, _LANE_BYTES, size):
+        words = b"".join([data[start + place :: _LANE_BYTES] for place in range(size)])
+        state = _moved(crc, (state ^ int.from_bytes(words, "little")).to_bytes(lanes * size, "little"), lanes, exponent)
+    planes = state.to_bytes(lanes * size, "little")
+    exponent = _LANE_BYTES.bit_length() - 1
     while lanes > 1:
-        tables = _fold_tables(crc, exponent)
-        left, right = [plane[0::2] for plane in state], [plane[1::2] for plane in state]
-        state = [
-            _xor(right[out], *(left[place].translate(tables[place][out]) for place in range(size)))
-            for out in range(size)
-        ]
-        lanes, exponent = lanes // 2, exponent + 1
-    return int.from_bytes(b"".join(state), "little")
+        # Lanes are neighbours two by two: the even one moves on over the odd one's length. Planes have an even length,
+        # so every second byte of all planes together is every second byte of each.
+        odd = int.from_bytes(planes[1::2], "little")
+        lanes //= 2
+        planes = (_moved(crc, planes[0::2], lanes, exponent) ^ odd).to_bytes(lanes * size, "little")
+        exponent += 1
+    return int.from_bytes(planes, "little")
 
 
 class Running:
-    """A hasher over any number of updates."""
+    """A hasher over any number of updates; bytes wait until they fill a block."""
 
     def __init__(self, crc: Crc) -> None:
         self._crc = crc
         self._register = (1 << crc.width) - 1
-        self._shift = _fold_exponents(_BLOCK)
+        self._waiting = bytearray()
 
     def update(self, data: bytes, /) -> None:
-        """Take more bytes; whole blocks of 128 KiB go the quick way."""
-        register, table, start = self._register, _table(self._crc), 0
-        while len(data) - start >= _BLOCK:
-            register = _times(_power(self._crc, self._shift), register) ^ _block(
-                self._crc, data[start : start + _BLOCK]
-            )
-            start += _BLOCK
-        for byte in data[start:] if start else data:
-            register = register >> 8 ^ table[(register ^ byte) & 0xFF]
-        self._register = register
+        """Take more bytes."""
+        self._waiting += data
+        self._register, taken = self._taken(_LANES[:1])
+        del self._waiting[:taken]
 
     def digest(self) -> bytes:
         """Big-endian, as S3 encodes it."""
-        return (self._register ^ (1 << self._crc.width) - 1).to_bytes(self._crc.width // 8, "big")
+        register, start = self._taken(_LANES)
+        table = _table(self._crc)
+        for byte in self._waiting[start:]:
+            register = register >> 8 ^ table[(register ^ byte) & 0xFF]
+        return (register ^ (1 << self._crc.width) - 1).to_bytes(self._crc.width // 8, "big")
 
-
-def _fold_exponents(length: int) -> int:
-    exponent = length.bit_length() - 1
-    assert 1 << exponent == length
-    return exponent
+    def _taken(self, sizes: tuple[int, ...]) -> tuple[int, int]:
+        """The register after as many whole blocks of these numbers of lanes as wait, and how many bytes they hold."""
+        register, start = self._register, 0
+        for lanes in sizes:
+            length = lanes * _LANE_BYTES
+            exponent = length.bit_length() - 1
+            while len(self._waiting) - start >= length:
+                block = bytes(self._waiting[start : start + length])
+                register = _times(_power(self._crc, exponent), register) ^ _block(self._crc, block, lanes)
+                start += length
+        return register, start

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Any
 from urllib.parse import quote_plus
 
@@ -229,4 +230,4 @@ def probe_event(bucket: Bucket, request_id: str, now: float) -> str:
 
 def host_id(request_id: str) -> str:
     """The second identifier of a request, ``x-amz-id-2``: derived, as there is one host."""
-    return canonical_id(request_id)
+    return sha256(request_id.encode()).hexdigest()

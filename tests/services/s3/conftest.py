@@ -1,0 +1,88 @@
+"""S3 on a harness, called as boto3 would call it, and small fakes of the neighbours that take events."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from lakebed.kernel.errors import AwsError
+from lakebed.services import s3 as package
+from tests.harness import Harness
+
+Call = Callable[..., Awaitable[dict[str, Any]]]
+
+
+class FakeQueues:
+    """Takes what S3 sends; ``missing`` queues do not exist, ``failing`` ones fail that many times."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, str]] = []
+        self.principals: list[tuple[str, str | None]] = []
+        self.missing: set[str] = set()
+        self.failing = 0
+
+    def check_destination(self, principal: Any, queue_arn: str, *, source_arn: str | None = None) -> None:
+        self.principals.append((principal.arn, source_arn))
+        if queue_arn in self.missing:
+            raise AwsError("AWS.SimpleQueueService.NonExistentQueue", "The specified queue does not exist.", status=400)
+
+    async def send(self, principal: Any, queue_arn: str, bodies: list[str], *, source_arn: str | None = None) -> None:
+        if self.failing:
+            self.failing -= 1
+            raise AwsError("InternalFailure", "disk full", status=500)
+        self.check_destination(principal, queue_arn, source_arn=source_arn)
+        self.sent += [(queue_arn, body) for body in bodies]
+
+
+class FakeFunctions:
+    """Takes invocations."""
+
+    def __init__(self) -> None:
+        self.invoked: list[tuple[str, bytes]] = []
+
+    def check_destination(self, principal: Any, function_arn: str, *, source_arn: str | None = None) -> None:
+        if "missing" in function_arn:
+            raise AwsError("ResourceNotFoundException", "Function not found", status=404)
+
+    async def invoke_later(
+        self, principal: Any, function_arn: str, payload: bytes, *, source_arn: str | None = None
+    ) -> str:
+        self.check_destination(principal, function_arn, source_arn=source_arn)
+        self.invoked.append((function_arn, payload))
+        return "request"
+
+
+def caller_of(harness: Harness) -> Call:
+    """``await s3("PutObject", Bucket=…)`` on a harness; streaming bodies come back as bytes."""
+
+    async def call(operation: str, **params: Any) -> dict[str, Any]:
+        answer = await harness.call("s3", operation, **params)
+        body = answer.get("Body")
+        if hasattr(body, "read"):
+            answer["Body"] = body.read()
+        return answer
+
+    return call
+
+
+@pytest.fixture
+async def s3(harness: Harness) -> Call:
+    """S3 with a bucket ``shelf`` and fake neighbours."""
+    harness.ports.queues = FakeQueues()  # type: ignore[assignment]
+    harness.ports.functions = FakeFunctions()  # type: ignore[assignment]
+    harness.add(package.service)
+    await harness.start()
+    call = caller_of(harness)
+    await call("CreateBucket", Bucket="shelf")
+    return call
+
+
+async def refused(awaitable: Awaitable[Any]) -> AwsError:
+    """The error a call ends with."""
+    try:
+        await awaitable
+    except AwsError as failure:
+        return failure
+    raise AssertionError("the call succeeded")
