@@ -52,8 +52,17 @@ class Catalog(Protocol):
         """As CreateTable with this TableInput; AlreadyExistsException."""
         ...
 
-    def update_table(self, principal: Principal, scope: Scope, database: str, table: Mapping[str, Any]) -> None:
-        """As UpdateTable with this TableInput."""
+    def update_table(
+        self,
+        principal: Principal,
+        scope: Scope,
+        database: str,
+        table: Mapping[str, Any],
+        *,
+        version: str | None = None,
+    ) -> None:
+        """As UpdateTable with this TableInput; ConcurrentModificationException where the table's VersionId is no longer
+        ``version`` (Iceberg's compare and swap)."""
         ...
 
     def delete_table(self, principal: Principal, scope: Scope, database: str, name: str) -> None:

@@ -1,0 +1,193 @@
+"""Databases, tables and partitions as values: names, keys, the shapes Glue shows, and what is refused inside an input.
+
+Glue folds names to lower case. A partition's key is its values in order, encoded so that partitions of equal first values
+lie together and sort as their values do.
+https://docs.aws.amazon.com/glue/latest/dg/aws-glue-api-catalog.html
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from lakebed.api import glue as api
+from lakebed.kernel.errors import not_built
+from lakebed.kernel.scope import Scope
+
+Body = dict[str, Any]
+_END = b"\x00\x01"
+_PERMISSIONS = [{"Principal": {"DataLakePrincipalIdentifier": "IAM_ALLOWED_PRINCIPALS"}, "Permissions": ["ALL"]}]
+
+
+class Database(msgspec.Struct, frozen=True):
+    """A database; ``body`` is its DatabaseInput without the name."""
+
+    scope: Scope
+    name: str
+    body: Body
+    created: float
+
+    def shown(self) -> Body:
+        """As GetDatabase tells it."""
+        return {
+            "CreateTableDefaultPermissions": _PERMISSIONS,
+            **self.body,
+            "Name": self.name,
+            "CreateTime": self.created,
+            "CatalogId": self.scope.account,
+        }
+
+
+class Table(msgspec.Struct, frozen=True):
+    """A table at one of its versions; ``body`` is its TableInput without the name."""
+
+    scope: Scope
+    database: str
+    name: str
+    id: int
+    version: int
+    body: Body
+    created: float
+    updated: float
+    created_by: str
+
+    @property
+    def keys(self) -> list[tuple[str, str]]:
+        """(name, type) of the partition keys."""
+        return [(column["Name"], column.get("Type", "string")) for column in self.body.get("PartitionKeys") or ()]
+
+    def shown(self) -> Body:
+        """As GetTable tells it."""
+        return {
+            "Retention": 0,
+            "PartitionKeys": [],
+            **self.body,
+            "Name": self.name,
+            "DatabaseName": self.database,
+            "CreateTime": self.created,
+            "UpdateTime": self.updated,
+            "CreatedBy": self.created_by,
+            "IsRegisteredWithLakeFormation": False,
+            "CatalogId": self.scope.account,
+            "VersionId": str(self.version),
+        }
+
+
+class Partition(msgspec.Struct, frozen=True):
+    """A partition; ``body`` is its PartitionInput without the values."""
+
+    values: list[str]
+    body: Body
+    created: float
+
+    def shown(self, table: Table) -> Body:
+        """As GetPartition tells it."""
+        return {
+            **self.body,
+            "Values": self.values,
+            "DatabaseName": table.database,
+            "TableName": table.name,
+            "CreationTime": self.created,
+            "CatalogId": table.scope.account,
+        }
+
+
+def encode_key(values: Sequence[str]) -> bytes:
+    """The key of a partition, or the common beginning of keys where only the first values are given."""
+    return b"".join(value.encode().replace(b"\x00", b"\x00\xff") + _END for value in values)
+
+
+def decode_key(key: bytes) -> list[str]:
+    """The values of a key."""
+    if key.count(b"\x00") == key.count(_END):
+        return key.decode()[:-2].split("\x00\x01")
+    values, piece, at = [], bytearray(), 0
+    while at < len(key):
+        if key[at : at + 2] == _END:
+            values.append(piece.decode())
+            piece, at = bytearray(), at + 2
+        else:
+            piece.append(key[at])
+            at += 2 if key[at] == 0 else 1
+    return values
+
+
+def prefix_of(key: bytes, values: Sequence[str], place: int) -> bytes:
+    """The part of ``key`` up to and with the value at ``place``."""
+    return key[: len(encode_key(values[: place + 1]))]
+
+
+def check_values(table: Table, values: Sequence[str]) -> None:
+    """One value for each partition key, none empty."""
+    if len(values) != len(table.keys):
+        raise api.InvalidInputException("The number of partition keys do not match the number of partition values")
+    if any(not value for value in values):
+        raise api.InvalidInputException("A partition value must not be empty")
+
+
+def database_body(given: Mapping[str, Any], operation: str) -> tuple[str, Body]:
+    """(name, body) of a DatabaseInput."""
+    for member in ("TargetDatabase", "FederatedDatabase"):
+        if given.get(member):
+            raise not_built("glue", operation, f"DatabaseInput.{member}")
+    return folded(given["Name"]), {key: value for key, value in given.items() if key != "Name"}
+
+
+def table_body(given: Mapping[str, Any], operation: str) -> tuple[str, Body]:
+    """(name, body) of a TableInput, with the defaults Glue fills in."""
+    for member in ("TargetTable", "FederatedTable", "ViewDefinition"):
+        if given.get(member):
+            raise not_built("glue", operation, f"TableInput.{member}")
+    body = {key: value for key, value in given.items() if key != "Name"}
+    _fill_storage(body, operation)
+    names = [column["Name"].lower() for column in body.get("PartitionKeys") or ()]
+    if len(set(names)) != len(names):
+        raise api.InvalidInputException("A partition key is named twice")
+    return folded(given["Name"]), body
+
+
+def partition_body(given: Mapping[str, Any], operation: str) -> tuple[list[str], Body]:
+    """(values, body) of a PartitionInput."""
+    body = {key: value for key, value in given.items() if key != "Values"}
+    _fill_storage(body, operation)
+    return list(given.get("Values") or ()), body
+
+
+def _fill_storage(body: Body, operation: str) -> None:
+    storage = body.get("StorageDescriptor")
+    if storage is None:
+        return
+    if storage.get("SchemaReference"):
+        raise not_built("glue", operation, "StorageDescriptor.SchemaReference")
+    defaults = {"Compressed": False, "NumberOfBuckets": 0, "SortColumns": [], "StoredAsSubDirectories": False}
+    body["StorageDescriptor"] = {**defaults, **storage}
+
+
+def folded(name: str) -> str:
+    """A name as Glue keeps it."""
+    return name.lower()
+
+
+def token_of(place: str | bytes) -> str:
+    """A page token that continues behind ``place``."""
+    return base64.urlsafe_b64encode(place.encode() if isinstance(place, str) else place).decode()
+
+
+def read_token(token: str | None) -> bytes:
+    """Where a page begins; empty for the first."""
+    try:
+        return base64.b64decode(token or "", altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        raise api.InvalidInputException("The next token is invalid.") from None
+
+
+def read_name_token(token: str | None) -> str:
+    """Where a page of names begins."""
+    try:
+        return read_token(token).decode()
+    except UnicodeDecodeError:
+        raise api.InvalidInputException("The next token is invalid.") from None
