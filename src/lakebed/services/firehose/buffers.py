@@ -105,8 +105,7 @@ class Buffers:
 
     def watermark(self) -> int:
         """Every record below is delivered."""
-        firsts = [buffer.first for buffer in (*self.open.values(), *self.sealed)]
-        return min(firsts, default=self.scanned)
+        return min([self.scanned, *(buffer.first for buffer in (*self.open.values(), *self.sealed))])
 
     def oldest(self) -> float | None:
         """When the oldest undelivered record arrived."""

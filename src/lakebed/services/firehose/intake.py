@@ -48,9 +48,9 @@ class Intake:
         self._attempts, self._retry_at = 0, 0.0
 
     @property
-    def room(self) -> int | None:
-        """Bytes the batch that is being collected still takes; None where there is none."""
-        return self._limit - self._size if self._batch else None
+    def room(self) -> int:
+        """Bytes the batch that is being collected still takes; 0 where the next record begins one."""
+        return self._limit - self._size if self._batch else 0
 
     async def run(self, stream: DeliveryStream, buffers: Buffers) -> float | None:
         """Move one batch if it is complete. Returns when to come again: now for "there may be more"."""
@@ -70,7 +70,7 @@ class Intake:
         if not self._batch:
             return None
         due = self._batch[0].arrived + rule.interval
-        if self._size < rule.size and len(self._batch) < _BATCH_RECORDS and due > now:
+        if not self._full(rule) and due > now:
             return due
         if self._retry_at > now:
             return self._retry_at
@@ -86,12 +86,23 @@ class Intake:
             self._fill_from_kinesis(stream, rule, ahead)
             return
         log = self._k.segments.log(stream.source_log)
-        records_max, bytes_max = _BATCH_RECORDS - len(self._batch), rule.size - self._size
-        if records_max > 0 and bytes_max > 0:
-            for offset, arrived, data in log.read(ahead.get(_DIRECT, 0), records_max=records_max, bytes_max=bytes_max):
-                self._batch.append(SourceRecord(data, arrived, offset))
-                self._size += len(data)
-                ahead[_DIRECT] = offset + 1
+        while not self._full(rule):
+            found = log.read(ahead.get(_DIRECT, 0), records_max=self._places, bytes_max=rule.size - self._size)
+            if not found:
+                return
+            self._take([SourceRecord(data, arrived, offset) for offset, arrived, data in found], ahead)
+
+    @property
+    def _places(self) -> int:
+        return _BATCH_RECORDS - len(self._batch)
+
+    def _full(self, rule: Rule) -> bool:
+        return self._size >= rule.size or not self._places
+
+    def _take(self, records: Sequence[SourceRecord], ahead: dict[str, int]) -> None:
+        self._batch += records
+        self._size += sum(len(record.data) for record in records)
+        ahead[records[-1].shard] = records[-1].offset + 1
 
     def _fill_from_kinesis(self, stream: DeliveryStream, rule: Rule, ahead: dict[str, int]) -> None:
         arn, streams = stream.source.stream_arn, self._p.streams
@@ -102,30 +113,25 @@ class Intake:
         for gone in set(ahead) - set(shards):
             del ahead[gone]
         for shard in shards:
-            records_max, bytes_max = _BATCH_RECORDS - len(self._batch), rule.size - self._size
-            if records_max <= 0 or bytes_max <= 0:
+            if shard in ahead or parents_finished:
+                self._fill_from_shard(arn, shard, rule, ahead)
+            if self._full(rule):
                 return
-            if shard not in ahead and not parents_finished:
-                continue
-            offset = ahead.setdefault(shard, 0)
-            for record in streams.read(arn, shard, offset, records_max=records_max, bytes_max=bytes_max):
-                self._batch.append(
-                    SourceRecord(
-                        record.data,
-                        record.arrived,
-                        record.offset,
-                        shard,
-                        record.partition_key,
-                        record.sequence_number,
-                    )
-                )
-                self._size += len(record.data)
-                offset = record.offset + 1
-            if offset > streams.position(arn, shard, "LATEST"):
-                offset = 0  # the stream was deleted and made again
-            ahead[shard] = offset
-            if parents_finished and not streams.finished(arn, shard, offset):
+            if parents_finished and not streams.finished(arn, shard, ahead.get(shard, 0)):
                 parents_finished = self._is_open(arn, shard)
+
+    def _fill_from_shard(self, arn: str, shard: str, rule: Rule, ahead: dict[str, int]) -> None:
+        read = self._p.streams.read
+        if ahead.setdefault(shard, 0) > self._p.streams.position(arn, shard, "LATEST"):
+            ahead[shard] = 0  # the stream was deleted and made again
+        while not self._full(rule):
+            found = read(arn, shard, ahead[shard], records_max=self._places, bytes_max=rule.size - self._size)
+            if not found:
+                return
+            self._take(
+                [SourceRecord(r.data, r.arrived, r.offset, shard, r.partition_key, r.sequence_number) for r in found],
+                ahead,
+            )
 
     def _is_open(self, arn: str, shard: str) -> bool:
         """An open shard has no children yet, so nobody need wait for it."""

@@ -1,0 +1,188 @@
+"""Lambda transformation, dynamic partitioning, format conversion and what goes to the error prefix."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import pytest
+
+from lakebed.services.firehose import transform
+from tests.services.firehose.conftest import ARN, FUNCTION, ROLE, STREAM, House, processor
+from tests.services.firehose.neighbours import each
+
+CONVERSION = {
+    "Enabled": True,
+    "SchemaConfiguration": {"RoleARN": ROLE, "DatabaseName": "db", "TableName": "t", "Region": "us-east-1"},
+    "InputFormatConfiguration": {"Deserializer": {"OpenXJsonSerDe": {"ColumnToJsonKeyMappings": {"site": "Where"}}}},
+    "OutputFormatConfiguration": {"Serializer": {"ParquetSerDe": {"Compression": "GZIP"}}},
+}
+PARTITIONED: dict[str, Any] = {
+    "DynamicPartitioningConfiguration": {"Enabled": True},
+    "Prefix": "p/site=!{partitionKeyFromLambda:site}/y=!{timestamp:yyyy}/",
+    "ErrorOutputPrefix": "e/!{firehose:error-output-type}/",
+}
+
+
+def error_lines(house: House, prefix: str = "e/") -> list[dict[str, Any]]:
+    return [json.loads(line) for body in house.buckets.under(prefix).values() for line in body.splitlines()]
+
+
+async def test_outcomes_of_a_function(house: House) -> None:
+    def change(data: bytes) -> Any:
+        return {
+            b"drop": None,
+            b"fail": {"result": "ProcessingFailed", "data": ""},
+            b"odd": {"result": "Perhaps"},
+            b"base": {"result": "Ok", "data": "!"},
+        }.get(data, data.upper())
+
+    house.functions.transform = lambda event: each(event, change)
+    await house.create(ProcessingConfiguration=processor(BufferIntervalInSeconds="5"))
+    await house.put(b"good", b"drop", b"fail", b"odd", b"base", b"end")
+    assert house.functions.events == []
+    await house.clock.advance(5)
+    (event,) = house.functions.events
+    assert event["deliveryStreamArn"] == ARN
+    assert event["region"] == "us-east-1"
+    assert "sourceKinesisStreamArn" not in event
+    await house.clock.advance(60)
+    assert list(house.buckets.under("2025/").values()) == [b"GOODEND"]
+    lines = error_lines(house, "processing-failed/2025/06/15/15/d-1-")
+    assert [line["errorCode"] for line in lines] == [
+        "Lambda.ProcessingFailedStatus",
+        "Lambda.JsonProcessingException",
+        "Lambda.JsonProcessingException",
+    ]
+    assert base64.b64decode(lines[0]["rawData"]) == b"fail"
+    assert lines[0]["lambdaArn"] == FUNCTION
+    assert lines[0]["attemptsMade"] == 1
+    meter = house.meter()
+    assert (meter["recordsIn"], meter["recordsOut"], meter["dropped"], meter["errors"]) == (6, 2, 1, 3)
+    assert meter["waiting"] == 0
+
+
+async def test_a_function_that_fails_is_tried_again_then_skipped(house: House) -> None:
+    await house.create(ProcessingConfiguration=processor(BufferIntervalInSeconds="0", NumberOfRetries="2"))
+    house.functions.failures = 2
+    await house.put(b"a")
+    await house.clock.advance(10)
+    assert len(house.functions.events) == 3
+    house.functions.failures = 3
+    await house.put(b"b")
+    await house.clock.advance(10)
+    await house.put(b"c")
+    await house.clock.advance(60)
+    assert b"".join(house.buckets.under("2025/").values()) == b"AC"
+    (line,) = error_lines(house, "processing-failed/")
+    assert (line["errorCode"], line["attemptsMade"]) == ("Lambda.FunctionError", 3)
+    assert "boom" in line["errorMessage"]
+
+
+async def test_a_batch_is_handed_over_by_size(house: House) -> None:
+    await house.create(ProcessingConfiguration=processor(BufferSizeInMBs="0.2", BufferIntervalInSeconds="900"))
+    await house.put(*[b"x" * 1000] * 250)
+    assert [len(event["records"]) for event in house.functions.events] == [210]
+    await house.clock.advance(900)
+    assert [len(event["records"]) for event in house.functions.events] == [210, 40]
+
+
+async def test_kinesis_metadata_reaches_the_function(house: House) -> None:
+    await house.harness.call("kinesis", "CreateStream", StreamName="s", ShardCount=1)
+    await house.create(STREAM, ProcessingConfiguration=processor(BufferIntervalInSeconds="0"))
+    await house.put_stream(("key", b"a"))
+    (event,) = house.functions.events
+    assert event["sourceKinesisStreamArn"] == STREAM
+    metadata = event["records"][0]["kinesisRecordMetadata"]
+    assert metadata["partitionKey"] == "key"
+    assert metadata["shardId"] == "shardId-000000000000"
+    assert len(metadata["sequenceNumber"]) == 56
+    await house.clock.advance(60)
+    assert list(house.buckets.under("2025/").values()) == [b"A"]
+
+
+def test_answers_that_break_the_contract() -> None:
+    def codes(answer: Any) -> list[str]:
+        raw = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+        return [outcome.code for outcome in transform.outcomes(raw, 2)]
+
+    first, second = transform.record_id(0), transform.record_id(1)
+    okay = {"recordId": first, "result": "Ok", "data": ""}
+    assert codes(b"not json") == ["Lambda.JsonProcessingException"] * 2
+    assert codes([1]) == ["Lambda.JsonProcessingException"] * 2
+    assert codes({"records": [okay]}) == ["", "Lambda.MissingRecordId"]
+    assert codes({"records": [okay, okay, {**okay, "recordId": second}]}) == ["Lambda.DuplicatedRecordId", ""]
+    assert codes(b"x" * (6 * 1024 * 1024 + 1)) == ["Lambda.FunctionError"] * 2
+
+
+async def test_partitions_follow_the_keys_of_the_function(house: House) -> None:
+    def change(data: bytes) -> Any:
+        site = json.loads(data).get("site", "")
+        return {"result": "Ok", "data": base64.b64encode(data).decode(), "metadata": {"partitionKeys": {"site": site}}}
+
+    house.functions.transform = lambda event: each(event, change)
+    await house.create(size=64, ProcessingConfiguration=processor(BufferIntervalInSeconds="0"), **PARTITIONED)
+    records = [json.dumps({"site": f"s{n % 3}", "n": n}).encode() for n in range(30)]
+    await house.put(*records, b'{"n": 99}')
+    await house.clock.advance(60)
+    assert len(house.buckets.under("p/")) == 3
+    for site in range(3):
+        (body,) = house.buckets.under(f"p/site=s{site}/y=2025/d-1-").values()
+        assert body == b"".join(records[site::3])
+    (line,) = error_lines(house, "e/processing-failed/")
+    assert line["errorCode"] == "DynamicPartitioning.MissingKeys"
+
+
+async def test_partitions_beyond_the_limit_go_to_the_error_prefix(house: House) -> None:
+    def change(data: bytes) -> Any:
+        keys = {"site": data.decode()}
+        return {"result": "Ok", "data": base64.b64encode(data).decode(), "metadata": {"partitionKeys": keys}}
+
+    house.functions.transform = lambda event: each(event, change)
+    await house.create(size=64, ProcessingConfiguration=processor(BufferIntervalInSeconds="0"), **PARTITIONED)
+    await house.put(*[b"%d" % n for n in range(510)])
+    await house.clock.advance(60)
+    assert len(house.buckets.under("p/")) == 500
+    assert [line["errorCode"] for line in error_lines(house)] == [
+        "DynamicPartitioning.ActivePartitionsLimitExceeded"
+    ] * 10
+
+
+async def test_records_become_columns_and_bad_ones_error_lines(house: House) -> None:
+    await house.create(
+        size=64,
+        DataFormatConversionConfiguration=CONVERSION,
+        Prefix="t/",
+    )
+    await house.put(b'{"n": 1}', b"no json", b'{\n "n": 2\n}', b'{"n":3}\n', b'{"n":4}\n{"n":5}', b"")
+    await house.clock.advance(60)
+    ((key, body),) = house.buckets.under("t/2025/").items()
+    assert key.endswith(".parquet")
+    assert body == b'PAR1{"n": 1}\n{"n": 2}\n{"n": 3}'
+    (job,) = house.converter.jobs
+    assert job.columns == [("n", "bigint"), ("site", "string")]
+    assert (job.compression, job.rename, job.case_insensitive) == ("gzip", {"Where": "site"}, True)
+    lines = error_lines(house, "t/format-conversion-failed/")
+    assert [base64.b64decode(line["rawData"]) for line in lines] == [b"no json", b'{"n":4}\n{"n":5}', b""]
+    assert lines[0]["dataCatalogTable"]["tableName"] == "t"
+    meter = house.meter()
+    assert (meter["recordsOut"], meter["errors"]) == (3, 3)
+    assert list((house.directory / "objects/drafts").iterdir()) == []
+
+
+@pytest.mark.parametrize("interval", ["0", "30"])
+async def test_a_function_taken_away_lets_its_records_through_first(house: House, interval: str) -> None:
+    await house.create(interval=60, ProcessingConfiguration=processor(BufferIntervalInSeconds=interval))
+    await house.put(b"a")
+    await house.call(
+        "UpdateDestination",
+        DeliveryStreamName="d",
+        CurrentDeliveryStreamVersionId="1",
+        DestinationId="destinationId-000000000001",
+        ExtendedS3DestinationUpdate={"ProcessingConfiguration": {"Enabled": False}},
+    )
+    await house.put(b"b")
+    await house.put(b"c")
+    await house.clock.advance(61)
+    assert b"".join(house.buckets.under("").values()).lower() == b"abc"
