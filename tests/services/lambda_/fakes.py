@@ -121,6 +121,9 @@ class FakeQueues:
     def subscribe(self, queue_arn: str, task: str) -> None:
         self.subscribers.setdefault(queue_arn, []).append(task)
 
+    def unsubscribe(self, queue_arn: str, task: str) -> None:
+        self.subscribers[queue_arn].remove(task)
+
     def bodies(self, queue_arn: str) -> list[str]:
         return [message["body"] for message in self.messages[queue_arn]]
 

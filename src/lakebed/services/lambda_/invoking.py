@@ -166,24 +166,24 @@ class Invoker:
     def _environment(self, version: FunctionVersion) -> dict[str, str]:
         """The call's credentials, kept until they are about to be older than a worker may get."""
         cached = self._credentials.get((version.role, version.name))
-        if cached is None or cached.expires_at - self.k.clock.now() < _CREDENTIALS_LEFT_MIN:
-            try:
-                cached = self.p.identity.role_credentials(
-                    version.role, SERVICE, session_name=version.name, seconds=_CREDENTIALS_SECONDS
-                )
-            except AwsError as failure:
-                raise AwsError(
-                    "AccessDeniedException",
-                    "The role defined for the function cannot be assumed by Lambda.",
-                    status=403,
-                ) from failure
-            self._credentials[version.role, version.name] = cached
-            if len(self._credentials) > _CREDENTIALS_KEPT:
-                self._credentials.popitem(last=False)
+        if cached is not None and cached.expires_at - self.k.clock.now() < _CREDENTIALS_LEFT_MIN:
+            cached = None
+        try:
+            self.role_session(version, version.name)  # the role is there and still trusts Lambda
+            fresh = cached or self.p.identity.role_credentials(
+                version.role, SERVICE, session_name=version.name, seconds=_CREDENTIALS_SECONDS
+            )
+        except AwsError as failure:
+            raise AwsError(
+                "AccessDeniedException", "The role defined for the function cannot be assumed by Lambda.", status=403
+            ) from failure
+        self._credentials[version.role, version.name] = fresh
+        if len(self._credentials) > _CREDENTIALS_KEPT:
+            self._credentials.popitem(last=False)
         return {
-            "AWS_ACCESS_KEY_ID": cached.access_key_id,
-            "AWS_SECRET_ACCESS_KEY": cached.secret_access_key,
-            "AWS_SESSION_TOKEN": cached.session_token,
+            "AWS_ACCESS_KEY_ID": fresh.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": fresh.secret_access_key,
+            "AWS_SESSION_TOKEN": fresh.session_token,
         }
 
     def _write_log(self, scope: Scope, version: FunctionVersion, execution: Execution) -> None:

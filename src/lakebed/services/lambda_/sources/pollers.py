@@ -45,8 +45,7 @@ class Pollers:
 
     async def remove(self, mapping: Mapping) -> None:
         """Stop polling; batches under way come to their end on their own."""
-        if not mapping.is_queue:
-            self.p.streams.unsubscribe(mapping.source, mapping.task)
+        (self.p.queues if mapping.is_queue else self.p.streams).unsubscribe(mapping.source, mapping.task)
         await self.k.tasks.remove(mapping.task)
         poller = self._pollers.pop(mapping.uuid, None)
         self._leaving = [one for one in (*self._leaving, poller) if one is not None and one.busy]
