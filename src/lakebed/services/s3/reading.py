@@ -34,13 +34,14 @@ class Reading:
             if found is None:
                 if not self._access.may(principal, bucket, "s3:ListBucket"):
                     raise access_denied()
-                raise no_such_key(key)
+                newest = self._objects.newest_other(bucket.name, raw) if bucket.versioning else None
+                raise no_such_key(key, newest)
             return found
         found = self._objects.version(bucket.name, raw, version_id)
         if found is None:
             raise no_such_version(key, version_id)
         if found.marker:
-            raise method_not_allowed(method)
+            raise method_not_allowed(method, found)
         return found
 
     async def open(self, version: ObjectVersion, start: int, end: int) -> bytes | AsyncIterator[bytes]:

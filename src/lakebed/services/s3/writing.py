@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -48,10 +48,20 @@ class BodyChecks(msgspec.Struct, frozen=True):
     length: int | None = None
 
     @classmethod
-    def of(cls, request: dict[str, Any]) -> BodyChecks:
-        """From the members of PutObject or UploadPart."""
+    def of(cls, request: dict[str, Any], headers: Mapping[str, str]) -> BodyChecks:
+        """From the members of PutObject or UploadPart, and the headers that describe a chunked body.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming-trailers.html: Content-Length then counts the
+        framing as well, and a checksum may be announced to come behind the body.
+        """
         algorithm, value = checksums.expected(request)
-        return cls(checksums.content_md5(request.get("ContentMD5")), algorithm, value, request.get("ContentLength"))
+        announced = headers.get("x-amz-trailer", "").strip().lower().removeprefix("x-amz-checksum-").upper()
+        if not algorithm and announced in checksums.BUILT:
+            algorithm = announced
+        decoded, length = headers.get("x-amz-decoded-content-length"), request.get("ContentLength")
+        if decoded is not None or "aws-chunked" in headers.get("content-encoding", ""):
+            length = int(decoded) if decoded is not None and decoded.isascii() and decoded.isdigit() else None
+        return cls(checksums.content_md5(request.get("ContentMD5")), algorithm, value, length)
 
 
 class Taken(NamedTuple):

@@ -20,7 +20,16 @@ from lakebed.services.s3.model import crc
 from lakebed.services.s3.model.errors import invalid_request
 
 FULL_OBJECT, COMPOSITE = "FULL_OBJECT", "COMPOSITE"
-BUILT = ("CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256", "SHA512", "MD5")
+MEMBERS = {
+    "CRC32": "ChecksumCRC32",
+    "CRC32C": "ChecksumCRC32C",
+    "CRC64NVME": "ChecksumCRC64NVME",
+    "SHA1": "ChecksumSHA1",
+    "SHA256": "ChecksumSHA256",
+    "SHA512": "ChecksumSHA512",
+    "MD5": "ChecksumMD5",
+}
+BUILT = tuple(MEMBERS)
 REFUSED = ("XXHASH64", "XXHASH3", "XXHASH128")
 _CRCS = {"CRC32": crc.CRC32, "CRC32C": crc.CRC32C, "CRC64NVME": crc.CRC64NVME}
 
@@ -61,7 +70,7 @@ def hasher(algorithm: str) -> Hasher:
 
 def member(algorithm: str) -> str:
     """The member that carries a checksum: ``ChecksumSHA256``."""
-    return f"Checksum{algorithm}"
+    return MEMBERS.get(algorithm, f"Checksum{algorithm}")
 
 
 def encoded(digest: bytes) -> str:

@@ -30,22 +30,47 @@ def matches(condition: str, etag: str) -> bool:
     return "*" in wanted or etag in wanted
 
 
-def check_read(request: Mapping[str, Any], found: ObjectVersion, source: str = "") -> None:
-    """GET and HEAD conditions; ``source="CopySource"`` checks those of a copy, whose failures are all 412."""
-    if_match, if_none_match = request.get(f"{source}IfMatch"), request.get(f"{source}IfNoneMatch")
-    if_modified, if_unmodified = request.get(f"{source}IfModifiedSince"), request.get(f"{source}IfUnmodifiedSince")
-    prefix = "x-amz-copy-source-" if source else ""
-    modified = int(found.modified)
-    if if_match is not None:
-        if not matches(if_match, found.etag):
-            raise precondition_failed(f"{prefix}If-Match")
-    elif if_unmodified is not None and modified > int(if_unmodified):
-        raise precondition_failed(f"{prefix}If-Unmodified-Since")
-    if if_none_match is not None:
-        if matches(if_none_match, found.etag):
-            raise precondition_failed(f"{prefix}If-None-Match") if source else not_modified()
-    elif if_modified is not None and modified <= int(if_modified):
-        raise precondition_failed(f"{prefix}If-Modified-Since") if source else not_modified()
+class ReadConditions(NamedTuple):
+    """What must hold of the version that is read. ``copying``: the conditions of a copy, whose failures are all 412."""
+
+    if_match: str | None
+    if_none_match: str | None
+    if_modified: float | None
+    if_unmodified: float | None
+    copying: bool = False
+
+    @classmethod
+    def of(cls, request: Mapping[str, Any]) -> ReadConditions:
+        """Those of GET and HEAD."""
+        get = request.get
+        return cls(get("IfMatch"), get("IfNoneMatch"), get("IfModifiedSince"), get("IfUnmodifiedSince"))
+
+    @classmethod
+    def of_source(cls, request: Mapping[str, Any]) -> ReadConditions:
+        """Those on the source of a copy."""
+        get = request.get
+        return cls(
+            get("CopySourceIfMatch"),
+            get("CopySourceIfNoneMatch"),
+            get("CopySourceIfModifiedSince"),
+            get("CopySourceIfUnmodifiedSince"),
+            copying=True,
+        )
+
+    def check(self, found: ObjectVersion) -> None:
+        """Return, or raise 412 or 304. A condition on the entity tag silences the one on the time beside it."""
+        prefix = "x-amz-copy-source-" if self.copying else ""
+        modified = int(found.modified)
+        if self.if_match is not None:
+            if not matches(self.if_match, found.etag):
+                raise precondition_failed(f"{prefix}If-Match")
+        elif self.if_unmodified is not None and modified > int(self.if_unmodified):
+            raise precondition_failed(f"{prefix}If-Unmodified-Since")
+        if self.if_none_match is not None:
+            if matches(self.if_none_match, found.etag):
+                raise precondition_failed(f"{prefix}If-None-Match") if self.copying else not_modified(found)
+        elif self.if_modified is not None and modified <= int(self.if_modified):
+            raise precondition_failed(f"{prefix}If-Modified-Since") if self.copying else not_modified(found)
 
 
 def check_write(if_match: str | None, if_none_match: str | None, key: str, current: ObjectVersion | None) -> None:

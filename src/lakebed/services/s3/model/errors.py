@@ -5,7 +5,12 @@ Codes, statuses and messages: https://docs.aws.amazon.com/AmazonS3/latest/API/Er
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from lakebed.kernel.errors import AwsError
+
+if TYPE_CHECKING:
+    from lakebed.services.s3.model.shapes import ObjectVersion
 
 
 def no_such_bucket(bucket: str) -> AwsError:
@@ -13,9 +18,15 @@ def no_such_bucket(bucket: str) -> AwsError:
     return AwsError("NoSuchBucket", "The specified bucket does not exist", status=404, members={"BucketName": bucket})
 
 
-def no_such_key(key: str) -> AwsError:
-    """The bucket holds no current object of this key."""
-    return AwsError("NoSuchKey", "The specified key does not exist.", status=404, members={"Key": key})
+def no_such_key(key: str, marker: ObjectVersion | None = None) -> AwsError:
+    """The bucket holds no current object of this key; ``marker`` is the delete marker that hides it."""
+    members = {"Key": key} | (_marker_headers(marker) if marker is not None else {})
+    return AwsError("NoSuchKey", "The specified key does not exist.", status=404, members=members)
+
+
+def _marker_headers(marker: ObjectVersion) -> dict[str, str]:
+    """Members that begin with ``x-amz-`` travel as headers."""
+    return {"x-amz-delete-marker": "true", "x-amz-version-id": marker.version_id}
 
 
 def no_such_version(key: str, version_id: str) -> AwsError:
@@ -73,9 +84,9 @@ def precondition_failed(condition: str) -> AwsError:
     )
 
 
-def not_modified() -> AwsError:
-    """The client's copy is still good; the answer has no body."""
-    return AwsError("NotModified", "Not Modified", status=304)
+def not_modified(found: ObjectVersion) -> AwsError:
+    """The client's copy is still good; the answer has no body, only what a cache needs."""
+    return AwsError("NotModified", "Not Modified", status=304, members={"ETag": found.quoted_etag})
 
 
 def access_denied(message: str = "Access Denied") -> AwsError:
@@ -83,11 +94,11 @@ def access_denied(message: str = "Access Denied") -> AwsError:
     return AwsError("AccessDenied", message, status=403)
 
 
-def method_not_allowed(method: str, resource_type: str = "DeleteMarker") -> AwsError:
+def method_not_allowed(method: str, marker: ObjectVersion) -> AwsError:
     """A delete marker is neither read nor tagged."""
     return AwsError(
         "MethodNotAllowed",
         "The specified method is not allowed against this resource.",
         status=405,
-        members={"Method": method, "ResourceType": resource_type},
+        members={"Method": method, "ResourceType": "DeleteMarker", **_marker_headers(marker)},
     )

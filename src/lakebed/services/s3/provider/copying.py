@@ -17,6 +17,7 @@ from lakebed.kernel.kernel import Kernel
 from lakebed.ports.service import Context, operation
 from lakebed.services.s3.access import Access, caller
 from lakebed.services.s3.model import checksums, conditions
+from lakebed.services.s3.model.conditions import ReadConditions
 from lakebed.services.s3.model.errors import invalid_argument, invalid_request
 from lakebed.services.s3.model.names import copy_source, key_bytes
 from lakebed.services.s3.model.shapes import Bucket, Facts, NewObject, ObjectVersion, Part
@@ -54,7 +55,7 @@ class CopyOperations:
         action = "s3:GetObjectVersion" if version_id else "s3:GetObject"
         bucket = self.access.bucket(ctx, req, action, key, name=name, owner_member="ExpectedSourceBucketOwner")
         version = self.reading.require(ctx.principal, bucket, key, version_id, "COPY")
-        conditions.check_read(req, version, "CopySource")
+        ReadConditions.of_source(req).check(version)
         return bucket, version
 
     @operation(

@@ -96,7 +96,7 @@ class MultipartOperations:
         bucket = self.access.bucket(ctx, req, "s3:PutObject", req["Key"])
         upload = self.uploads.require(bucket.name, req["Key"], req["UploadId"])
         check_part_number(req["PartNumber"])
-        checks = BodyChecks.of(req)
+        checks = BodyChecks.of(req, ctx.headers)
         if checks.algorithm and upload.checksum_algorithm and checks.algorithm != upload.checksum_algorithm:
             raise invalid_request(
                 f"Checksum Type mismatch occurred, expected checksum Type: {upload.checksum_algorithm.lower()}, "

@@ -17,7 +17,7 @@ from lakebed.kernel.kernel import Kernel
 from lakebed.ports.service import Context, operation
 from lakebed.services.s3.access import Access, caller
 from lakebed.services.s3.model import checksums, conditions
-from lakebed.services.s3.model.conditions import ByteRange
+from lakebed.services.s3.model.conditions import ByteRange, ReadConditions
 from lakebed.services.s3.model.errors import access_denied, invalid_request, malformed_xml, precondition_failed
 from lakebed.services.s3.model.names import key_bytes
 from lakebed.services.s3.model.shapes import STANDARD, Bucket, Facts, NewObject, ObjectVersion
@@ -72,7 +72,7 @@ class ObjectOperations:
             self.access.check(ctx.principal, bucket, "s3:PutObjectTagging", key)
         wanted = Conditions(req.get("IfMatch"), req.get("IfNoneMatch"))
         conditions.check_write(*wanted, key, self.objects.current(bucket.name, key_bytes(key)))
-        checks = BodyChecks.of(req)
+        checks = BodyChecks.of(req, ctx.headers)
         taken = await self.writing.take(req.get("Body"), checks)
         new = NewObject(
             key, taken.size, taken.etag, taken.blob, _with_checksum(facts, taken.checksum), kept_in,
@@ -110,7 +110,7 @@ class ObjectOperations:
         key, version_id = req["Key"], req.get("VersionId")
         bucket = self.access.bucket(ctx, req, "s3:GetObjectVersion" if version_id else "s3:GetObject", key)
         version = self.reading.require(ctx.principal, bucket, key, version_id, method)
-        conditions.check_read(req, version)
+        ReadConditions.of(req).check(version)
         if (number := req.get("PartNumber")) is not None:
             if req.get("Range") is not None:
                 raise invalid_request("Cannot specify both Range header and partNumber query parameter")
