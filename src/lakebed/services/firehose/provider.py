@@ -24,14 +24,24 @@ from lakebed.services.firehose.settings import FirehoseSettings
 from lakebed.services.firehose.store import DeliveryStore
 
 _OTHER_DESTINATIONS = (
-    "Redshift",
-    "Elasticsearch",
-    "Amazonopensearchservice",
-    "Splunk",
-    "HttpEndpoint",
-    "AmazonOpenSearchServerless",
-    "Snowflake",
-    "Iceberg",
+    "RedshiftDestinationConfiguration",
+    "ElasticsearchDestinationConfiguration",
+    "AmazonopensearchserviceDestinationConfiguration",
+    "SplunkDestinationConfiguration",
+    "HttpEndpointDestinationConfiguration",
+    "AmazonOpenSearchServerlessDestinationConfiguration",
+    "SnowflakeDestinationConfiguration",
+    "IcebergDestinationConfiguration",
+)
+_OTHER_UPDATES = (
+    "RedshiftDestinationUpdate",
+    "ElasticsearchDestinationUpdate",
+    "AmazonopensearchserviceDestinationUpdate",
+    "SplunkDestinationUpdate",
+    "HttpEndpointDestinationUpdate",
+    "AmazonOpenSearchServerlessDestinationUpdate",
+    "SnowflakeDestinationUpdate",
+    "IcebergDestinationUpdate",
 )
 
 
@@ -55,7 +65,7 @@ class DeliveryOperations:
             "DeliveryStreamEncryptionConfigurationInput",
             "MSKSourceConfiguration",
             "DatabaseSourceConfiguration",
-            *(f"{name}DestinationConfiguration" for name in _OTHER_DESTINATIONS),
+            *_OTHER_DESTINATIONS,
         ),
     )
     async def create_delivery_stream(
@@ -147,11 +157,7 @@ class DeliveryOperations:
         names = self.store.names(ctx.scope, req.get("DeliveryStreamType"), after, limit + 1)
         return {"DeliveryStreamNames": names[:limit], "HasMoreDeliveryStreams": len(names) > limit}
 
-    @operation(
-        "UpdateDestination",
-        resource=stream_arn,
-        refused=tuple(f"{name}DestinationUpdate" for name in _OTHER_DESTINATIONS),
-    )
+    @operation("UpdateDestination", resource=stream_arn, refused=_OTHER_UPDATES)
     async def update_destination(self, ctx: Context, req: api.UpdateDestinationInput) -> None:
         """https://docs.aws.amazon.com/firehose/latest/APIReference/API_UpdateDestination.html"""
         stream = self.store.require(ctx.scope, req["DeliveryStreamName"])

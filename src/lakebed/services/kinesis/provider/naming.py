@@ -14,8 +14,6 @@ from lakebed.kernel.arn import parse
 from lakebed.kernel.scope import Scope
 from lakebed.services.kinesis import tokens
 
-STREAM_ID = ("StreamId",)  # AWS: reserved for future use
-
 
 def stream_name(scope: Scope, request: Mapping[str, Any], member: str = "StreamARN") -> str:
     """The name a request means; AWS's errors where it means none, or two."""

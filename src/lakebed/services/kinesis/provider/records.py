@@ -16,7 +16,7 @@ from lakebed.ports.house import Ports
 from lakebed.ports.service import Context, operation
 from lakebed.services.kinesis import tokens
 from lakebed.services.kinesis.model import Shard, Stream, shard_id
-from lakebed.services.kinesis.provider.naming import STREAM_ID, stream_arn, stream_name, token_uid
+from lakebed.services.kinesis.provider.naming import stream_arn, stream_name, token_uid
 from lakebed.services.kinesis.records import (
     PUT_BYTES_MAX,
     THROTTLED,
@@ -38,7 +38,7 @@ class RecordOperations:
     def __init__(self, k: Kernel, p: Ports, store: StreamStore, records: Records) -> None:
         self.k, self.p, self.store, self.records = k, p, store, records
 
-    @operation("PutRecord", resource=stream_arn, refused=STREAM_ID)
+    @operation("PutRecord", resource=stream_arn, refused=("StreamId",))
     async def put_record(self, ctx: Context, req: api.PutRecordInput) -> api.PutRecordOutput:
         """https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecord.html"""
         stream = self._require(ctx, req)
@@ -56,7 +56,7 @@ class RecordOperations:
             raise api.InternalFailureException("Internal service failure.")
         return {"ShardId": placed.shard.id, "SequenceNumber": placed.sequence_number, "EncryptionType": "NONE"}
 
-    @operation("PutRecords", resource=stream_arn, refused=STREAM_ID)
+    @operation("PutRecords", resource=stream_arn, refused=("StreamId",))
     async def put_records(self, ctx: Context, req: api.PutRecordsInput) -> api.PutRecordsOutput:
         """https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecords.html"""
         stream = self._require(ctx, req)
@@ -88,7 +88,7 @@ class RecordOperations:
             answers.append({"ErrorCode": error, "ErrorMessage": message})
         return {"FailedRecordCount": failed, "Records": answers, "EncryptionType": "NONE"}
 
-    @operation("GetShardIterator", resource=stream_arn, refused=STREAM_ID)
+    @operation("GetShardIterator", resource=stream_arn, refused=("StreamId",))
     async def get_shard_iterator(self, ctx: Context, req: api.GetShardIteratorInput) -> api.GetShardIteratorOutput:
         """https://docs.aws.amazon.com/kinesis/latest/APIReference/API_GetShardIterator.html"""
         stream = self._require(ctx, req)
@@ -126,7 +126,9 @@ class RecordOperations:
             )
         return max(offset + (kind == "AFTER_SEQUENCE_NUMBER"), 0)
 
-    @operation("GetRecords", action=None, refused=STREAM_ID)  # asked for in the handler: the iterator names the stream
+    @operation(
+        "GetRecords", action=None, refused=("StreamId",)
+    )  # asked for in the handler: the iterator names the stream
     async def get_records(self, ctx: Context, req: api.GetRecordsInput) -> api.GetRecordsOutput:
         """https://docs.aws.amazon.com/kinesis/latest/APIReference/API_GetRecords.html"""
         stream, position = self._position(ctx, req)

@@ -12,7 +12,7 @@ from lakebed.ports.house import Ports
 from lakebed.ports.service import Context, operation
 from lakebed.services.kinesis import model, tokens
 from lakebed.services.kinesis.model import Shard, Stream
-from lakebed.services.kinesis.provider.naming import STREAM_ID, stream_arn, stream_name, token_uid
+from lakebed.services.kinesis.provider.naming import stream_arn, stream_name, token_uid
 from lakebed.services.kinesis.records import Records
 from lakebed.services.kinesis.settings import KinesisSettings
 from lakebed.services.kinesis.store import StreamStore
@@ -26,7 +26,7 @@ class ShardOperations:
     def __init__(self, k: Kernel, p: Ports, store: StreamStore, records: Records, settings: KinesisSettings) -> None:
         self.k, self.p, self.store, self.records, self.settings = k, p, store, records, settings
 
-    @operation("ListShards", action=None, refused=STREAM_ID)  # asked for in the handler: a token names the stream
+    @operation("ListShards", action=None, refused=("StreamId",))  # asked for in the handler: a token names the stream
     async def list_shards(self, ctx: Context, req: api.ListShardsInput) -> api.ListShardsOutput:
         """https://docs.aws.amazon.com/kinesis/latest/APIReference/API_ListShards.html"""
         stream, position = self._listing(ctx, req)
@@ -70,7 +70,7 @@ class ShardOperations:
         at = chosen.get("Timestamp", 0.0) if chosen else 0.0
         return stream, tokens.ListPosition(stream.uid, _number(after), ctx.now, kind, at)
 
-    @operation("SplitShard", resource=stream_arn, refused=STREAM_ID)
+    @operation("SplitShard", resource=stream_arn, refused=("StreamId",))
     async def split_shard(self, ctx: Context, req: api.SplitShardInput) -> None:
         """https://docs.aws.amazon.com/kinesis/latest/APIReference/API_SplitShard.html"""
         stream = self._provisioned(ctx, req, additional=1)
@@ -78,7 +78,7 @@ class ShardOperations:
         end = self.records.tip(stream, shard)
         self._reshard(model.split(stream, shard, int(req["NewStartingHashKey"]), end, ctx.now))
 
-    @operation("MergeShards", resource=stream_arn, refused=STREAM_ID)
+    @operation("MergeShards", resource=stream_arn, refused=("StreamId",))
     async def merge_shards(self, ctx: Context, req: api.MergeShardsInput) -> None:
         """https://docs.aws.amazon.com/kinesis/latest/APIReference/API_MergeShards.html"""
         stream = self._provisioned(ctx, req, additional=0)
@@ -86,7 +86,7 @@ class ShardOperations:
         ends = [self.records.tip(stream, shard) for shard in pair]
         self._reshard(model.merge(stream, pair[0], pair[1], ends, ctx.now))
 
-    @operation("UpdateShardCount", resource=stream_arn, refused=STREAM_ID)
+    @operation("UpdateShardCount", resource=stream_arn, refused=("StreamId",))
     async def update_shard_count(self, ctx: Context, req: api.UpdateShardCountInput) -> api.UpdateShardCountOutput:
         """https://docs.aws.amazon.com/kinesis/latest/APIReference/API_UpdateShardCount.html"""
         target = req["TargetShardCount"]

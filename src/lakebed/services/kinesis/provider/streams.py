@@ -14,7 +14,7 @@ from lakebed.kernel.kernel import Kernel
 from lakebed.ports.service import Context, operation
 from lakebed.services.kinesis import model
 from lakebed.services.kinesis.model import Stream
-from lakebed.services.kinesis.provider.naming import STREAM_ID, stream_arn, stream_name
+from lakebed.services.kinesis.provider.naming import stream_arn, stream_name
 from lakebed.services.kinesis.records import Records
 from lakebed.services.kinesis.settings import KinesisSettings
 from lakebed.services.kinesis.store import StreamStore
@@ -73,7 +73,7 @@ class StreamOperations:
             )
         return asked
 
-    @operation("DeleteStream", resource=stream_arn, refused=STREAM_ID)
+    @operation("DeleteStream", resource=stream_arn, refused=("StreamId",))
     async def delete_stream(self, ctx: Context, req: api.DeleteStreamInput) -> None:
         """Streams have no consumers yet, so EnforceConsumerDeletion never has anything to enforce.
 
@@ -85,7 +85,7 @@ class StreamOperations:
             tx.after_commit(lambda: self.k.segments.delete(f"kinesis/{stream.uid}"))
         self.records.woken(stream.arn)
 
-    @operation("DescribeStream", resource=stream_arn, refused=STREAM_ID)
+    @operation("DescribeStream", resource=stream_arn, refused=("StreamId",))
     async def describe_stream(self, ctx: Context, req: api.DescribeStreamInput) -> api.DescribeStreamOutput:
         """https://docs.aws.amazon.com/kinesis/latest/APIReference/API_DescribeStream.html"""
         stream = self._require(ctx, req)
@@ -106,7 +106,7 @@ class StreamOperations:
             }
         }
 
-    @operation("DescribeStreamSummary", resource=stream_arn, refused=STREAM_ID)
+    @operation("DescribeStreamSummary", resource=stream_arn, refused=("StreamId",))
     async def describe_stream_summary(
         self, ctx: Context, req: api.DescribeStreamSummaryInput
     ) -> api.DescribeStreamSummaryOutput:
@@ -157,7 +157,7 @@ class StreamOperations:
             result["NextToken"] = page[-1].name
         return result
 
-    @operation("IncreaseStreamRetentionPeriod", resource=stream_arn, refused=STREAM_ID)
+    @operation("IncreaseStreamRetentionPeriod", resource=stream_arn, refused=("StreamId",))
     async def increase_retention(self, ctx: Context, req: api.IncreaseStreamRetentionPeriodInput) -> None:
         """https://docs.aws.amazon.com/kinesis/latest/APIReference/API_IncreaseStreamRetentionPeriod.html"""
         stream, hours = self._require(ctx, req), _checked_hours(req["RetentionPeriodHours"])
@@ -168,7 +168,7 @@ class StreamOperations:
             )
         self._update(replace(stream, retention_hours=hours))
 
-    @operation("DecreaseStreamRetentionPeriod", resource=stream_arn, refused=STREAM_ID)
+    @operation("DecreaseStreamRetentionPeriod", resource=stream_arn, refused=("StreamId",))
     async def decrease_retention(self, ctx: Context, req: api.DecreaseStreamRetentionPeriodInput) -> None:
         """https://docs.aws.amazon.com/kinesis/latest/APIReference/API_DecreaseStreamRetentionPeriod.html"""
         stream, hours = self._require(ctx, req), _checked_hours(req["RetentionPeriodHours"])
@@ -180,7 +180,7 @@ class StreamOperations:
         self._update(replace(stream, retention_hours=hours))
         self.k.tasks.poke("kinesis-retention")
 
-    @operation("UpdateMaxRecordSize", resource=stream_arn, refused=STREAM_ID)
+    @operation("UpdateMaxRecordSize", resource=stream_arn, refused=("StreamId",))
     async def update_max_record_size(self, ctx: Context, req: api.UpdateMaxRecordSizeInput) -> None:
         """https://docs.aws.amazon.com/kinesis/latest/APIReference/API_UpdateMaxRecordSize.html"""
         stream = self._require(ctx, req)

@@ -12,7 +12,7 @@ from lakebed.kernel.kernel import Kernel
 from lakebed.ports.service import Context, operation
 from lakebed.services.kinesis import model
 from lakebed.services.kinesis.model import Stream
-from lakebed.services.kinesis.provider.naming import STREAM_ID, resource_arn, stream_arn, stream_name
+from lakebed.services.kinesis.provider.naming import resource_arn, stream_arn, stream_name
 from lakebed.services.kinesis.store import StreamStore
 
 
@@ -22,27 +22,27 @@ class TagOperations:
     def __init__(self, k: Kernel, store: StreamStore) -> None:
         self.k, self.store = k, store
 
-    @operation("AddTagsToStream", resource=stream_arn, refused=STREAM_ID)
+    @operation("AddTagsToStream", resource=stream_arn, refused=("StreamId",))
     async def add_tags_to_stream(self, ctx: Context, req: api.AddTagsToStreamInput) -> None:
         """https://docs.aws.amazon.com/kinesis/latest/APIReference/API_AddTagsToStream.html"""
         self._add(self.store.require(ctx.scope, stream_name(ctx.scope, req)), req["Tags"])
 
-    @operation("TagResource", resource=resource_arn, refused=STREAM_ID)
+    @operation("TagResource", resource=resource_arn, refused=("StreamId",))
     async def tag_resource(self, ctx: Context, req: api.TagResourceInput) -> None:
         """https://docs.aws.amazon.com/kinesis/latest/APIReference/API_TagResource.html"""
         self._add(self.store.require(ctx.scope, stream_name(ctx.scope, req, "ResourceARN")), req["Tags"])
 
-    @operation("RemoveTagsFromStream", resource=stream_arn, refused=STREAM_ID)
+    @operation("RemoveTagsFromStream", resource=stream_arn, refused=("StreamId",))
     async def remove_tags_from_stream(self, ctx: Context, req: api.RemoveTagsFromStreamInput) -> None:
         """https://docs.aws.amazon.com/kinesis/latest/APIReference/API_RemoveTagsFromStream.html"""
         self._remove(self.store.require(ctx.scope, stream_name(ctx.scope, req)), req["TagKeys"])
 
-    @operation("UntagResource", resource=resource_arn, refused=STREAM_ID)
+    @operation("UntagResource", resource=resource_arn, refused=("StreamId",))
     async def untag_resource(self, ctx: Context, req: api.UntagResourceInput) -> None:
         """https://docs.aws.amazon.com/kinesis/latest/APIReference/API_UntagResource.html"""
         self._remove(self.store.require(ctx.scope, stream_name(ctx.scope, req, "ResourceARN")), req["TagKeys"])
 
-    @operation("ListTagsForStream", resource=stream_arn, refused=STREAM_ID)
+    @operation("ListTagsForStream", resource=stream_arn, refused=("StreamId",))
     async def list_tags_for_stream(self, ctx: Context, req: api.ListTagsForStreamInput) -> api.ListTagsForStreamOutput:
         """https://docs.aws.amazon.com/kinesis/latest/APIReference/API_ListTagsForStream.html"""
         stream = self.store.require(ctx.scope, stream_name(ctx.scope, req))
@@ -50,7 +50,7 @@ class TagOperations:
         tags = [tag for tag in _listed(stream) if tag["Key"] > after]
         return {"Tags": tags[:limit], "HasMoreTags": len(tags) > limit}
 
-    @operation("ListTagsForResource", resource=resource_arn, refused=STREAM_ID)
+    @operation("ListTagsForResource", resource=resource_arn, refused=("StreamId",))
     async def list_tags_for_resource(
         self, ctx: Context, req: api.ListTagsForResourceInput
     ) -> api.ListTagsForResourceOutput:
