@@ -1,0 +1,132 @@
+"""Every built operation against inputs drawn from its own model: it answers, or refuses as AWS would. Never a 500.
+
+Inputs go through botocore's serialiser, our parser and checks, the operation with all real services around it, our
+serialiser and botocore's parser. An error must be one the model names for the operation, or one of the common ones.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+import pytest
+from botocore.exceptions import ParamValidationError
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from lakebed.house import SERVICES, doors_and_engines
+from lakebed.kernel.errors import AwsError
+from tests.harness import Harness
+from tests.shapes import values
+from tools.gen_api import listings
+
+EXAMPLES = int(os.environ.get("LAKEBED_SHAPE_EXAMPLES", "12"))
+# https://docs.aws.amazon.com/IAM/latest/APIReference/CommonErrors.html and the protocols' own.
+COMMON = {
+    "AccessDenied", "AccessDeniedException", "IncompleteSignature", "InvalidAction", "InvalidParameterCombination",
+    "InvalidParameterValue", "InvalidQueryParameter", "MalformedQueryString", "MissingAction", "MissingParameter",
+    "NotImplemented", "SerializationException", "ThrottlingException", "ValidationError", "ValidationException",
+    "MalformedXML", "MalformedPolicyDocument", "InvalidRequest", "InvalidArgument", "KeyTooLongError", "InvalidURI",
+}  # fmt: skip
+# S3 and SQS name few of their errors in the model; their API references list them.
+UNMODELLED = {
+    "s3": {
+        "BucketNotEmpty", "EntityTooSmall", "IllegalLocationConstraintException", "InvalidBucketName", "InvalidBucketState",
+        "InvalidDigest", "BadDigest", "InvalidPart", "InvalidPartOrder", "InvalidRange", "InvalidTag",
+        "MethodNotAllowed", "NoSuchBucket", "NoSuchBucketPolicy", "NoSuchKey", "NoSuchTagSet", "NoSuchUpload", "NoSuchVersion",
+        "NoSuchPublicAccessBlockConfiguration", "OwnershipControlsNotFoundError", "PreconditionFailed", "MalformedPolicy",
+        "ServerSideEncryptionConfigurationNotFoundError", "TooManyBuckets", "InvalidStorageClass", "MissingContentLength",
+        "IncompleteBody", "NotModified", "InvalidPolicyDocument", "AccessControlListNotSupported", "MetadataTooLarge",
+        "EntityTooLarge", "InvalidLocationConstraint", "XAmzContentSHA256Mismatch",
+    },
+    "sqs": {"InvalidParameterValueException", "InvalidAttributeValue", "MissingRequiredParameterException"},
+    "iam": {"InvalidClientTokenId"},
+    "iot": {"SqlParseException", "InvalidRequestException"},
+    "lambda": {"InvalidParameterValueException", "InvalidRequestContentException", "RequestEntityTooLargeException"},
+}  # fmt: skip
+# Would wait on the manual clock for ever.
+NEVER = {"WaitTimeSeconds"}
+
+OPERATIONS = [
+    (service, line.strip())
+    for service, path in listings().items()
+    for line in path.read_text().splitlines()
+    if line.strip() and not line.startswith("#")
+]
+
+
+class World:
+    """All services in one house, and an event loop that stays."""
+
+    def __init__(self, directory: Path) -> None:
+        self.runner = asyncio.Runner()
+        self.harness = self.runner.run(self._make(directory))
+
+    async def _make(self, directory: Path) -> Harness:
+        made = Harness(directory)
+        doors_and_engines(made.kernel, made.ports)
+        made.add(*SERVICES)
+        await made.start()
+        package = io.BytesIO()
+        with zipfile.ZipFile(package, "w") as archive:
+            archive.writestr("f.py", "def handler(event, context):\n    return event\n")
+        role = "arn:aws:iam::000000000000:role/fuzz"
+        call = made.call
+        await call("s3", "CreateBucket", Bucket="fuzz-bucket")
+        await call("sqs", "CreateQueue", QueueName="fuzz")
+        await call("kinesis", "CreateStream", StreamName="fuzz", ShardCount=1)
+        await call("glue", "CreateDatabase", DatabaseInput={"Name": "fuzz"})
+        await call("logs", "CreateLogGroup", logGroupName="fuzz")
+        await call(
+            "lambda", "CreateFunction", FunctionName="fuzz", Runtime="python3.12", Handler="f.handler", Role=role,
+            Code={"ZipFile": package.getvalue()},
+        )  # fmt: skip
+        return made
+
+    def close(self) -> None:
+        self.runner.run(self.harness.stop())
+        self.runner.close()
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    made = World(tmp_path_factory.mktemp("shapes") / "data")
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize(("service", "operation"), OPERATIONS, ids=lambda value: str(value))
+def test_no_500_and_no_unmodelled_error(world: World, service: str, operation: str) -> None:
+    model = botocore.session.get_session().get_service_model(service).operation_model(operation)
+    known = {error.name for error in model.error_shapes} | {error.error_code for error in model.error_shapes}
+    known |= COMMON | UNMODELLED.get(service, set())
+    inputs: Any = values(model.input_shape) if model.input_shape else st.just({})
+
+    @settings(
+        max_examples=EXAMPLES, deadline=None, derandomize=True, database=None,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
+    )  # fmt: skip
+    @given(inputs)
+    def run(params: dict[str, Any]) -> None:
+        sent = {name: value for name, value in params.items() if name not in NEVER}
+        try:
+            answer = world.runner.run(asyncio.wait_for(world.harness.call(service, operation, **sent), 20))
+        except AwsError as refused:
+            status = refused.http_status or 400
+            assert status == 501 or status < 500, f"{refused.error_code} {status}: {refused.message}"
+            assert refused.error_code in known, (
+                f"{refused.error_code} is not an error of {operation}: {refused.message}"
+            )
+            assert refused.message or status in (304, 404)
+        except ParamValidationError:
+            return
+        else:
+            assert isinstance(answer, dict)
+
+    run()
