@@ -66,7 +66,7 @@ def json_error(model: Model, failure: Failure, request_id: str, *, rest: bool, f
     headers = {"x-amzn-requestid": request_id}
     shape, body = failure.shape, {"__type": failure.name}
     name = _message_member(shape)
-    body[shape.members[name].get("locationName", name) if shape and name in shape.members else name] = failure.message
+    body[shape.members[name].wire_name(name) if shape and name in shape.members else name] = failure.message
     known = _known(failure, shape)
     if shape is not None and known:
         binding = OutputBinding(shape, failure.status)
@@ -98,7 +98,7 @@ def _xml_members(failure: Failure) -> tuple[list[str], dict[str, str]]:
     writers = XmlWriters()
     for name, value in remaining.items():
         member = binding.body_members[name]
-        writers.of(member)(value, member.get("locationName", name), out)
+        writers.of(member)(value, member.wire_name(name), out)
     return out, headers
 
 

@@ -90,7 +90,7 @@ class FormReaders:
         self._compiled[shape.name] = read
         for name, member in shape.members.items():
             field = (name, self.of(member))
-            fields[member.get("locationName", name)] = field
+            fields[member.wire_name(name)] = field
             if name in self._names:
                 fields[self._names[name]] = field
             if member.type == "list" and member.get("flattened") and "locationName" in member.traits["member"]:

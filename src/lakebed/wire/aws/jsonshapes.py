@@ -150,14 +150,14 @@ class Readers:
         fields: dict[str, tuple[str, Reader]] = {}
         read = _structure_reader(fields)
         for name, member in members.items():
-            fields[member.get("locationName", name)] = (name, self.of(member))
+            fields[member.wire_name(name)] = (name, self.of(member))
         return read
 
     def _structure(self, shape: Shape) -> Reader:
         fields: dict[str, tuple[str, Reader]] = {}
         read = self._compiled[shape.name] = _structure_reader(fields)
         for name, member in shape.members.items():
-            fields[member.get("locationName", name)] = (name, self.of(member))
+            fields[member.wire_name(name)] = (name, self.of(member))
         return read
 
     def _list(self, shape: Shape) -> Reader:
@@ -254,14 +254,14 @@ class Writers:
         """A writer of some of a structure's members."""
         fields: dict[str, tuple[str, Writer | None]] = {}
         for name, member in members.items():
-            fields[name] = (member.get("locationName", name), self.of(member))
+            fields[name] = (member.wire_name(name), self.of(member))
         return _structure_writer(shape.name, fields)
 
     def _structure(self, shape: Shape) -> Writer:
         fields: dict[str, tuple[str, Writer | None]] = {}
         write = self._compiled[shape.name] = _structure_writer(shape.name, fields)
         for name, member in shape.members.items():
-            fields[name] = (member.get("locationName", name), self.of(member))
+            fields[name] = (member.wire_name(name), self.of(member))
         return write
 
     def _list(self, shape: Shape) -> Writer:

@@ -25,7 +25,7 @@ Traits = Mapping[str, Any]
 class Shape:
     """A shape where it is referred to: ``name`` and ``type`` of the shape, traits of both, the reference's first."""
 
-    __slots__ = ("_members", "model", "name", "traits", "type")
+    __slots__ = ("_members", "_own_name", "model", "name", "traits", "type")
 
     def __init__(self, model: Model, reference: Traits) -> None:
         definition: Traits = model.shapes[reference["shape"]]
@@ -33,11 +33,16 @@ class Shape:
         self.name: str = reference["shape"]
         self.type: str = definition["type"]
         self.traits: Traits = {**definition, **reference}
+        self._own_name: str | None = reference.get("locationName")
         self._members: dict[str, Shape] | None = None
 
     def get(self, trait: str, default: Any = None) -> Any:
         """A trait's value."""
         return self.traits.get(trait, default)
+
+    def wire_name(self, member: str) -> str:
+        """The name on the wire of the member that refers to this shape; a structure's own name is only that of a root."""
+        return self._own_name or (member if self.type == "structure" else self.traits.get("locationName", member))
 
     @property
     def members(self) -> dict[str, Shape]:

@@ -102,7 +102,7 @@ class InputBinding:
             self._body = body(shape, rest)
 
     def _place(self, name: str, member: Shape, rest: dict[str, Shape]) -> None:
-        location, wire_name = member.get("location"), member.get("locationName", name)
+        location, wire_name = member.get("location"), member.wire_name(name)
         if location == "uri":
             self._labels.append((name, wire_name, text_reader(member)))
         elif location == "querystring" and member.type == "map":
@@ -127,8 +127,8 @@ class InputBinding:
                 out[name] = read_values(query[wire_name])
         if self._query_map is not None:
             name, many = self._query_map
-            bound = {wire_name for _, wire_name, _ in self._query}
-            out[name] = {key: values if many else values[0] for key, values in query.items() if key not in bound}
+            if query:
+                out[name] = {key: values if many else values[0] for key, values in query.items()}
         headers = request.headers
         for name, wire_name, read_text in self._headers:
             if wire_name in headers:
@@ -210,7 +210,7 @@ class OutputBinding:
         for name, member in (shape.members if shape else {}).items():
             location = member.get("location")
             if location == "header":
-                self._headers[name] = (member.get("locationName", name).lower(), _header_writer(member))
+                self._headers[name] = (member.wire_name(name).lower(), _header_writer(member))
             elif location == "headers":
                 self._prefixes[name] = member.get("locationName", "").lower()
             elif location == "statusCode":

@@ -40,7 +40,7 @@ def read_timestamp(text: str) -> float:
 
 
 def _read_timestamp(text: str) -> float:
-    if (text[:4].isdigit() and text[4:5] == "-") or "T" in text[:12]:
+    if text[:4].isdigit() and text[4:5] == "-":
         moment = datetime.fromisoformat(text)
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     match = _HTTP_DATE.fullmatch(text)

@@ -105,7 +105,7 @@ class XmlReaders:
         if cache_as:
             self._compiled[cache_as] = read
         for name, member in members.items():
-            wire_name = member.get("locationName", name)
+            wire_name = member.wire_name(name)
             if member.get("xmlAttribute"):
                 attributes[wire_name] = (name, text_reader(member))
                 continue
@@ -197,7 +197,7 @@ class XmlWriters:
         if cache_as:
             self._compiled[cache_as] = write
         for name, member in members.items():
-            wire_name = self._names.get(name) or member.get("locationName", name)
+            wire_name = self._names.get(name) or member.wire_name(name)
             if member.get("xmlAttribute"):
                 attributes[name] = (wire_name, text_writer(member))
                 continue
