@@ -15,7 +15,8 @@ from lakebed.kernel.scope import Principal
 
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:
-    """One object: ``etag`` without quotes, ``modified`` in epoch seconds, ``path`` its immutable local file."""
+    """One object: ``etag`` without quotes, ``modified`` in epoch seconds, ``path`` its immutable local file, which stays for
+    ten minutes after ``head`` or ``list`` even where the object is overwritten or deleted meanwhile."""
 
     bucket: str
     key: str

@@ -47,6 +47,8 @@ async def test_put_head_read_list_delete(s3: Call, harness: Harness) -> None:
     await objects.delete(ROOT, "shelf", ["a/1", "none"])
     with pytest.raises(AwsError, match="NoSuchKey"):
         await objects.head(ROOT, "shelf", "a/1")
+    assert head.path.read_bytes() == b"hello", "a lent path must outlive its object for a while"
+    await harness.clock.advance(601)
     with pytest.raises(AwsError, match="NoSuchKey"):
         async for _ in objects.read(head):
             pass

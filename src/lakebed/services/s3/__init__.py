@@ -9,6 +9,7 @@ its events; an overwritten blob goes after that commit, and readers that opened 
   model/      pure rules                      writing.py   the life of versions, and the events of it
   store/      the only SQL                    reading.py   versions and their bytes
   port.py     S3 for other services           work.py      delivery of events to queues and functions
+  lending.py  files that engines may be reading are removed later
 
 Refused and why: docs/deviations/s3.md. ``service`` needs ``p.identity`` for every call, ``p.queues`` and ``p.functions``
 where notifications name them.
@@ -21,6 +22,7 @@ from lakebed.kernel.scope import Scope
 from lakebed.ports.house import Ports
 from lakebed.ports.service import Link, Service, operations_of
 from lakebed.services.s3.access import Access
+from lakebed.services.s3.lending import Lending
 from lakebed.services.s3.model import notifications
 from lakebed.services.s3.port import S3Objects
 from lakebed.services.s3.provider.buckets import BucketOperations
@@ -47,10 +49,11 @@ def service(k: Kernel, p: Ports) -> Service:
     settings = k.settings.section("services", "s3", S3Settings)
     buckets, objects, uploads = Buckets(k.db), ObjectRows(k.db), UploadRows(k.db)
     access = Access(p, buckets)
-    writing, reading = Writing(k, objects, settings.object_bytes_max), Reading(k, access, objects)
+    lending = Lending(k)
+    writing, reading = Writing(k, objects, lending, settings.object_bytes_max), Reading(k, access, objects)
     delivery = EventDelivery(k, p, buckets)
     k.outbox.handle(TOPIC, delivery.deliver)
-    p.objects = S3Objects(k, access, buckets, (objects, uploads), writing, reading)
+    p.objects = S3Objects(k, access, buckets, (objects, uploads), writing, reading, lending)
 
     def topology(scope: Scope) -> list[Link]:
         return [
@@ -70,4 +73,4 @@ def service(k: Kernel, p: Ports) -> Service:
         PolicyOperations(k, access, buckets),
         TagOperations(k, access, objects, writing, reading),
     )
-    return Service("s3", operations_of(*providers, prefix="s3"), topology=topology)
+    return Service("s3", operations_of(*providers, prefix="s3"), tasks=[lending], topology=topology)

@@ -12,6 +12,7 @@ from lakebed.kernel.kernel import Kernel
 from lakebed.kernel.scope import Principal
 from lakebed.ports.objects import ObjectInfo
 from lakebed.services.s3.access import Access
+from lakebed.services.s3.lending import Lending
 from lakebed.services.s3.model import listing
 from lakebed.services.s3.model.errors import no_such_key
 from lakebed.services.s3.model.names import key_bytes
@@ -36,10 +37,11 @@ class S3Objects:
         rows: tuple[ObjectRows, UploadRows],
         writing: Writing,
         reading: Reading,
+        lending: Lending,
     ) -> None:
         self._k, self._access, self._buckets = k, access, buckets
         self._objects, self._uploads = rows
-        self._writing, self._reading = writing, reading
+        self._writing, self._reading, self._lending = writing, reading, lending
 
     async def put(
         self,
@@ -69,7 +71,9 @@ class S3Objects:
     async def head(self, principal: Principal, bucket: str, key: str) -> ObjectInfo:
         """See the port."""
         found = self._permitted(principal, bucket, "s3:GetObject", key)
-        return self._info(self._reading.require(principal, found, key))
+        version = self._reading.require(principal, found, key)
+        self._lending.lend(bucket)
+        return self._info(version)
 
     async def read(self, info: ObjectInfo, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
         """See the port."""
@@ -90,6 +94,7 @@ class S3Objects:
         found = self._permitted(principal, bucket, "s3:ListBucket", conditions={"s3:prefix": prefix})
         raw = prefix.encode()
         start = listing.start_behind(after.encode(), raw, b"") if after else listing.from_key(raw)
+        self._lending.lend(bucket)
         end = listing.successor(raw) if raw else None
         return [self._info(version) for version in self._objects.whole_page(found.name, start, end, limit)]
 

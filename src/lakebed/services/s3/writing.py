@@ -21,6 +21,7 @@ from lakebed.kernel.blobs import BlobWriter
 from lakebed.kernel.db import Tx
 from lakebed.kernel.errors import AwsError
 from lakebed.kernel.kernel import Kernel
+from lakebed.services.s3.lending import Lending
 from lakebed.services.s3.model import checksums, conditions, notifications
 from lakebed.services.s3.model.names import key_bytes
 from lakebed.services.s3.model.shapes import (
@@ -90,8 +91,8 @@ class Deleted(NamedTuple):
 class Writing:
     """Writes of one house."""
 
-    def __init__(self, k: Kernel, objects: ObjectRows, bytes_max: int) -> None:
-        self._k, self._objects, self._bytes_max = k, objects, bytes_max
+    def __init__(self, k: Kernel, objects: ObjectRows, lending: Lending, bytes_max: int) -> None:
+        self._k, self._objects, self._lending, self._bytes_max = k, objects, lending, bytes_max
 
     async def take(self, body: bytes | AsyncIterator[bytes] | None, checks: BodyChecks) -> Taken:
         """Stream a body into a blob; raises what is wrong with it and leaves nothing behind."""
@@ -286,7 +287,7 @@ class Writing:
 
     def _drop_blob(self, tx: Tx, version: ObjectVersion) -> None:
         if version.blob:
-            tx.after_commit(lambda: self._k.blobs.delete([version.blob]))
+            tx.after_commit(lambda: self._lending.retire(version.bucket, [version.blob]))
 
 
 def _hash(piece: bytes, md5: checksums.Hasher, wanted: checksums.Hasher | None) -> None:

@@ -71,7 +71,8 @@ class ObjectOperations:
         if facts.tags:
             self.access.check(ctx.principal, bucket, "s3:PutObjectTagging", key)
         wanted = Conditions(req.get("IfMatch"), req.get("IfNoneMatch"))
-        conditions.check_write(*wanted, key, self.objects.current(bucket.name, key_bytes(key)))
+        if wanted != (None, None):
+            conditions.check_write(*wanted, key, self.objects.current(bucket.name, key_bytes(key)))
         checks = BodyChecks.of(req, ctx.headers)
         taken = await self.writing.take(req.get("Body"), checks)
         new = NewObject(
