@@ -70,6 +70,8 @@ __all__ = [
     "GetAccountSettingsResponse",
     "GetAliasRequest",
     "GetEventSourceMappingRequest",
+    "GetFunctionCodeSigningConfigRequest",
+    "GetFunctionCodeSigningConfigResponse",
     "GetFunctionConcurrencyRequest",
     "GetFunctionConcurrencyResponse",
     "GetFunctionConfigurationRequest",
@@ -1083,6 +1085,15 @@ class GetAliasRequest(TypedDict, total=False):
 
 class GetEventSourceMappingRequest(TypedDict, total=False):
     UUID: Required[str]
+
+
+class GetFunctionCodeSigningConfigRequest(TypedDict, total=False):
+    FunctionName: Required[str]
+
+
+class GetFunctionCodeSigningConfigResponse(TypedDict, total=False):
+    CodeSigningConfigArn: Required[str]
+    FunctionName: Required[str]
 
 
 class GetFunctionConcurrencyRequest(TypedDict, total=False):

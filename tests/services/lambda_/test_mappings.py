@@ -122,7 +122,7 @@ async def test_rules_of_creation(lab: Lab) -> None:
         ({"EventSourceArn": DEAD, "BatchSize": 11}, "InvalidParameterValueException"),
         ({"EventSourceArn": DEAD, "StartingPosition": "LATEST"}, "InvalidParameterValueException"),
         ({"EventSourceArn": STREAM}, "InvalidParameterValueException"),
-        ({"EventSourceArn": DEAD, "FilterCriteria": {"Filters": [{"Pattern": "{}"}]}}, "NotImplemented"),
+        ({"EventSourceArn": DEAD, "FilterCriteria": {"Filters": [{"Pattern": "["}]}}, "InvalidParameterValueException"),
         ({"EventSourceArn": STREAM, "StartingPosition": "LATEST", "ParallelizationFactor": 2}, "NotImplemented"),
     ):
         with pytest.raises(AwsError) as refused:
@@ -202,6 +202,31 @@ async def test_stream_partial_failure_goes_on_at_the_first_failed(lab: Lab) -> N
     lab.streams.add("a", "b", "c")
     await lab.clock.advance(5)
     assert [datas(event) for event in lab.runtime.events] == [["a", "b", "c"], ["b", "c"]]
+
+
+async def test_filtered_messages_are_deleted_unseen(lab: Lab) -> None:
+    pattern = json.dumps({"body": {"kind": ["a"]}})
+    made = await mapped(lab, QUEUE, FilterCriteria={"Filters": [{"Pattern": pattern}]}, Tags={"t": "1"})
+    assert made["FilterCriteria"] == {"Filters": [{"Pattern": pattern}]}
+    lab.queues.put(QUEUE, '{"kind": "b"}', '{"kind": "a"}', "text")
+    await lab.clock.advance(0)
+    assert [bodies(event) for event in lab.runtime.events] == [['{"kind": "a"}']]
+    lab.queues.put(QUEUE, *(["text"] * 50))
+    await lab.clock.advance(0)
+    assert lab.queues.bodies(QUEUE) == []
+    arn = made["EventSourceMappingArn"]
+    await lab.call("TagResource", Resource=arn, Tags={"u": "2"})
+    assert (await lab.call("ListTags", Resource=arn))["Tags"] == {"t": "1", "u": "2"}
+
+
+async def test_filtered_stream_records_are_passed_over(lab: Lab) -> None:
+    pattern = json.dumps({"data": {"n": [{"numeric": [">", 1]}]}})
+    await mapped(lab, STREAM, FilterCriteria={"Filters": [{"Pattern": pattern}]})
+    lab.streams.add('{"n": 1}', '{"n": 2}', "text", '{"n": 3}', '{"n": 0}')
+    await lab.clock.advance(0)
+    assert [datas(event) for event in lab.runtime.events] == [['{"n": 2}', '{"n": 3}']]
+    [row] = lab.harness.kernel.db.all("SELECT next_offset FROM lambda_checkpoint")
+    assert row["next_offset"] == 5
 
 
 async def test_children_wait_for_their_parents(lab: Lab) -> None:

@@ -26,6 +26,7 @@ from lakebed.engines.run_python.worker_process import (
     WorkerTimeoutError,
 )
 from lakebed.kernel.arn import parse
+from lakebed.kernel.errors import AwsError
 from lakebed.kernel.kernel import Kernel
 from lakebed.ports.runtime import Execution, FunctionSpec
 
@@ -72,7 +73,11 @@ class PythonRuntime:
         call = _Call(request_id, event, credentials, client_context, invoked_arn or spec.arn)
         with self.k.clock.working():
             while True:
-                worker = await self.pool.take(spec, concurrency, deadline)
+                try:
+                    worker = await self.pool.take(spec, concurrency, deadline)
+                except OSError as failure:  # no more processes, no more disk
+                    self.k.log.warning("function worker did not start", function=spec.name, exc=failure)
+                    raise AwsError("ServiceException", "No function worker could be started.", status=500) from None
                 try:
                     return await self._run(worker, call)
                 except _NotBegunError:

@@ -5,7 +5,7 @@ resource policies, reserved concurrency, asynchronous invocation with retries, d
 mappings on SQS and Kinesis. User code runs behind ``lakebed.ports.runtime`` in processes of its own.
 
 Refused by name: container images, layers, networks, other languages, function URLs, response streaming, provisioned
-concurrency, event filters. docs/deviations/lambda.md says what is taken and works otherwise.
+concurrency. docs/deviations/lambda.md says what is taken and works otherwise.
 
 https://docs.aws.amazon.com/lambda/latest/api/welcome.html
 https://docs.aws.amazon.com/lambda/latest/dg/welcome.html
@@ -60,7 +60,7 @@ def service(k: Kernel, p: Ports) -> Service:
             VersionOperations(k, store),
             PermissionOperations(k, store),
             InvocationOperations(invoker, queue),
-            LimitOperations(k, invoker),
+            LimitOperations(k, invoker, pollers.store),
             MappingOperations(k, p, invoker, pollers),
             prefix="lambda",
         ),

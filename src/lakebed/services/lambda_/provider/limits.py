@@ -13,6 +13,7 @@ import msgspec
 
 from lakebed.api import lambda_ as api
 from lakebed.kernel.arn import parse
+from lakebed.kernel.db import Tx
 from lakebed.kernel.errors import not_built
 from lakebed.kernel.kernel import Kernel
 from lakebed.kernel.scope import Scope
@@ -30,6 +31,7 @@ from lakebed.services.lambda_.names import (
     resource,
     tagged_resource,
 )
+from lakebed.services.lambda_.sources.store import MappingStore
 from lakebed.services.lambda_.store import FunctionRow, LaterConfig
 
 _UNRESERVED_MIN = 100
@@ -38,7 +40,8 @@ _UNRESERVED_MIN = 100
 class LimitOperations:
     """Concurrency, tags, event invoke configuration, account settings."""
 
-    def __init__(self, kernel: Kernel, invoker: Invoker) -> None:
+    def __init__(self, kernel: Kernel, invoker: Invoker, mappings: MappingStore) -> None:
+        self.mappings = mappings
         self.k, self.store, self.settings = kernel, invoker.store, invoker.settings
 
     @operation("PutFunctionConcurrency", resource=resource())
@@ -76,23 +79,22 @@ class LimitOperations:
     @operation("TagResource", resource=tagged_resource)
     async def tag_resource(self, ctx: Context, req: api.TagResourceRequest) -> None:
         """https://docs.aws.amazon.com/lambda/latest/api/API_TagResource.html"""
-        named = _tagged(ctx.scope, "TagResource", req["Resource"])
         with self.k.db.tx() as tx:
-            tags = model.tags_checked(req["Tags"], self._function(named).tags)
-            self.store.put_tags(tx, named.scope, named.name, tags)
+            tags = model.tags_checked(req["Tags"], self._tags(ctx.scope, req["Resource"]))
+            self._put_tags(tx, ctx.scope, req["Resource"], tags)
 
     @operation("UntagResource", resource=tagged_resource)
     async def untag_resource(self, ctx: Context, req: api.UntagResourceRequest) -> None:
         """https://docs.aws.amazon.com/lambda/latest/api/API_UntagResource.html"""
-        named = _tagged(ctx.scope, "UntagResource", req["Resource"])
         with self.k.db.tx() as tx:
-            tags = {key: value for key, value in self._function(named).tags.items() if key not in req["TagKeys"]}
-            self.store.put_tags(tx, named.scope, named.name, tags)
+            old = self._tags(ctx.scope, req["Resource"])
+            tags = {key: value for key, value in old.items() if key not in req["TagKeys"]}
+            self._put_tags(tx, ctx.scope, req["Resource"], tags)
 
     @operation("ListTags", resource=tagged_resource)
     async def list_tags(self, ctx: Context, req: api.ListTagsRequest) -> api.ListTagsResponse:
         """https://docs.aws.amazon.com/lambda/latest/api/API_ListTags.html"""
-        return {"Tags": self._function(_tagged(ctx.scope, "ListTags", req["Resource"])).tags}
+        return {"Tags": self._tags(ctx.scope, req["Resource"])}
 
     @operation("GetAccountSettings")
     async def get_account_settings(
@@ -200,6 +202,23 @@ class LimitOperations:
             )
         return config
 
+    def _tags(self, scope: Scope, arn: str) -> dict[str, str]:
+        """The tags of a function or a mapping."""
+        uuid = _mapping_of(scope, arn)
+        if uuid is None:
+            return self._function(_tagged(scope, arn)).tags
+        mapping = self.mappings.get(scope, uuid)
+        if mapping is None:
+            raise api.ResourceNotFoundException("The resource you requested does not exist.", members={"Type": "User"})
+        return mapping.tags
+
+    def _put_tags(self, tx: Tx, scope: Scope, arn: str, tags: dict[str, str]) -> None:
+        uuid = _mapping_of(scope, arn)
+        if uuid is None:
+            self.store.put_tags(tx, scope, _tagged(scope, arn).name, tags)
+        elif (mapping := self.mappings.get(scope, uuid)) is not None:
+            self.mappings.put(tx, scope, msgspec.structs.replace(mapping, tags=tags))
+
     def _function(self, named: Reference) -> FunctionRow:
         row = self.store.function(named.scope, named.name)
         if row is None:
@@ -207,10 +226,16 @@ class LimitOperations:
         return row
 
 
-def _tagged(scope: Scope, name: str, arn: str) -> Reference:
+def _mapping_of(scope: Scope, arn: str) -> str | None:
+    """The uuid where the ARN is a mapping's."""
+    prefix = scope.arn("lambda", "event-source-mapping:")
+    return arn.removeprefix(prefix) if arn.startswith(prefix) else None
+
+
+def _tagged(scope: Scope, arn: str) -> Reference:
     found = parse(arn)
     if found is None or not found.resource.startswith("function:"):
-        raise not_built("lambda", name, "tags of anything but functions")
+        raise not_built("lambda", "TagResource", "tags of anything but functions and event source mappings")
     named = reference(Scope(found.account, found.region, found.partition), arn)
     if named.qualifier is not None:
         raise invalid("Tags on function aliases and versions are not supported. Please specify a function ARN.")

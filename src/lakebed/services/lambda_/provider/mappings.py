@@ -41,7 +41,7 @@ class MappingOperations:
         self.k, self.p, self.invoker, self.pollers = kernel, ports, invoker, pollers
         self.store: MappingStore = pollers.store
 
-    @operation("CreateEventSourceMapping", refused=(*_REFUSED, "Tags"))
+    @operation("CreateEventSourceMapping", refused=_REFUSED)
     async def create_event_source_mapping(
         self, ctx: Context, req: api.CreateEventSourceMappingRequest
     ) -> api.EventSourceMappingConfiguration:

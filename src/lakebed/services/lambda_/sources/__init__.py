@@ -3,6 +3,7 @@
 - ``mapping.py``  a mapping's settings, validated with AWS's messages.
 - ``store.py``  mappings and the checkpoints of streams.
 - ``events.py``  the event documents, and what the function answers about single records.
+- ``filters.py``  which records the function is to see.
 - ``queue_poller.py``, ``stream_poller.py``  the task of one mapping.
 - ``pollers.py``  starts and stops the tasks as mappings come and go.
 

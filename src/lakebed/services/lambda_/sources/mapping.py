@@ -1,6 +1,6 @@
 """An event source mapping: settings, their defaults and limits. Pure.
 
-Built for SQS and Kinesis. Filters, provisioned pollers, tumbling windows, more than one batch a shard, Kafka and document
+Built for SQS and Kinesis. Provisioned pollers, tumbling windows, more than one batch a shard, Kafka and document
 databases are refused by name.
 
 https://docs.aws.amazon.com/lambda/latest/api/API_CreateEventSourceMapping.html
@@ -19,8 +19,9 @@ from lakebed.api.lambda_ import EventSourceMappingConfiguration
 from lakebed.kernel.arn import parse
 from lakebed.kernel.errors import not_built
 from lakebed.kernel.scope import Scope
-from lakebed.services.lambda_.model import invalid
+from lakebed.services.lambda_.model import invalid, tags_checked
 from lakebed.services.lambda_.names import function_arn
+from lakebed.services.lambda_.sources import filters
 
 _STREAM_ONLY = (
     "StartingPosition", "StartingPositionTimestamp", "BisectBatchOnFunctionError", "MaximumRetryAttempts",
@@ -47,6 +48,8 @@ class Mapping(msgspec.Struct, frozen=True, omit_defaults=True):
     retries: int = -1
     age: int = -1
     on_failure: str = ""
+    filters: tuple[str, ...] = ()
+    tags: dict[str, str] = {}
     result: str = "No records processed"
     reason: str = "USER_INITIATED"
 
@@ -63,8 +66,6 @@ class Mapping(msgspec.Struct, frozen=True, omit_defaults=True):
 
 def refuse(operation: str, request: Given[str, Any]) -> None:
     """501 for what is not built, also below the top level."""
-    if request.get("FilterCriteria", {}).get("Filters"):
-        raise not_built("lambda", operation, "FilterCriteria")
     if request.get("ParallelizationFactor", 1) != 1:
         raise not_built("lambda", operation, "ParallelizationFactor")
     if request.get("TumblingWindowInSeconds", 0):
@@ -103,6 +104,7 @@ def created(request: Given[str, Any], *, uuid: str, function: str, qualifier: st
         modified=now,
         starting=request.get("StartingPosition", ""),
         starting_at=request.get("StartingPositionTimestamp"),
+        tags=tags_checked(request.get("Tags", {})),
     )
     return changed(base, request, now)
 
@@ -124,6 +126,9 @@ def changed(mapping: Mapping, request: Given[str, Any], now: float) -> Mapping:
         fields["report_failures"] = "ReportBatchItemFailures" in request["FunctionResponseTypes"]
     if "ScalingConfig" in request:
         fields["concurrency"] = request["ScalingConfig"].get("MaximumConcurrency")
+    if "FilterCriteria" in request:
+        given = [one.get("Pattern", "{}") for one in request["FilterCriteria"].get("Filters", ())]
+        fields["filters"] = filters.check(given, queue=mapping.is_queue)
     if "DestinationConfig" in request:
         fields["on_failure"] = request["DestinationConfig"].get("OnFailure", {}).get("Destination", "")
     after = msgspec.structs.replace(mapping, **fields)
@@ -163,6 +168,8 @@ def told(scope: Scope, mapping: Mapping, state: str | None = None) -> EventSourc
         "StateTransitionReason": mapping.reason,
         "FunctionResponseTypes": ["ReportBatchItemFailures"] if mapping.report_failures else [],
     }
+    if mapping.filters:
+        found["FilterCriteria"] = {"Filters": [{"Pattern": pattern} for pattern in mapping.filters]}
     if mapping.is_queue:
         if mapping.concurrency is not None:
             found["ScalingConfig"] = {"MaximumConcurrency": mapping.concurrency}

@@ -24,7 +24,7 @@ from lakebed.ports.house import Ports
 from lakebed.ports.queues import QueueMessage
 from lakebed.services.lambda_.invoking import Event, Invoker
 from lakebed.services.lambda_.names import Reference, function_arn
-from lakebed.services.lambda_.sources import events
+from lakebed.services.lambda_.sources import events, filters
 from lakebed.services.lambda_.sources.mapping import Mapping
 from lakebed.services.lambda_.sources.store import MappingStore
 
@@ -85,9 +85,12 @@ class QueuePoller:
             now = self.k.clock.now()
             room = mapping.batch_size - len(self._held)
             got = self.p.queues.receive(role, mapping.source, room) if room > 0 else []
-            if got and not self._held:
+            wanted = self._wanted(mapping, role, got)
+            if wanted and not self._held:
                 self._window_ends = now + mapping.window
-            self._held += [_Held(message, events.queue_record(mapping.source, message)) for message in got]
+            self._held += [_Held(message, events.queue_record(mapping.source, message)) for message in wanted]
+            if got and not wanted:
+                return now  # all of them were filtered out: let others run, then look again
             if not self._held:
                 break
             count = events.fitting([len(held.encoded) for held in self._held])
@@ -97,6 +100,18 @@ class QueuePoller:
             self._window_ends = now
             self._start(mapping, role, batch)
         return self._wake(mapping)
+
+    def _wanted(self, mapping: Mapping, role: Principal, got: Sequence[QueueMessage]) -> list[QueueMessage]:
+        """The messages that pass the mapping's filters; the others are deleted, as AWS does."""
+        if not mapping.filters:
+            return list(got)
+        wanted = [message for message in got if filters.passes_message(mapping.filters, message)]
+        if len(wanted) < len(got):
+            kept = {message.receipt_handle for message in wanted}
+            dropped = [message.receipt_handle for message in got if message.receipt_handle not in kept]
+            self.p.queues.delete(role, mapping.source, dropped)
+            self.k.meters.drop(function_arn(self.scope, mapping.function), len(dropped))
+        return wanted
 
     def _wake(self, mapping: Mapping) -> float | None:
         if len(self._running) >= self._parallel(mapping):

@@ -24,7 +24,7 @@ from lakebed.ports.streams import StreamRecord
 from lakebed.services.lambda_.invoking import Event, Invoker
 from lakebed.services.lambda_.model import FunctionVersion, modified_text
 from lakebed.services.lambda_.names import Reference, function_arn
-from lakebed.services.lambda_.sources import events
+from lakebed.services.lambda_.sources import events, filters
 from lakebed.services.lambda_.sources.mapping import Mapping
 from lakebed.services.lambda_.sources.queue_poller import record_result
 from lakebed.services.lambda_.sources.store import Checkpoint, MappingStore
@@ -185,9 +185,15 @@ class StreamPoller:
                 await self._give_up(mapping, version, shard, old, "RecordAgeExceeded", at.attempts)
                 self._save(shard, Checkpoint(old[-1].offset + 1))
                 return
+            then = records[-1].offset + 1
+            records = self._wanted(mapping, records)
+            if not records:
+                self._save(shard, Checkpoint(then))
+                return
             encoded = [events.stream_record(mapping.source, shard, version.role, record) for record in records]
             count = events.fitting([len(one) for one in encoded])
-            records, encoded = records[:count], encoded[:count]
+            if count < len(records):
+                records, encoded, then = records[:count], encoded[:count], records[count].offset
             named = Reference(self.scope, mapping.function, mapping.qualifier or None)
             self.k.meters.link(mapping.source, function_arn(self.scope, mapping.function), len(records))
             try:
@@ -198,9 +204,20 @@ class StreamPoller:
                 record_result(self.store, self.scope, self.uuid, f"PROBLEM: {failure.error_code}: {failure.message}")
                 self._save(shard, Checkpoint(at.offset, at.attempts, at.until, self.k.clock.now() + 1.0))
                 return
-            await self._after(mapping, version, shard, at, records, came)
+            if self._first_failed(mapping, came, records) is None:
+                self._save(shard, Checkpoint(then))
+                record_result(self.store, self.scope, self.uuid, "OK")
+                return
+            await self._after_failure(mapping, version, shard, at, records, came)
 
-    async def _after(
+    def _wanted(self, mapping: Mapping, records: Sequence[StreamRecord]) -> list[StreamRecord]:
+        """The records that pass the mapping's filters; the others are passed over."""
+        wanted = [record for record in records if filters.passes_record(mapping.filters, record)]
+        if len(wanted) < len(records):
+            self.k.meters.drop(function_arn(self.scope, mapping.function), len(records) - len(wanted))
+        return wanted
+
+    async def _after_failure(
         self,
         mapping: Mapping,
         version: FunctionVersion,
@@ -209,11 +226,7 @@ class StreamPoller:
         records: Sequence[StreamRecord],
         came: Execution,
     ) -> None:
-        first_failed = self._first_failed(mapping, came, records)
-        if first_failed is None:
-            self._save(shard, Checkpoint(records[-1].offset + 1))
-            record_result(self.store, self.scope, self.uuid, "OK")
-            return
+        first_failed = self._first_failed(mapping, came, records) or 0
         record_result(self.store, self.scope, self.uuid, "PROBLEM: Function call failed")
         offsets = [record.offset for record in records]
         then, given_up = after_failure(mapping, at, offsets, self.k.clock.now(), first_failed)
