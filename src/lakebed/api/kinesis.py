@@ -73,6 +73,7 @@ __all__ = [
     "UpdateMaxRecordSizeInput",
     "UpdateShardCountInput",
     "UpdateShardCountOutput",
+    "UpdateStreamModeInput",
     "ValidationException",
     "WarmThroughputObject",
 ]
@@ -593,6 +594,13 @@ class UpdateShardCountOutput(TypedDict, total=False):
     CurrentShardCount: int
     TargetShardCount: int
     StreamARN: str
+
+
+class UpdateStreamModeInput(TypedDict, total=False):
+    StreamARN: Required[str]
+    StreamId: str
+    StreamModeDetails: Required[StreamModeDetails]
+    WarmThroughputMiBps: int
 
 
 class WarmThroughputObject(TypedDict, total=False):

@@ -186,3 +186,25 @@ async def test_a_function_taken_away_lets_its_records_through_first(house: House
     await house.put(b"c")
     await house.clock.advance(61)
     assert b"".join(house.buckets.under("").values()).lower() == b"abc"
+
+
+async def test_what_is_buffered_when_the_partition_keys_change_is_delivered(house: House) -> None:
+    keys = {"site": "s", "kind": "k"}
+
+    def change(data: bytes) -> Any:
+        return {"result": "Ok", "data": base64.b64encode(data).decode(), "metadata": {"partitionKeys": keys}}
+
+    house.functions.transform = lambda event: each(event, change)
+    await house.create(size=64, ProcessingConfiguration=processor(BufferIntervalInSeconds="0"), **PARTITIONED)
+    await house.put(b"a")
+    await house.call(
+        "UpdateDestination",
+        DeliveryStreamName="d",
+        CurrentDeliveryStreamVersionId="1",
+        DestinationId="destinationId-000000000001",
+        ExtendedS3DestinationUpdate={"Prefix": "p/!{partitionKeyFromLambda:kind}/"},
+    )
+    await house.put(b"b")
+    await house.clock.advance(60)
+    assert list(house.buckets.under("p/__HIVE_DEFAULT_PARTITION__/").values()) == [b"a"]
+    assert list(house.buckets.under("p/k/").values()) == [b"b"]

@@ -238,6 +238,16 @@ async def test_tags(harness: Harness) -> None:
     ]
 
 
+async def test_modes(harness: Harness) -> None:
+    await house(harness)
+    await harness.call("kinesis", "UpdateStreamMode", StreamARN=ARN, StreamModeDetails={"StreamMode": "ON_DEMAND"})
+    split = {"StreamName": "s", "ShardToSplit": "shardId-000000000000", "NewStartingHashKey": "5"}
+    assert await refusal(harness, "SplitShard", **split) == "ValidationException"
+    assert (await harness.call("kinesis", "DescribeLimits"))["OnDemandStreamCount"] == 1
+    await harness.call("kinesis", "UpdateStreamMode", StreamARN=ARN, StreamModeDetails={"StreamMode": "PROVISIONED"})
+    await harness.call("kinesis", "SplitShard", **split)
+
+
 async def test_mistakes_are_answered_as_aws_does(harness: Harness) -> None:
     await house(harness)
     assert await refusal(harness, "CreateStream", StreamName="s", ShardCount=1) == "ResourceInUseException"

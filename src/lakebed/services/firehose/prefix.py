@@ -19,6 +19,7 @@ from lakebed.api import firehose as api
 _EXPRESSION = re.compile(r"!\{([^:{}]*)(?::([^{}]*))?\}")
 _TIME_PIECE = re.compile(r"'((?:[^']|'')*)'|([A-Za-z])\2*|[^A-Za-z']+|'")
 DEFAULT_TIME = "!{timestamp:yyyy/MM/dd/HH/}"
+NO_KEY = "__HIVE_DEFAULT_PARTITION__"  # of records buffered before an update brought the key into the prefix
 KEY_BYTES_MAX = 512  # of an evaluated prefix
 
 
@@ -140,7 +141,7 @@ def _text(piece: Piece, moment: Moment) -> str:
     if piece.namespace == "timestamp":
         return format_time(piece.value, moment.at)
     if piece.namespace == "partitionKeyFromLambda":
-        return moment.keys[piece.value]
+        return moment.keys.get(piece.value) or NO_KEY
     return moment.random() if piece.value == "random-string" else moment.error_type
 
 

@@ -106,8 +106,10 @@ class StreamStore:
     def update(self, tx: Tx, stream: Stream) -> None:
         """Settings and tags of a stream that exists."""
         tx.execute(
-            "UPDATE kinesis_stream SET retention_hours=?, record_kib_max=?, tags=? WHERE account=? AND region=? AND name=?",
+            "UPDATE kinesis_stream SET mode=?, retention_hours=?, record_kib_max=?, tags=? "
+            "WHERE account=? AND region=? AND name=?",
             (
+                stream.mode,
                 stream.retention_hours,
                 stream.record_kib_max,
                 msgspec.json.encode(dict(stream.tags)).decode(),

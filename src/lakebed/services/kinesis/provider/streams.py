@@ -186,6 +186,14 @@ class StreamOperations:
         stream = self._require(ctx, req)
         self._update(replace(stream, record_kib_max=_checked_record_size(req["MaxRecordSizeInKiB"])))
 
+    @operation("UpdateStreamMode", resource=stream_arn, refused=("StreamId", "WarmThroughputMiBps"))
+    async def update_stream_mode(self, ctx: Context, req: api.UpdateStreamModeInput) -> None:
+        """The shards stay as they are; they may be split and merged again once the mode is PROVISIONED.
+
+        https://docs.aws.amazon.com/kinesis/latest/APIReference/API_UpdateStreamMode.html
+        """
+        self._update(replace(self._require(ctx, req), mode=req["StreamModeDetails"]["StreamMode"]))
+
     @operation("DescribeLimits")
     async def describe_limits(self, ctx: Context, _req: api.DescribeLimitsInput) -> api.DescribeLimitsOutput:
         """https://docs.aws.amazon.com/kinesis/latest/APIReference/API_DescribeLimits.html"""
