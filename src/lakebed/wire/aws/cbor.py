@@ -15,18 +15,20 @@ from lakebed.wire.aws.jsonshapes import CborReaders, Readers, Writers
 from lakebed.wire.aws.scalars import malformed
 
 _DEPTH = 64
+_TAGS = (*range(64), 100, 256, 258, 260, 261, 1004, 43000, 55799)  # all that cbor2 gives a meaning
+
+
+def _untagged(value: Any, *_: Any) -> Any:
+    return value
 
 
 def _decode(body: bytes) -> Any:
     import cbor2
 
-    def plain(decoder: Any, *_: Any) -> Any:
-        return decoder.decode()
-
     if not body:
         return {}
     try:
-        return cbor2.loads(body, max_depth=_DEPTH, semantic_decoders=dict.fromkeys(range(64), plain))
+        return cbor2.loads(body, max_depth=_DEPTH, semantic_decoders=dict.fromkeys(_TAGS, _untagged))
     except (cbor2.CBORError, ValueError, TypeError, RecursionError, OverflowError):
         raise malformed("The request body is not valid CBOR.") from None
 

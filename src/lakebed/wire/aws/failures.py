@@ -58,7 +58,8 @@ def _message_member(shape: Shape | None) -> str:
 
 def _known(failure: Failure, shape: Shape | None) -> dict[str, Any]:
     members = shape.members if shape else {}
-    return {name: value for name, value in failure.members.items() if name in members}
+    said = ("message", "Message", "errorMessage")
+    return {name: value for name, value in failure.members.items() if name in members and name not in said}
 
 
 def json_error(model: Model, failure: Failure, request_id: str, *, rest: bool, form: cbor.Form | None) -> HttpResponse:
@@ -106,9 +107,10 @@ def xml_error(namespace: str, failure: Failure, request_id: str) -> HttpResponse
     """An error of the query protocol and of REST XML other than S3's."""
     members, headers = _xml_members(failure)
     declared = f' xmlns="{escape(namespace)}"' if namespace else ""
+    message = f"<Message>{escape(failure.message)}</Message>" if failure.message else ""
     body = (
         f"<ErrorResponse{declared}><Error><Type>{'Sender' if failure.sender else 'Receiver'}</Type>"
-        f"<Code>{escape(failure.code)}</Code><Message>{escape(failure.message)}</Message>{''.join(members)}</Error>"
+        f"<Code>{escape(failure.code)}</Code>{message}{''.join(members)}</Error>"
         f"<RequestId>{escape(request_id)}</RequestId></ErrorResponse>"
     )
     headers |= {"content-type": "text/xml", "x-amzn-requestid": request_id}
