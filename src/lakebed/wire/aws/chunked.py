@@ -13,7 +13,7 @@ from __future__ import annotations
 import binascii
 import hmac
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from hashlib import sha256
 
 from lakebed.kernel.errors import AwsError
@@ -64,7 +64,7 @@ class Decoder:
         self._announced = trailers
         self._expected_length = length
         self._buffer = bytearray()
-        self._state = self._read_header
+        self._state: Callable[[list[bytes]], bool] = self._read_header
         self._left = 0
         self._length = 0
         self._signature = ""

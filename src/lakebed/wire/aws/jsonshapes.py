@@ -145,7 +145,7 @@ class Readers:
             compiled = getattr(self, f"_{shape.type}")(shape)
         return compiled
 
-    def structure(self, shape: Shape, members: dict[str, Shape]) -> Reader:
+    def structure(self, members: dict[str, Shape]) -> Reader:
         """A reader of some of a structure's members (those a REST body holds)."""
         fields: dict[str, tuple[str, Reader]] = {}
         read = _structure_reader(fields)

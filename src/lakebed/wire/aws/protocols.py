@@ -7,11 +7,13 @@ https://smithy.io/2.0/aws/protocols/. Errors are in ``failures``.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
-from typing import Any, Protocol as TypingProtocol
+from typing import Any
+from typing import Protocol as TypingProtocol
 from urllib.parse import unquote_plus
 
 import msgspec
 
+from lakebed.kernel.errors import AwsError
 from lakebed.wire.aws import cbor, eventstream
 from lakebed.wire.aws.dialect import QUERY_NAMESPACES, S3_NAMESPACE, S3_ROOTS, sqs_names
 from lakebed.wire.aws.formshapes import FormReaders, form_pairs, form_tree
@@ -35,6 +37,10 @@ class Wire(TypingProtocol):
 
     def serialiser(self, operation: str) -> Serialise:
         """What writes an operation's results."""
+
+
+def _nothing(_labels: Mapping[str, str], _request: HttpRequest) -> dict[str, Any]:
+    return {}
 
 
 def decode_json(body: bytes) -> Any:
@@ -73,7 +79,7 @@ class JsonRpc:
         """Reads the body; there is nothing else."""
         shape = self._model.input(operation)
         if shape is None:
-            return lambda labels, request: {}
+            return _nothing
         read, decode = self._readers.of(shape), self._decode
 
         def parse(_: Mapping[str, str], request: HttpRequest) -> dict[str, Any]:
@@ -103,12 +109,15 @@ class JsonRpc:
     def _stream(self, shape: Shape, name: str, union: Shape) -> Serialise:
         others = {key: member for key, member in shape.members.items() if key != name}
         write_initial = self._writers.structure(shape, others)
-        encoders = {kind: self._event(event) for kind, event in union.members.items()}
+        encoders = {
+            kind: eventstream.event_encoder(event, self._write_structure, self._content_type)
+            for kind, event in union.members.items()
+        }
 
         def serialise(result: Mapping[str, Any], request_id: str) -> HttpResponse:
             rest = {key: value for key, value in result.items() if key != name}
             initial = eventstream.event_message(
-                "initial-response", (self._content_type, self._encode(write_initial(rest)))
+                "initial-response", (self._content_type, self._encode(write_initial(rest)), {})
             )
             body = eventstream.encode_stream(result[name], encoders, initial, self._describe)
             headers = {"content-type": eventstream.CONTENT_TYPE, "x-amzn-requestid": request_id}
@@ -116,16 +125,12 @@ class JsonRpc:
 
         return serialise
 
-    def _event(self, event: Shape) -> tuple[eventstream.EventEncoder, bool]:
-        write = self._writers.of(event) or dict
+    def _write_structure(self, shape: Shape, members: dict[str, Shape]) -> Callable[[Mapping[str, Any]], bytes]:
+        write, encode = self._writers.structure(shape, members), self._encode
+        return lambda value: encode(write(value))
 
-        def encode(members: Mapping[str, Any]) -> eventstream.Encoded:
-            return self._content_type, self._encode(write(members))
-
-        return encode, bool(event.get("exception"))
-
-    def _describe(self, error: Any) -> tuple[str, eventstream.Encoded]:
-        return error.error_code, (self._content_type, self._encode({"message": error.message}))
+    def _describe(self, error: AwsError) -> tuple[str, eventstream.Encoded]:
+        return error.error_code, (self._content_type, self._encode({"message": error.message}), {})
 
 
 class Query:
@@ -142,7 +147,7 @@ class Query:
         """Reads the form in the body, or in the query of a GET."""
         shape = self._model.input(operation)
         if shape is None:
-            return lambda labels, request: {}
+            return _nothing
         readers = FormReaders(sqs_names(operation)) if self._is_sqs else self._readers
         read = readers.of(shape)
 
@@ -199,14 +204,14 @@ class Rest:
         raise NotImplementedError
 
     def body_writer(
-        self, operation: str, shape: Shape, members: dict[str, Shape], *, payload: bool
+        self, operation: str, shape: Shape, members: dict[str, Shape]
     ) -> Callable[[Mapping[str, Any]], bytes]:
         """Writes the members that are in the body."""
         raise NotImplementedError
 
-    def describe(self, error: Any) -> tuple[str, eventstream.Encoded]:
+    def describe(self, error: AwsError) -> tuple[str, eventstream.Encoded]:
         """An error within an event stream."""
-        return error.error_code, ("application/json", msgspec.json.encode({"message": error.message}))
+        return error.error_code, ("application/json", msgspec.json.encode({"message": error.message}), {})
 
     def serialiser(self, operation: str) -> Serialise:
         """Writes status, headers and body."""
@@ -235,7 +240,7 @@ class Rest:
         if events is not None:
             return self._events_of(*events)
         if shape is None or (payload is None and not binding.body_members):
-            empty = self.body_writer(operation, shape, {}, payload=False) if shape and self.empty_body else None
+            empty = self.body_writer(operation, shape, {}) if shape and self.empty_body else None
 
             def nothing(rest: dict[str, Any]) -> tuple[bytes, str]:
                 if rest:
@@ -244,11 +249,11 @@ class Rest:
 
             return nothing
         if payload is None:
-            write = self.body_writer(operation, shape, binding.body_members, payload=False)
+            write = self.body_writer(operation, shape, binding.body_members)
             return lambda rest: (write(rest), self.content_type)
         if payload.type in ("blob", "string"):
             return _raw_body(operation, name, "text/plain" if payload.type == "string" else "application/octet-stream")
-        write_payload = self.body_writer(operation, payload, payload.members, payload=True)
+        write_payload = self.body_writer(operation, payload, payload.members)
 
         def structured(rest: dict[str, Any]) -> tuple[bytes, str]:
             value = rest.pop(name, None)
@@ -261,25 +266,19 @@ class Rest:
     empty_body = False
 
     def _events_of(self, name: str, union: Shape) -> Callable[[dict[str, Any]], tuple[AsyncIterator[bytes], str]]:
-        encoders = {kind: self._event(event) for kind, event in union.members.items()}
+        def write_structure(shape: Shape, members: dict[str, Shape]) -> Callable[[Mapping[str, Any]], bytes]:
+            return self.body_writer(shape.name, shape, members)
+
+        encoders = {
+            kind: eventstream.event_encoder(event, write_structure, self.content_type)
+            for kind, event in union.members.items()
+        }
 
         def body(rest: dict[str, Any]) -> tuple[AsyncIterator[bytes], str]:
             stream = eventstream.encode_stream(rest[name], encoders, None, self.describe)
             return stream, eventstream.CONTENT_TYPE
 
         return body
-
-    def _event(self, event: Shape) -> tuple[eventstream.EventEncoder, bool]:
-        blob = next((key for key, member in event.members.items() if member.get("eventpayload")), None)
-        write = self.body_writer(event.name, event, event.members, payload=True) if event.members else None
-        raw = blob is not None and event.members[blob].type == "blob"
-
-        def encode(members: Mapping[str, Any]) -> eventstream.Encoded:
-            if raw:
-                return "application/octet-stream", members.get(blob or "", b"")
-            return self.content_type, write(members) if write is not None else b""
-
-        return encode, bool(event.get("exception"))
 
 
 def _raw_body(operation: str, name: str, content_type: str) -> Callable[[dict[str, Any]], tuple[Any, str]]:
@@ -306,11 +305,11 @@ class RestJson(Rest):
         """A JSON object, or a document."""
         if shape.document:
             return lambda body: bounded_document(decode_json(body))
-        read = self._readers.structure(shape, members) if shape.type == "structure" else self._readers.of(shape)
+        read = self._readers.structure(members) if shape.type == "structure" else self._readers.of(shape)
         return lambda body: read(decode_json(body))
 
     def body_writer(
-        self, operation: str, shape: Shape, members: dict[str, Shape], *, payload: bool
+        self, _operation: str, shape: Shape, members: dict[str, Shape]
     ) -> Callable[[Mapping[str, Any]], bytes]:
         """A JSON object, or a document."""
         write = self._writers.structure(shape, members) if shape.type == "structure" else self._writers.of(shape)
@@ -333,7 +332,7 @@ class RestXml(Rest):
 
     def body_reader(self, shape: Shape, members: dict[str, Shape]) -> Callable[[bytes], Any]:
         """An XML document whose root may have any name, as S3 allows."""
-        read = self._readers.structure(shape, members) if shape.type == "structure" else self._readers.of(shape)
+        read = self._readers.structure(members) if shape.type == "structure" else self._readers.of(shape)
 
         def read_body(body: bytes) -> Any:
             root = parse_xml(body)
@@ -345,11 +344,11 @@ class RestXml(Rest):
         return read_body
 
     def body_writer(
-        self, operation: str, shape: Shape, members: dict[str, Shape], *, payload: bool
+        self, operation: str, shape: Shape, members: dict[str, Shape]
     ) -> Callable[[Mapping[str, Any]], bytes]:
         """An XML document with S3's names of the roots."""
         root = S3_ROOTS.get(operation) if self._is_s3 else None
-        root = root or shape.get("locationName") or (shape.name if payload else f"{shape.name}")
+        root = root or shape.get("locationName") or shape.name
         if operation == "GetBucketLocation" and self._is_s3:
             return _location
         declared = shape.get("xmlNamespace")

@@ -379,7 +379,9 @@ def _check_unsigned(claim: Claim, headers: Mapping[str, str]) -> None:
     unsigned = [
         name
         for name in headers
-        if name.startswith("x-amz-") and name not in claim.signed_headers and name not in _UNSIGNED_ALLOWED
+        if name.startswith("x-amz-")
+        and name not in claim.signed_headers
+        and name not in _UNSIGNED_ALLOWED
         # AWS's own suite has a token added after signing; it must still be the one the key was issued with.
         and (claim.is_s3 or name != "x-amz-security-token")
     ]

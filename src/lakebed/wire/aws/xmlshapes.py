@@ -70,7 +70,7 @@ class XmlReaders:
         """The reader of a shape from its element."""
         if shape.type == "structure":
             compiled = self._compiled.get(shape.name)
-            return compiled if compiled is not None else self.structure(shape, shape.members, shape.name)
+            return compiled if compiled is not None else self.structure(shape.members, shape.name)
         if shape.type == "list":
             read_item, item_name = self.of(shape.part("member")), shape.traits["member"].get("locationName", "member")
             return lambda node: [read_item(child) for child in node.children if child.name == item_name]
@@ -86,7 +86,7 @@ class XmlReaders:
 
         return read
 
-    def structure(self, shape: Shape, members: Mapping[str, Shape], cache_as: str = "") -> NodeReader:
+    def structure(self, members: Mapping[str, Shape], cache_as: str = "") -> NodeReader:
         """A reader of some of a structure's members."""
         fields: dict[str, tuple[str, Callable[[list[Node]], Any]]] = {}
         attributes: dict[str, tuple[str, Callable[[str], Any]]] = {}

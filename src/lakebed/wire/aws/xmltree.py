@@ -34,7 +34,7 @@ class Node:
         return groups
 
 
-class _Refused(Exception):
+class _RefusedError(Exception):
     """The document is something we do not read."""
 
 
@@ -49,7 +49,7 @@ def parse_xml(body: bytes) -> Node:
         nonlocal elements
         elements += 1
         if len(open_nodes) > _DEPTH or elements > _ELEMENTS:
-            raise _Refused
+            raise _RefusedError
         node = Node(name.rpartition(":")[2], attributes)
         open_nodes[-1].children.append(node)
         open_nodes.append(node)
@@ -62,7 +62,7 @@ def parse_xml(body: bytes) -> Node:
         texts[-1].append(data)
 
     def doctype(*_: object) -> None:
-        raise _Refused
+        raise _RefusedError
 
     parser = expat.ParserCreate()
     parser.buffer_text = True
@@ -72,7 +72,7 @@ def parse_xml(body: bytes) -> Node:
     parser.StartDoctypeDeclHandler = doctype
     try:
         parser.Parse(body, True)
-    except (expat.ExpatError, _Refused, ValueError, LookupError):
+    except (expat.ExpatError, _RefusedError, ValueError, LookupError):
         raise malformed_xml() from None
     return root.children[0]
 
