@@ -194,6 +194,7 @@ def _check_attribute(name: str, value: Mapping[str, Any]) -> None:
             f"The type of message attribute '{name}' is invalid. You must use only the following supported type "
             "prefixes: Binary, Number, String."
         )
+    check_characters(kind)
     if value.get("StringListValues") or value.get("BinaryListValues"):
         raise parameter_error(f"Message attribute list values in SendMessage operation are not supported: '{name}'.")
     member = "BinaryValue" if kind.startswith("Binary") else "StringValue"
@@ -213,7 +214,7 @@ def _check_attribute(name: str, value: Mapping[str, Any]) -> None:
 
 def size_of(draft: Draft) -> int:
     """Bytes of a message as AWS counts them: body and attributes."""
-    total = len(draft.body.encode())
+    total = len(draft.body.encode("utf-8", "surrogatepass"))
     for name, value in draft.attributes.items():
         payload = value.get("BinaryValue") or value.get("StringValue", "").encode()
         total += len(name.encode()) + len(value["DataType"].encode()) + len(payload)

@@ -1,0 +1,1 @@
+"""Operations of CloudWatch Logs: groups with their tags, streams, events."""
