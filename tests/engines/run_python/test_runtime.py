@@ -6,6 +6,8 @@ import asyncio
 import json
 import os
 import signal
+import sys
+import time
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from typing import Any
 import pytest
 
 from lakebed.engines.run_python import PythonRuntime
+from lakebed.kernel.children import start_time
 from lakebed.kernel.errors import AwsError
 from lakebed.ports.runtime import Execution, FunctionSpec
 from tests.harness import Harness
@@ -102,8 +105,7 @@ async def test_second_event_finds_the_worker_warm_with_fresh_credentials(lab: La
     first = json.loads((await lab.run(spec)).payload)
     came = await lab.run(spec, credentials={**CREDENTIALS, "AWS_ACCESS_KEY_ID": "ASIA2"}, request_id="req-2")
     second = json.loads(came.payload)
-    assert second["pid"] == first["pid"]
-    assert second["count"] == 2
+    assert (first["count"], second["count"]) == (1, 2)
     assert second["env"]["AWS_ACCESS_KEY_ID"] == "ASIA2"
     assert came.init_ms is None
     assert "Init Duration" not in came.log
@@ -133,6 +135,7 @@ async def test_second_event_finds_the_worker_warm_with_fresh_credentials(lab: La
             "without providing a reason",
         ),
         ("import os\ndef handler(e, c): os.kill(os.getpid(), 9)", "app.handler", "Runtime.ExitError", "signal: killed"),
+        ("import os\ndef handler(e, c): os.abort()", "app.handler", "Runtime.ExitError", "signal: aborted"),
         ("def handler(e, c): b = bytearray(200 << 20)", "app.handler", "Runtime.OutOfMemory", "signal: killed"),
     ],
 )
@@ -171,15 +174,14 @@ async def test_packages_and_slashes_in_handlers(lab: Lab) -> None:
 
 async def test_an_idle_worker_that_is_killed_is_replaced(lab: Lab) -> None:
     spec = lab.spec(ECHO)
-    pid = json.loads((await lab.run(spec)).payload)["pid"]
-    os.kill(pid, signal.SIGKILL)
-    got = json.loads((await lab.run(spec)).payload)
-    assert got["pid"] != pid
-    assert got["count"] == 1
+    await lab.run(spec)
+    [worker] = lab.runtime.pool.idle_of(spec.key)
+    os.kill([worker.pid, *_descendants(worker.pid)][-1], signal.SIGKILL)
+    assert json.loads((await lab.run(spec)).payload)["count"] == 1
 
 
 async def test_workers_of_one_function_are_capped_and_others_wait(lab: Lab) -> None:
-    spec = lab.spec("import os, time\ndef handler(e, c):\n    time.sleep(0.1)\n    return os.getpid()")
+    spec = lab.spec("import os, time\nme = os.urandom(8).hex()\ndef handler(e, c):\n    time.sleep(0.1)\n    return me")
     came = await asyncio.gather(*(lab.run(spec, concurrency=2) for _ in range(4)))
     assert len({one.payload for one in came}) == 2
     with pytest.raises(AwsError) as refused:
@@ -235,6 +237,37 @@ async def test_worker_has_no_capabilities_and_no_view_of_the_server(lab: Lab) ->
     assert seen is None
 
 
+async def test_processes_a_function_leaves_running_end_with_its_worker(lab: Lab) -> None:
+    source = (
+        "import os, subprocess\ndef handler(e, c):\n"
+        "    subprocess.Popen(['sleep', '300'], start_new_session=True)\n"
+        "    return [pid for pid in os.listdir('/proc') if pid.isdigit()]"
+    )
+    spec = lab.spec(source)
+    seen = json.loads((await lab.run(spec)).payload)
+    [worker] = lab.runtime.pool.idle_of(spec.key)
+    if worker.isolation["hidden"]:
+        pytest.skip(f"this machine allows no namespaces: {worker.isolation}")
+    assert set(seen) <= {"1", "2", "3"} or str(os.getpid()) in seen  # /proc may not be mountable in a container
+    tree = _descendants(worker.pid)
+    assert len(tree) == 3  # init, the function, sleep
+    await lab.runtime.retire(spec.key)
+    await asyncio.to_thread(_wait_gone, tree)
+    assert not [pid for pid in tree if start_time(pid)]
+
+
+def _descendants(pid: int) -> list[int]:
+    children = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return [*children, *(below for child in children for below in _descendants(child))]
+
+
+def _wait_gone(pids: list[int]) -> None:
+    for _ in range(200):
+        if not any(start_time(pid) for pid in pids):
+            return
+        time.sleep(0.01)
+
+
 async def test_logging_module_has_lambdas_format(lab: Lab) -> None:
     source = "import logging\ndef handler(e, c):\n    logging.getLogger().warning('careful %s', 1)"
     came = await lab.run(lab.spec(source))
@@ -252,3 +285,36 @@ async def test_warm_calls_are_quick(lab: Lab) -> None:
     for _ in range(50):
         await lab.run(spec, {"a": 1})
     assert (clock.monotonic() - started) / 50 < 0.05  # the target is 3 ms; a shared machine gets slack
+
+
+async def test_workers_die_with_a_killed_server(lab: Lab) -> None:
+    """A server process starts a worker that never ends its event; the server is killed with SIGKILL."""
+    script = lab.folder / "server.py"
+    script.write_text(
+        "import asyncio, pathlib, sys\n"
+        "from tests.harness import Harness\n"
+        "from tests.engines.run_python.test_runtime import Lab\n"
+        "async def main():\n"
+        "    folder = pathlib.Path(sys.argv[1]); (folder / 'data' / 'code').mkdir(parents=True)\n"
+        "    lab = Lab(Harness(folder / 'data'), folder / 'data' / 'code')\n"
+        "    spec = lab.spec('import time\\ndef handler(e, c): time.sleep(100)', timeout_seconds=100.0)\n"
+        "    running = asyncio.ensure_future(lab.run(spec))\n"
+        "    while not list((folder / 'data' / 'children').glob('*.pid')): await asyncio.sleep(0.01)\n"
+        "    await asyncio.sleep(0.2)\n"
+        "    print('ready', flush=True)\n"
+        "    await running\n"
+        "asyncio.run(main())\n"
+    )
+    server = await asyncio.create_subprocess_exec(
+        sys.executable, str(script), str(lab.folder / "other"), stdout=asyncio.subprocess.PIPE,
+        env={"PYTHONPATH": str(Path(__file__).resolve().parents[3])},
+    )  # fmt: skip
+    assert server.stdout is not None
+    assert await server.stdout.readline() == b"ready\n"
+    [record] = (lab.folder / "other" / "data" / "children").glob("*.pid")
+    outer = int(record.read_text().split()[0])
+    tree = [outer, *_descendants(outer)]
+    server.kill()
+    await server.wait()
+    await asyncio.to_thread(_wait_gone, tree)
+    assert not [pid for pid in tree if start_time(pid)]

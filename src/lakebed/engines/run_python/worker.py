@@ -5,8 +5,9 @@ size, 4 bytes of body size, a JSON header, a body); what the function prints goe
 corrupt a frame. The first frame says how to set the sandbox up and what to import; each further one is an event.
 
 Sandbox, each step only where it works without privileges that are not there: a mount namespace in which Lakebed's data
-directory is empty but for the function's own code and temporary folder, ``/tmp`` private, another user when we are root,
-no capabilities, limits on core dumps, file size and address space. docs/deviations/lambda.md says what this is and is not.
+directory is empty but for the function's own code and temporary folder and ``/tmp`` is private, a process namespace of its
+own, another user when we are root, no capabilities, limits on core dumps, file size and address space.
+docs/deviations/lambda.md says what this is and what it is not.
 
 https://docs.aws.amazon.com/lambda/latest/dg/python-handler.html
 https://docs.aws.amazon.com/lambda/latest/dg/python-context.html
@@ -28,15 +29,15 @@ import struct
 import sys
 import time
 import traceback
-from typing import Any
+from typing import Any, NoReturn
 
 _LENGTHS = struct.Struct("!II")
 _RESPONSE_BYTES_MAX = 6 * 1024 * 1024 + 100
 _FRAME_BYTES_MAX = 64 << 20
 _MS_REC, _MS_BIND, _MS_PRIVATE = 16384, 4096, 1 << 18
-_CLONE_NEWNS, _CLONE_NEWUSER = 0x00020000, 0x10000000
+_CLONE_NEWNS, _CLONE_NEWUSER, _CLONE_NEWPID = 0x00020000, 0x10000000, 0x20000000
 _NOBODY = 65534
-_PR_SET_PDEATHSIG, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 1, 24, 38
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 1, 4, 24, 38
 _CAPABILITY_VERSION_3 = 0x20080522
 
 
@@ -220,9 +221,8 @@ def _reachable(path: str, uid: int) -> bool:
         return False
 
 
-def _hide(setup: dict[str, Any]) -> str | None:
+def _hide(libc: ctypes.CDLL, setup: dict[str, Any]) -> str | None:
     """Own mount namespace: the data directory is empty but for what the function needs. None, or why it did not work."""
-    libc = ctypes.CDLL(None, use_errno=True)
     uid, gid = os.geteuid(), os.getegid()
 
     def must(code: int, what: str) -> None:
@@ -239,7 +239,7 @@ def _hide(setup: dict[str, Any]) -> str | None:
         )  # fmt: skip
 
     try:
-        must(libc.unshare(_CLONE_NEWNS if uid == 0 else _CLONE_NEWNS | _CLONE_NEWUSER), "unshare")
+        must(libc.unshare(_CLONE_NEWNS | _CLONE_NEWPID | (0 if uid == 0 else _CLONE_NEWUSER)), "unshare")
         if uid != 0:
             for name, text in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
                 with open(f"/proc/self/{name}", "w") as file:
@@ -257,6 +257,44 @@ def _hide(setup: dict[str, Any]) -> str | None:
     except OSError as failure:
         return str(failure)
     return None
+
+
+def _enter_process_namespace(libc: ctypes.CDLL, frame_fd: int) -> None:
+    """Go on as a grandchild: the first process stands by outside, the second is the namespace's init and reaps.
+
+    Inside, no other process can be seen or signalled; when the function's process ends, or Lakebed does, init ends and
+    the kernel kills whatever the function left running.
+    """
+    child = os.fork()
+    if child:
+        _stand_by(libc, frame_fd, child, init=False)
+    libc.mount(
+        b"proc", b"/proc", b"proc", ctypes.c_ulong(2 | 4 | 8), None
+    )  # where refused, /proc shows the host's pids
+    child = os.fork()
+    if child:
+        _stand_by(libc, frame_fd, child, init=True)
+
+
+def _stand_by(libc: ctypes.CDLL, frame_fd: int, child: int, *, init: bool) -> NoReturn:
+    """Wait for the function's process and end as it ended; hold nothing that would keep its pipes open."""
+    os.close(frame_fd)
+    null = os.open(os.devnull, os.O_RDWR)
+    for fd in (1, 2):
+        os.dup2(null, fd)
+    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    ended, status = os.wait()
+    while ended != child:
+        ended, status = os.wait()
+    code = os.waitstatus_to_exitcode(status)
+    if init:
+        os._exit(code if code >= 0 else 128 - code)  # an init can not kill itself
+    if code > 128:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.kill(os.getpid(), code - 128)
+    os._exit(code if code >= 0 else 1)
 
 
 def _limit(setup: dict[str, Any]) -> None:
@@ -298,20 +336,26 @@ def _drop_capabilities(libc: ctypes.CDLL, setup: dict[str, Any]) -> bool:
     return bool(libc.capset(header, (ctypes.c_uint32 * 6)()) == 0)
 
 
-def _sandbox(setup: dict[str, Any]) -> dict[str, Any]:
+def _sandbox(setup: dict[str, Any], frame_fd: int) -> dict[str, Any]:
     """Close the doors; what came of it is told to Lakebed."""
-    hidden, nobody, bare = "not on this platform", False, False
+    told: dict[str, Any] = {"hidden": "not on this platform", "nobody": False, "bare": False}
     if sys.platform == "linux":
-        hidden = (_hide(setup) or "") if setup["hide"] else "switched off"
-        nobody = bool(setup["hide"]) and _become_nobody(setup)
-        libc = ctypes.CDLL(None)
-        bare = bool(setup["hide"]) and _drop_capabilities(libc, setup)
-        libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+        libc = ctypes.CDLL(None, use_errno=True)
         libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         if os.getppid() == 1 and setup["parent"] != 1:
             os._exit(0)
+        if not setup["hide"]:
+            told["hidden"] = "switched off"
+        else:
+            told["hidden"] = _hide(libc, setup) or ""
+            if not told["hidden"]:
+                _enter_process_namespace(libc, frame_fd)
+            told["nobody"] = _become_nobody(setup)
+            told["bare"] = _drop_capabilities(libc, setup)
+        libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)  # again: changing the user cleared it
     _limit(setup)
-    return {"hidden": hidden, "nobody": nobody, "bare": bare}
+    return told
 
 
 def _prepare(setup: dict[str, Any]) -> None:
@@ -374,7 +418,7 @@ def main() -> None:
     os.set_inheritable(frame_fd, False)
     frames = Frames(frame_fd)
     setup, _ = frames.receive()
-    sandbox = _sandbox(setup)
+    sandbox = _sandbox(setup, frame_fd)
     _prepare(setup)
     _install_logging()
     started = time.monotonic()

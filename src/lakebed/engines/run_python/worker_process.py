@@ -212,8 +212,13 @@ class WorkerProcess:
             raise WorkerEndedError(str(failure)) from None
 
     def _resident_bytes(self) -> int:
+        """Memory of the function's process: in a process namespace it is a grandchild of the one we started."""
         try:
-            return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * _PAGE
+            pid = str(self.pid)
+            for _ in range(0 if self.isolation.get("hidden") else 2):
+                children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+                pid = children[0] if children else pid
+            return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE
         except (OSError, IndexError, ValueError):
             return 0
 
