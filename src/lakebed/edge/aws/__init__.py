@@ -1,0 +1,1 @@
+"""The request path of every AWS API: route, authenticate, parse, check, authorise, dispatch, serialise, journal."""
