@@ -1,0 +1,53 @@
+"""AWS IoT Core: registry, certificates, policies, topic rules (``iot``) and the HTTP data plane (``iot-data``).
+
+Follows https://docs.aws.amazon.com/iot/latest/developerguide/what-is-aws-iot.html and the API reference. Devices speak to
+``lakebed.edge.mqtt``, which asks ``gate`` for permission and hands their messages to ``rules``: the seam is
+``lakebed.ports.devices``. ``sql/`` is the rules' language, ``actions`` what rules do, ``policy`` the policy language.
+
+Refused by name or not listed: shadows, jobs, thing types and groups, registered CAs and provisioning, custom
+authorizers, Device Defender, fleet indexing, rule destinations (see docs/deviations/iot.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lakebed.kernel.kernel import Kernel
+from lakebed.kernel.scope import Scope
+from lakebed.ports.house import Ports
+from lakebed.ports.service import Link, Service, operations_of
+from lakebed.services.iot.core import Core
+from lakebed.services.iot.gate import Gate
+from lakebed.services.iot.provider.certificates import CertificateOperations
+from lakebed.services.iot.provider.data import DataOperations
+from lakebed.services.iot.provider.endpoint import EndpointOperations
+from lakebed.services.iot.provider.policies import PolicyOperations
+from lakebed.services.iot.provider.rules import RuleOperations
+from lakebed.services.iot.provider.things import ThingOperations
+from lakebed.services.iot.rules import RuleEngine
+from lakebed.services.iot.store import IotStore
+
+
+def service(k: Kernel, p: Ports) -> list[Service]:
+    """Wire IoT Core; needs ``p.broker`` and ``p.authority`` when it starts, sets ``p.gate``."""
+    k.db.migrate("iot", "lakebed.services.iot", k.clock)
+    store = IotStore(k.db)
+    engine = RuleEngine(k, p, store)
+    core = Core(k, p, store, engine, Gate(store, engine))
+    p.gate = core.gate
+
+    async def start() -> None:
+        for pem in store.foreign_pems():
+            p.authority.trust(pem)
+
+    def topology(scope: Scope) -> Sequence[Link]:
+        return engine.links(scope)
+
+    providers = (
+        ThingOperations(core), CertificateOperations(core), PolicyOperations(core), RuleOperations(core),
+        EndpointOperations(core),
+    )  # fmt: skip
+    return [
+        Service("iot", operations_of(*providers, prefix="iot"), topology=topology, start=start),
+        Service("iot-data", operations_of(DataOperations(core), prefix="iot")),
+    ]

@@ -1,0 +1,133 @@
+"""``DeviceGate``: who a certificate is, what its policies allow, and the way to the rules.
+
+Decisions are remembered by (certificate, client, action, resource) and thrown away whole when a policy, an attachment, a
+thing or a certificate changes: changes are rare, packets are not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+from lakebed.kernel.scope import Scope
+from lakebed.ports.devices import ConnectAttributes, DeviceIdentity, PublishedMessage
+from lakebed.services.iot.model import ACTIVE
+from lakebed.services.iot.policy import Statement, compile_policy, decide
+from lakebed.services.iot.rules import RuleEngine
+from lakebed.services.iot.store import IotStore
+
+_REMEMBERED_MAX = 50_000
+_Facts = dict[str, str | Sequence[str]]
+
+
+class Gate:
+    """See ``lakebed.ports.devices.DeviceGate``."""
+
+    def __init__(self, store: IotStore, engine: RuleEngine) -> None:
+        self._store, self._engine = store, engine
+        self._decided: dict[tuple[str, Scope, str, str, str], bool] = {}
+        self._statements: dict[tuple[str, Scope], tuple[Statement, ...]] = {}
+        self._facts: dict[tuple[str, Scope, str, str], _Facts] = {}
+
+    def changed(self) -> None:
+        """Something a decision may rest on has changed."""
+        self._decided.clear()
+        self._statements.clear()
+        self._facts.clear()
+
+    def identify(self, certificate_der: bytes | None, source_ip: str) -> DeviceIdentity | None:
+        if certificate_der is None:
+            return None
+        certificate_id = hashlib.sha256(certificate_der).hexdigest()
+        for certificate in self._store.certificates_with(certificate_id):
+            if certificate.status == ACTIVE:
+                return DeviceIdentity(certificate.scope, certificate_id, source_ip)
+        return None
+
+    def may_connect(self, identity: DeviceIdentity, client_id: str, attributes: ConnectAttributes) -> bool:
+        asked = [
+            name
+            for name, is_set in (
+                ("PersistentConnect", attributes.persistent),
+                ("LastWill", attributes.will_topic is not None),
+            )
+            if is_set
+        ]
+        facts = dict(self._facts_of(identity, client_id))
+        if asked:
+            facts["iot:ConnectAttributes"] = asked
+        if attributes.will_topic is not None:
+            facts["iot:LastWillTopic"] = attributes.will_topic
+        resource = identity.scope.arn("iot", f"client/{client_id}")
+        return decide(self._policies(identity), "iot:Connect", resource, facts)
+
+    def may_publish(self, identity: DeviceIdentity, client_id: str, topic: str, *, retain: bool) -> bool:
+        if not self._may(identity, client_id, "iot:Publish", "topic/" + topic):
+            return False
+        return not retain or self._may(identity, client_id, "iot:RetainPublish", "topic/" + topic)
+
+    def may_subscribe(self, identity: DeviceIdentity, client_id: str, topic_filter: str) -> bool:
+        return self._may(identity, client_id, "iot:Subscribe", "topicfilter/" + topic_filter)
+
+    def may_receive(self, identity: DeviceIdentity, client_id: str, topic: str) -> bool:
+        return self._may(identity, client_id, "iot:Receive", "topic/" + topic)
+
+    async def ingest(self, identity: DeviceIdentity, client_id: str, messages: Sequence[PublishedMessage]) -> None:
+        await self._engine.run(
+            identity.scope,
+            messages,
+            client_id=client_id,
+            principal=identity.certificate_id,
+            source_ip=identity.source_ip,
+        )
+
+    def _may(self, identity: DeviceIdentity, client_id: str, action: str, resource: str) -> bool:
+        key = (identity.certificate_id, identity.scope, client_id, action, resource)
+        known = self._decided.get(key)
+        if known is None:
+            arn = identity.scope.arn("iot", resource)
+            known = decide(self._policies(identity), action, arn, self._facts_of(identity, client_id))
+            if len(self._decided) >= _REMEMBERED_MAX:
+                self._decided.clear()
+            self._decided[key] = known
+        return known
+
+    def _policies(self, identity: DeviceIdentity) -> tuple[Statement, ...]:
+        key = (identity.certificate_id, identity.scope)
+        known = self._statements.get(key)
+        if known is None:
+            scope = identity.scope
+            found: list[Statement] = []
+            for name in self._store.policies_of(scope, scope.arn("iot", f"cert/{identity.certificate_id}")):
+                version = self._store.policy(scope, name)
+                found += compile_policy(version.document) if version is not None else ()
+            known = self._statements[key] = tuple(found)
+        return known
+
+    def _facts_of(self, identity: DeviceIdentity, client_id: str) -> _Facts:
+        """Policy variables. Thing variables have values where a thing of the client id's name exists and is attached."""
+        scope = identity.scope
+        key = (identity.certificate_id, scope, client_id, identity.source_ip)
+        known = self._facts.get(key)
+        if known is not None:
+            return known
+        facts: _Facts = {
+            "iot:ClientId": client_id,
+            "iot:CertificateId": identity.certificate_id,
+            "aws:SourceIp": identity.source_ip,
+        }
+        certificate = self._store.certificate(scope, identity.certificate_id)
+        if certificate is not None:
+            facts["iot:Certificate.Subject.CommonName"] = certificate.common_name
+            facts["iot:Certificate.SerialNumber"] = certificate.serial_number
+        attached = dict(self._store.things_of(scope, scope.arn("iot", f"cert/{identity.certificate_id}")))
+        facts["iot:Connection.Thing.IsAttached"] = "true" if client_id in attached else "false"
+        thing = self._store.thing(scope, client_id)
+        if thing is not None and client_id in attached:
+            facts["iot:Connection.Thing.ThingName"] = thing.name
+            for name, value in thing.attributes.items():
+                facts[f"iot:Connection.Thing.Attributes[{name}]"] = value
+        if len(self._facts) >= _REMEMBERED_MAX:
+            self._facts.clear()
+        self._facts[key] = facts
+        return facts

@@ -1,0 +1,1 @@
+"""The operations of IoT Core, one file for each kind of resource."""

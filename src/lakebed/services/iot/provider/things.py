@@ -1,0 +1,198 @@
+"""Things and what is attached to them.
+
+https://docs.aws.amazon.com/iot/latest/developerguide/thing-registry.html. Thing types, groups and billing groups are
+refused by name.
+"""
+
+from __future__ import annotations
+
+from lakebed.api import iot as api
+from lakebed.kernel.scope import Scope
+from lakebed.ports.service import Context, Request, operation
+from lakebed.services.iot.core import Core
+from lakebed.services.iot.model import Thing
+
+_ATTRIBUTES_MAX = 50
+_PAGE = 50
+_EXCLUSIVE, _SHARED = "EXCLUSIVE_THING", "NON_EXCLUSIVE_THING"
+
+
+def thing_arn(scope: Scope, req: Request) -> str:
+    """The thing an operation is on."""
+    return scope.arn("iot", f"thing/{req['thingName']}")
+
+
+class ThingOperations:
+    """See the module."""
+
+    def __init__(self, core: Core) -> None:
+        self.core, self.store = core, core.store
+
+    @operation("CreateThing", resource=thing_arn, refused=("thingTypeName", "billingGroupName"))
+    async def create_thing(self, ctx: Context, req: api.CreateThingRequest) -> api.CreateThingResponse:
+        """https://docs.aws.amazon.com/iot/latest/apireference/API_CreateThing.html"""
+        name = req["thingName"]
+        attributes = _merged({}, req.get("attributePayload"))
+        with self.store.db.tx() as tx:
+            thing = self.store.thing(ctx.scope, name)
+            if thing is not None and thing.attributes != attributes:
+                raise api.ResourceAlreadyExistsException(
+                    f"Thing {name} already exists in account with different attributes"
+                )
+            if thing is None:
+                thing = Thing(name, self.core.k.ids.uuid(), attributes, 1)
+                self.store.put_thing(tx, ctx.scope, thing)
+                self.core.access_changed(tx)
+        return {"thingName": name, "thingArn": ctx.scope.arn("iot", f"thing/{name}"), "thingId": thing.id}
+
+    @operation("DescribeThing", resource=thing_arn)
+    async def describe_thing(self, ctx: Context, req: api.DescribeThingRequest) -> api.DescribeThingResponse:
+        """https://docs.aws.amazon.com/iot/latest/apireference/API_DescribeThing.html"""
+        thing = self._require(ctx.scope, req["thingName"])
+        return {
+            "defaultClientId": thing.name,
+            "thingName": thing.name,
+            "thingId": thing.id,
+            "thingArn": ctx.scope.arn("iot", f"thing/{thing.name}"),
+            "attributes": dict(thing.attributes),
+            "version": thing.version,
+        }
+
+    @operation("ListThings", refused=("thingTypeName",))
+    async def list_things(self, ctx: Context, req: api.ListThingsRequest) -> api.ListThingsResponse:
+        """https://docs.aws.amazon.com/iot/latest/apireference/API_ListThings.html"""
+        limit, after = req.get("maxResults", _PAGE), req.get("nextToken", "")
+        name, value = req.get("attributeName"), req.get("attributeValue")
+        by_prefix = req.get("usePrefixAttributeValue", False)
+        found: list[Thing] = []
+        while len(found) <= limit:
+            page = self.store.things(ctx.scope, after, 250)
+            for thing in page:
+                has = thing.attributes.get(name, "") if name else ""
+                if name and name not in thing.attributes:
+                    continue
+                if name and value is not None and not (has.startswith(value) if by_prefix else has == value):
+                    continue
+                found.append(thing)
+            if len(page) < 250:
+                break
+            after = page[-1].name
+        things: list[api.ThingAttribute] = [
+            {
+                "thingName": thing.name,
+                "thingArn": ctx.scope.arn("iot", f"thing/{thing.name}"),
+                "attributes": dict(thing.attributes),
+                "version": thing.version,
+            }
+            for thing in found[:limit]
+        ]
+        answer: api.ListThingsResponse = {"things": things}
+        if len(found) > limit:
+            answer["nextToken"] = found[limit - 1].name
+        return answer
+
+    @operation("UpdateThing", resource=thing_arn, refused=("thingTypeName",))
+    async def update_thing(self, ctx: Context, req: api.UpdateThingRequest) -> api.UpdateThingResponse:
+        """https://docs.aws.amazon.com/iot/latest/apireference/API_UpdateThing.html"""
+        with self.store.db.tx() as tx:
+            thing = self._require(ctx.scope, req["thingName"])
+            _check_version(thing, req.get("expectedVersion"))
+            # Removing the type of a thing that has none changes nothing, and removeThingType asks for no more.
+            _ = req.get("removeThingType", False)
+            attributes = _merged(thing.attributes, req.get("attributePayload"))
+            self.store.put_thing(tx, ctx.scope, Thing(thing.name, thing.id, attributes, thing.version + 1))
+            self.core.access_changed(tx)
+        return {}
+
+    @operation("DeleteThing", resource=thing_arn)
+    async def delete_thing(self, ctx: Context, req: api.DeleteThingRequest) -> api.DeleteThingResponse:
+        """https://docs.aws.amazon.com/iot/latest/apireference/API_DeleteThing.html"""
+        name = req["thingName"]
+        with self.store.db.tx() as tx:
+            thing = self.store.thing(ctx.scope, name)
+            if thing is None:
+                return {}  # AWS: true for a thing that does not exist
+            _check_version(thing, req.get("expectedVersion"))
+            if self.store.principals_of(ctx.scope, name, limit=1):
+                raise api.InvalidRequestException(
+                    f"Cannot delete. Thing {name} is still attached to one or more principals"
+                )
+            self.store.delete_thing(tx, ctx.scope, name)
+            self.core.access_changed(tx)
+        return {}
+
+    @operation("AttachThingPrincipal", resource=thing_arn)
+    async def attach_thing_principal(
+        self, ctx: Context, req: api.AttachThingPrincipalRequest
+    ) -> api.AttachThingPrincipalResponse:
+        """https://docs.aws.amazon.com/iot/latest/apireference/API_AttachThingPrincipal.html"""
+        kind = req.get("thingPrincipalType", _SHARED)
+        with self.store.db.tx() as tx:
+            thing = self._require(ctx.scope, req["thingName"])
+            principal = self.core.certificate_of(ctx.scope, req["principal"]).arn
+            others = [has for name, has in self.store.things_of(ctx.scope, principal) if name != thing.name]
+            if _EXCLUSIVE in others or (others and kind == _EXCLUSIVE):
+                raise api.InvalidRequestException("The principal is attached exclusively to another thing.")
+            self.store.attach_thing(tx, ctx.scope, thing.name, principal, kind)
+            self.core.access_changed(tx)
+        return {}
+
+    @operation("DetachThingPrincipal", resource=thing_arn)
+    async def detach_thing_principal(
+        self, ctx: Context, req: api.DetachThingPrincipalRequest
+    ) -> api.DetachThingPrincipalResponse:
+        """https://docs.aws.amazon.com/iot/latest/apireference/API_DetachThingPrincipal.html"""
+        with self.store.db.tx() as tx:
+            thing = self._require(ctx.scope, req["thingName"])
+            self.store.detach_thing(tx, ctx.scope, thing.name, req["principal"])
+            self.core.access_changed(tx)
+        return {}
+
+    @operation("ListThingPrincipals", resource=thing_arn)
+    async def list_thing_principals(
+        self, ctx: Context, req: api.ListThingPrincipalsRequest
+    ) -> api.ListThingPrincipalsResponse:
+        """https://docs.aws.amazon.com/iot/latest/apireference/API_ListThingPrincipals.html"""
+        thing = self._require(ctx.scope, req["thingName"])
+        limit = req.get("maxResults", _PAGE)
+        found = [arn for arn, _ in self.store.principals_of(ctx.scope, thing.name, req.get("nextToken", ""), limit + 1)]
+        answer: api.ListThingPrincipalsResponse = {"principals": found[:limit]}
+        if len(found) > limit:
+            answer["nextToken"] = found[limit - 1]
+        return answer
+
+    @operation("ListPrincipalThings")
+    async def list_principal_things(
+        self, ctx: Context, req: api.ListPrincipalThingsRequest
+    ) -> api.ListPrincipalThingsResponse:
+        """https://docs.aws.amazon.com/iot/latest/apireference/API_ListPrincipalThings.html"""
+        principal, limit = self.core.certificate_of(ctx.scope, req["principal"]).arn, req.get("maxResults", _PAGE)
+        found = [name for name, _ in self.store.things_of(ctx.scope, principal, req.get("nextToken", ""), limit + 1)]
+        answer: api.ListPrincipalThingsResponse = {"things": found[:limit]}
+        if len(found) > limit:
+            answer["nextToken"] = found[limit - 1]
+        return answer
+
+    def _require(self, scope: Scope, name: str) -> Thing:
+        thing = self.store.thing(scope, name)
+        if thing is None:
+            raise api.ResourceNotFoundException(f"Thing {name} does not exist")
+        return thing
+
+
+def _merged(has: object, payload: api.AttributePayload | None) -> dict[str, str]:
+    """Attributes after an update: replaced, or merged where asked; an empty value removes an attribute."""
+    before = dict(has) if isinstance(has, dict) else {}
+    if payload is None:
+        return before
+    given = payload.get("attributes", {})
+    attributes = {**before, **given} if payload.get("merge") else dict(given)
+    attributes = {name: value for name, value in attributes.items() if value}
+    if len(attributes) > _ATTRIBUTES_MAX:
+        raise api.InvalidRequestException(f"A thing can have {_ATTRIBUTES_MAX} attributes.")
+    return attributes
+
+
+def _check_version(thing: Thing, expected: int | None) -> None:
+    if expected is not None and expected != thing.version:
+        raise api.VersionConflictException(f"Expected version {expected} but the thing has version {thing.version}")
