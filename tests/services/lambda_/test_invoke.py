@@ -140,3 +140,12 @@ async def test_port(lab: Lab) -> None:
     assert lab.runtime.events == [{"x": 2}, 1]
     with pytest.raises(AwsError, match="Function not found"):
         functions.check_destination(ROOT, f"{ARN}x")
+
+
+async def test_the_arn_a_function_is_told_has_no_qualifier_of_its_own(lab: Lab) -> None:
+    await lab.create()
+    await lab.call("Invoke", FunctionName="fn")
+    await lab.call("Invoke", FunctionName="fn", InvocationType="Event")
+    await lab.clock.advance(1)
+    await lab.call("Invoke", FunctionName="fn", Qualifier="$LATEST")
+    assert [call["invoked_arn"] for call in lab.runtime.calls] == [ARN, ARN, f"{ARN}:$LATEST"]

@@ -53,6 +53,7 @@ class PythonRuntime:
 
     def __init__(self, kernel: Kernel, endpoint: Callable[[], str]) -> None:
         self.k, self._endpoint = kernel, endpoint
+        self.isolation: Mapping[str, Any] | None = None  # of the first worker: hidden ("" or why not), nobody, bare
         settings = kernel.settings.section("engines", "run_python", RunPythonSettings)
         self.pool = Pool(kernel, settings)
         kernel.tasks.add(IdleWorkers(self.pool))
@@ -107,6 +108,7 @@ class PythonRuntime:
                 init_ms = (clock.monotonic() - started) * 1000
                 started = clock.monotonic()
                 answer = first if first.header["error"] else None
+                self._tell_isolation(worker)
             if answer is None:
                 answer = await worker.invoke(self._header(worker, call), call.event, started + spec.timeout_seconds)
             payload, failed = answer.body, bool(answer.header["error"])
@@ -128,6 +130,12 @@ class PythonRuntime:
             await worker.end()
         duration_ms = (clock.monotonic() - started) * 1000
         return self._execution(worker, call, _Outcome(payload, failed, answer, duration_ms, init_ms, notes))
+
+    def _tell_isolation(self, worker: WorkerProcess) -> None:
+        """Once a boot: an operator should know what holds user code, and what does not."""
+        if self.isolation is None:
+            self.isolation = worker.isolation
+            self.k.log.info("function sandbox", **worker.isolation)
 
     def _execution(self, worker: WorkerProcess, call: _Call, came: _Outcome) -> Execution:
         spec = worker.spec

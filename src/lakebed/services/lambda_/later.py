@@ -47,7 +47,7 @@ class LaterQueue:
             named.scope,
             request_id or self.k.ids.uuid(),
             named.name,
-            named.qualifier or LATEST,
+            named.qualifier or "",
             now,
             now,
             0,
@@ -108,7 +108,7 @@ class LaterTask:
 
     async def _attempt(self, later: Later) -> None:
         with self.k.clock.working():
-            named = Reference(later.scope, later.function, later.qualifier)
+            named = Reference(later.scope, later.function, later.qualifier or None)
             config = self._config(later)
             try:
                 version = self.invoker.resolve(named)
@@ -171,21 +171,23 @@ class LaterTask:
             "timestamp": modified_text(self.k.clock.now()).replace("+0000", "Z"),
             "requestContext": {
                 "requestId": later.id,
-                "functionArn": function_arn(later.scope, later.function, later.qualifier),
+                "functionArn": function_arn(later.scope, later.function, later.qualifier or LATEST),
                 "condition": condition,
                 "approximateInvokeCount": later.attempts + (1 if came else 0),
             },
-            "requestPayload": json.loads(later.payload),
+            "requestPayload": _document(later.payload),
         }
         if came is not None:
             record["responseContext"] = {"statusCode": 200, "executedVersion": version.version}
             if came.error:
                 record["responseContext"]["functionError"] = came.error
-            record["responsePayload"] = json.loads(came.payload)
+            record["responsePayload"] = _document(came.payload)
         return json.dumps(record)
 
     def _config(self, later: Later) -> LaterConfig:
-        return self.invoker.store.later_config(later.scope, later.function, later.qualifier) or LaterConfig(0.0)
+        return self.invoker.store.later_config(later.scope, later.function, later.qualifier or LATEST) or LaterConfig(
+            0.0
+        )
 
     def _postpone(self, later: Later, pause: float, attempts: int, throttles: int) -> None:
         with self.k.db.tx() as tx:
@@ -194,3 +196,11 @@ class LaterTask:
     def _end(self, later: Later) -> None:
         with self.k.db.tx() as tx:
             self.queue.store.remove(tx, later)
+
+
+def _document(payload: bytes) -> Any:
+    """A payload as JSON; as text where it is none."""
+    try:
+        return json.loads(payload)
+    except ValueError:
+        return payload.decode("utf-8", "replace")

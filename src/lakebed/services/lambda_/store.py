@@ -86,8 +86,17 @@ class FunctionStore:
         """Write a version; for a numbered one the function's counter as well."""
         number = _number(version.version)
         tx.execute(
-            "INSERT OR REPLACE INTO lambda_version (account, region, name, version, code_sha256, body) VALUES (?,?,?,?,?,?)",
-            (scope.account, scope.region, version.name, number, version.code_hex, msgspec.msgpack.encode(version)),
+            "INSERT OR REPLACE INTO lambda_version (account, region, name, version, code_sha256, code_size, body) "
+            "VALUES (?,?,?,?,?,?,?)",
+            (
+                scope.account,
+                scope.region,
+                version.name,
+                number,
+                version.code_hex,
+                version.code_size,
+                msgspec.msgpack.encode(version),
+            ),
         )
         if number:
             tx.execute(
@@ -164,12 +173,12 @@ class FunctionStore:
 
     def usage(self, scope: Scope) -> tuple[int, int]:
         """Functions, and bytes of code of all versions."""
-        rows = self.db.all(
-            "SELECT version, body FROM lambda_version WHERE account=? AND region=? LIMIT 100000",
-            (scope.account, scope.region),
+        where = (scope.account, scope.region)
+        size = self.db.one(
+            "SELECT coalesce(sum(code_size), 0) AS n FROM lambda_version WHERE account=? AND region=?", where
         )
-        sizes = [msgspec.msgpack.decode(row["body"], type=FunctionVersion).code_size for row in rows]
-        return sum(1 for row in rows if row["version"] == 0), sum(sizes)
+        count = self.db.one("SELECT count(*) AS n FROM lambda_function WHERE account=? AND region=?", where)
+        return (int(count["n"]) if count else 0), (int(size["n"]) if size else 0)
 
     def reserved(self, scope: Scope) -> int:
         """Concurrency reserved by all functions."""

@@ -5,9 +5,11 @@ CREATE TABLE lambda_version (
   name TEXT NOT NULL,
   version INTEGER NOT NULL, -- 0 is $LATEST
   code_sha256 TEXT NOT NULL,
+  code_size INTEGER NOT NULL,
   body BLOB NOT NULL,
   PRIMARY KEY (account, region, name, version)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX lambda_version_sizes ON lambda_version (account, region, code_size);
 CREATE INDEX lambda_version_by_code ON lambda_version (code_sha256);
 CREATE TABLE lambda_function (
   account TEXT NOT NULL,
