@@ -38,6 +38,7 @@ def up(options: argparse.Namespace) -> int:
     if options.mqtt_port is not None:
         environ["LAKEBED_MQTT_PORT"] = str(options.mqtt_port)
     settings = settings_of(options.data, options.config, environ)
+    os.umask(0o077)  # state, keys and logs are the owner's alone
 
     async def run() -> None:
         house = await House.open(options.data, settings)
