@@ -130,9 +130,7 @@ def coercer(kind: Type) -> Coerce:
 def _integer(base: str, bound: int) -> Coerce:
     def coerce(value: Any) -> int:
         if type(value) is not int:
-            if isinstance(value, str) and _INTEGER_TEXT.fullmatch(value.strip()):
-                value = int(value)
-            elif isinstance(value, float) and value.is_integer():
+            if (isinstance(value, str) and _INTEGER_TEXT.fullmatch(value.strip())) or (isinstance(value, float) and value.is_integer()):
                 value = int(value)
             else:
                 raise ValueError(f"{str(value)[:50]!r} is not {base}")

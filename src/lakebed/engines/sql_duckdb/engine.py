@@ -80,14 +80,18 @@ class DuckdbEngine:
         try:
             told = await self._pool.ask(self._k.ids.uuid(), request, _CONVERT_SECONDS)
         except SqlFailure as failure:
-            code = "InternalFailure" if failure.category == 1 or failure.name == "EXCEEDED_TIME_LIMIT" else "InvalidSchema"
+            code = (
+                "InternalFailure" if failure.category == 1 or failure.name == "EXCEEDED_TIME_LIMIT" else "InvalidSchema"
+            )
             raise AwsError(code, failure.message, status=500 if code == "InternalFailure" else 400) from None
         return Converted(told["rows"], [(line, reason) for line, reason in told["rejected"]])
 
 
 def _check_size(sql: str) -> None:
     if len(sql) > _SQL_CHARS_MAX:
-        raise SqlFailure("QUERY_TEXT_TOO_LARGE", f"Query text length exceeds the maximum of {_SQL_CHARS_MAX} characters")
+        raise SqlFailure(
+            "QUERY_TEXT_TOO_LARGE", f"Query text length exceeds the maximum of {_SQL_CHARS_MAX} characters"
+        )
 
 
 def _request(op: str, job: SqlJob) -> dict[str, Any]:

@@ -7,8 +7,10 @@ from typing import Any
 
 import duckdb
 
+from lakebed.engines.sql_duckdb import query
 from lakebed.engines.sql_duckdb.convert import convert
 from lakebed.engines.sql_duckdb.instance import Instances
+from lakebed.lake.sql.failures import translated
 from lakebed.lake.types import UnknownTypeError
 from lakebed.ports.sql import SqlFailure
 
@@ -19,7 +21,10 @@ def hello(instances: Instances, request: dict[str, Any]) -> bool:
     return True
 
 
-_OPS: dict[str, Callable[[Instances, dict[str, Any]], Any]] = {"hello": hello, "convert": convert}
+_OPS: dict[str, Callable[[Instances, dict[str, Any]], Any]] = {
+    "hello": hello, "convert": convert, "references": query.references, "prune": query.prune, "describe": query.describe,
+    "run": query.run,
+}  # fmt: skip
 
 
 def answer(instances: Instances, request: dict[str, Any]) -> dict[str, Any]:
@@ -31,7 +36,7 @@ def answer(instances: Instances, request: dict[str, Any]) -> dict[str, Any]:
     except UnknownTypeError as wrong:
         return _failed(SqlFailure("TYPE_NOT_FOUND", str(wrong)))
     except duckdb.Error as failure:
-        return _failed(SqlFailure("INTERNAL_ERROR", str(failure), category=1))
+        return _failed(translated(str(failure)))
     except (MemoryError, RecursionError) as failure:
         return _failed(SqlFailure("EXCEEDED_LOCAL_MEMORY_LIMIT", type(failure).__name__))
 

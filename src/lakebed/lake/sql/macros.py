@@ -1,5 +1,49 @@
-"""Macros every engine instance carries: Trino functions that DuckDB lacks or answers differently."""
+"""Macros every engine instance carries: Trino functions that DuckDB lacks or answers differently.
+
+Names begin with ``lb_`` so that no user's function can be taken for one: the compiler emits them, users cannot.
+"""
 
 from __future__ import annotations
 
-MACROS: tuple[str, ...] = ()
+_SCALARS = {
+    "lb_java(x)": """CASE WHEN x IS NULL THEN NULL WHEN isnan(x) THEN 'NaN'
+      WHEN isinf(x) THEN CASE WHEN x > 0 THEN 'Infinity' ELSE '-Infinity' END
+      WHEN x = 0 OR (abs(x) >= 1e-3 AND abs(x) < 1e7) THEN CAST(x AS VARCHAR)
+      ELSE lb_scientific(CAST(x AS VARCHAR)) END""",
+    "lb_stamp(x)": """CAST(CAST(x AS DATE) AS VARCHAR) || strftime(x, ' %H:%M:%S.') || lpad(CAST(millisecond(x) % 1000 AS VARCHAR), 3, '0')""",
+    "lb_hexes(x)": "trim(regexp_replace(lower(hex(x)), '(..)', '\\1 ', 'g'))",
+    "lb_day_interval(x)": """CASE WHEN epoch(x) < 0 THEN '-' ELSE '' END || CAST(abs(CAST(round(epoch(x)*1000) AS BIGINT)) // 86400000 AS VARCHAR) || ' ' ||
+      lpad(CAST(abs(CAST(round(epoch(x)*1000) AS BIGINT)) // 3600000 % 24 AS VARCHAR), 2, '0') || ':' || lpad(CAST(abs(CAST(round(epoch(x)*1000) AS BIGINT)) // 60000 % 60 AS VARCHAR), 2, '0') || ':' ||
+      lpad(CAST(abs(CAST(round(epoch(x)*1000) AS BIGINT)) // 1000 % 60 AS VARCHAR), 2, '0') || '.' || lpad(CAST(abs(CAST(round(epoch(x)*1000) AS BIGINT)) % 1000 AS VARCHAR), 3, '0')""",
+    "lb_months(x)": "CAST(datepart('year', x) * 12 + datepart('month', x) AS BIGINT)",
+    "lb_month_interval(x)": "CASE WHEN lb_months(x) < 0 THEN '-' ELSE '' END || CAST(abs(lb_months(x)) // 12 AS VARCHAR) || '-' || CAST(abs(lb_months(x)) % 12 AS VARCHAR)",
+    "lb_substr(s, b)": "CASE WHEN b = 0 OR b > length(s) OR -b > length(s) THEN left(s, 0) WHEN b > 0 THEN substr(s, b) ELSE right(s, -b) END",
+    "lb_substr3(s, b, n)": "left(lb_substr(s, b), greatest(n, 0))",
+    "lb_split_part(s, d, n)": "CASE WHEN n > len(string_split(s, d)) THEN NULL ELSE string_split(s, d)[n] END",
+    "lb_split_limit(s, d, n)": "CASE WHEN len(string_split(s, d)) <= n THEN string_split(s, d) ELSE list_concat(list_slice(string_split(s, d), 1, n - 1), [array_to_string(list_slice(string_split(s, d), n, len(string_split(s, d))), d)]) END",
+    "lb_group(s, p, g)": "CASE WHEN regexp_matches(s, p) THEN regexp_extract(s, p, g) ELSE NULL END",
+    "lb_scalar(j, p)": """CASE WHEN NOT json_valid(j) OR json_extract(j, p) IS NULL OR json_type(j, p) IN ('OBJECT', 'ARRAY', 'NULL') THEN NULL ELSE json_extract_string(j, p) END""",
+    "lb_json_at(j, p)": "CASE WHEN NOT json_valid(j) THEN NULL ELSE CAST(json_extract(j, p) AS VARCHAR) END",
+    "lb_element(a, i)": "CASE WHEN i = 0 THEN error('SQL array indices start at 1') ELSE a[i] END",
+    "lb_at(a, i)": "CASE WHEN a IS NULL OR i IS NULL THEN NULL WHEN i < 1 OR i > len(a) THEN error('Array subscript must be less than or equal to array length: ' || CAST(i AS VARCHAR) || ' > ' || CAST(len(a) AS VARCHAR)) ELSE a[i] END",
+    "lb_map_at(m, k)": "CASE WHEN m IS NULL OR k IS NULL THEN NULL WHEN NOT map_contains(m, k) THEN error('Key not present in map: ' || CAST(k AS VARCHAR)) ELSE m[k] END",
+    "lb_week_of(x)": "CAST(week(x) AS BIGINT)",
+    "lb_div(a, b)": "CAST(CASE WHEN (a < 0) <> (b < 0) THEN -((abs(CAST(a AS HUGEINT)) * 2 + abs(CAST(b AS HUGEINT))) // (abs(CAST(b AS HUGEINT)) * 2)) ELSE (abs(CAST(a AS HUGEINT)) * 2 + abs(CAST(b AS HUGEINT))) // (abs(CAST(b AS HUGEINT)) * 2) END AS HUGEINT)",
+    "lb_distinct(a)": "list_filter(a, lambda v, i: list_position(list_slice(a, 1, i - 1), v) IS NULL AND (v IS NOT NULL OR len(list_filter(list_slice(a, 1, i - 1), lambda w: w IS NULL)) = 0))",
+    "lb_list_max(a)": "CASE WHEN len(list_filter(a, lambda v: v IS NULL)) > 0 THEN NULL ELSE list_max(a) END",
+    "lb_list_min(a)": "CASE WHEN len(list_filter(a, lambda v: v IS NULL)) > 0 THEN NULL ELSE list_min(a) END",
+    "lb_slice(a, s, n)": "CASE WHEN s = 0 THEN error('SQL array indices start at 1') WHEN s > 0 THEN list_slice(a, s, s + n - 1) ELSE list_slice(a, len(a) + s + 1, len(a) + s + n) END",
+    "lb_json_parse(x)": "CASE WHEN x IS NULL THEN NULL WHEN json_valid(x) THEN CAST(json(x) AS VARCHAR) ELSE error('Cannot convert value to JSON: ' || x) END",
+    "lb_first_keys(e)": "CASE WHEN e IS NULL OR len(e) = 0 THEN NULL ELSE map_from_entries(list_filter(e, lambda v, i: list_position(list_transform(e, lambda w: w.key), v.key) = i)) END",
+}  # fmt: skip
+
+MACROS: tuple[str, ...] = (
+    """CREATE MACRO lb_digits(sign, digits, exponent) AS sign || left(digits, 1) || '.' ||
+      CASE WHEN rtrim(substr(digits, 2), '0') = '' THEN '0' ELSE rtrim(substr(digits, 2), '0') END || 'E' || CAST(exponent AS VARCHAR)""",
+    """CREATE MACRO lb_scientific_of(m) AS lb_digits(m.sign, ltrim(m.whole || coalesce(m.part, ''), '0'),
+      len(m.whole) + coalesce(TRY_CAST(m.exponent AS INTEGER), 0) - 1
+      - (len(m.whole || coalesce(m.part, '')) - len(ltrim(m.whole || coalesce(m.part, ''), '0'))))""",
+    """CREATE MACRO lb_scientific(t) AS lb_scientific_of(regexp_extract(t, '^(-?)([0-9]+)(?:\\.([0-9]+))?(?:e([+-]?[0-9]+))?$',
+      ['sign', 'whole', 'part', 'exponent']))""",
+    *(f"CREATE MACRO {head} AS {body}" for head, body in _SCALARS.items()),
+)

@@ -1,0 +1,247 @@
+"""Running a statement in the engine process: compile, check the cut-off, write rows as Athena's text or as data files."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from sqlglot import exp
+
+from lakebed.engines.sql_duckdb import scan, scanned
+from lakebed.engines.sql_duckdb.instance import Instances, literal
+from lakebed.lake.sql import render
+from lakebed.lake.sql.dialect import bind, names, parse
+from lakebed.lake.sql.query import Compiler, Query, RelationInfo
+from lakebed.lake.sql.typed import Typed, cast, common
+from lakebed.lake.types import Type, duckdb_text, hive_text, parse_hive, quote
+from lakebed.ports.sql import Relation, SqlFailure, SqlJob
+
+_PRECISION = {"tinyint": 3, "smallint": 5, "integer": 10, "bigint": 19, "real": 17, "double": 17, "boolean": 0,
+              "varbinary": 1073741824, "date": 0, "timestamp": 3, "timestamp with time zone": 3, "json": 0}  # fmt: skip
+_VARCHAR_MAX = 2147483647
+
+
+def references(_: Instances, request: dict[str, Any]) -> list[list[str]]:
+    """Tables a query names."""
+    tree = parse(request["sql"])
+    found = []
+    for catalog, database, name in names(tree):
+        if catalog not in ("", "awsdatacatalog"):
+            raise SqlFailure("CATALOG_NOT_FOUND", f"line 1:1: Catalog '{catalog}' does not exist")
+        found.append([catalog, database or request["database"].lower(), name])
+    return found
+
+
+def prune(instances: Instances, request: dict[str, Any]) -> list[list[int]]:
+    """Which partitions of each relation the conjuncts over partition columns alone leave."""
+    job = job_of(request)
+    _, compiler = compiled(job)
+    connection = instances.open([], [])
+    kept = []
+    for number, relation in enumerate(job.relations):
+        if not relation.partition_columns or number not in compiler.used:
+            kept.append(list(range(len(relation.partitions))) if number in compiler.used else [])
+            continue
+        kept.append(_kept(connection, compiler, number, relation))
+    return kept
+
+
+def _kept(connection: Any, compiler: Compiler, number: int, relation: Relation) -> list[int]:
+    keys = {name.lower(): parse_hive(kind) for name, kind in relation.partition_columns}
+    conditions = []
+    for node, scope in compiler.conjuncts:
+        columns = list(node.find_all(exp.Column))
+        if not columns or list(node.find_all(exp.Query)):
+            continue
+        aliases = set()
+        try:
+            for column in columns:
+                parts = [column.text(part) for part in ("catalog", "db", "table") if column.args.get(part)]
+                value, target = scope.find([*parts, column.name], "")
+                if target is None or target.origin is None or target.origin[0] != number or target.origin[1] not in keys:
+                    raise SqlFailure("", "")  # noqa: TRY301 - one way out
+                aliases.add(value.sql.split(".", 1)[0])
+            sql = compiler.expressions(scope, {}).boolean(node)
+        except SqlFailure:
+            continue
+        if len(aliases) == 1:
+            conditions.append((aliases.pop(), sql))
+    # The relation may stand twice in a query under two aliases: then only what all of them exclude may go.
+    by_alias: dict[str, list[str]] = {}
+    for alias, sql in conditions:
+        by_alias.setdefault(alias, []).append(sql)
+    if not by_alias or len(by_alias) < compiler.scans.get(number, 1) or not relation.partitions:
+        return list(range(len(relation.partitions)))
+    rows = ", ".join(
+        f"({at}, {', '.join('NULL' if value is None else literal(value) for value in values)})"
+        for at, values in enumerate(relation.partitions)
+    )
+    raw = ", ".join(f"p{at}" for at in range(len(keys)))
+    typed = ", ".join(
+        f"{cast(Typed(f'CAST(p{at} AS VARCHAR)', Type('varchar')), kind).sql} AS {quote(name)}"
+        for at, (name, kind) in enumerate(keys.items())
+    )
+    kept: set[int] = set()
+    for alias, parts in by_alias.items():
+        found = connection.execute(
+            f"SELECT n FROM (SELECT n, {typed} FROM (VALUES {rows}) v(n, {raw})) AS {alias} WHERE {' AND '.join(parts)}"
+        ).fetchall()
+        kept |= {row[0] for row in found}
+    return sorted(kept)
+
+
+def describe(_: Instances, request: dict[str, Any]) -> list[dict[str, Any]]:
+    """Output columns."""
+    return [_described(name, kind) for name, kind in compiled(job_of(request))[0].columns]
+
+
+def run(instances: Instances, request: dict[str, Any]) -> dict[str, Any]:
+    """Everything."""
+    started = time.perf_counter()
+    job = job_of(request)
+    made, compiler = compiled(job)
+    job.output.directory.mkdir(parents=True, exist_ok=True)
+    files = [file.path for relation in job.relations for file in relation.files]
+    connection = instances.open(files, [job.output.directory])
+    size = scanned.total(connection, compiler, list(job.relations))
+    if job.scanned_bytes_max and size > job.scanned_bytes_max:
+        raise SqlFailure("EXCEEDED_SCAN_LIMIT", f"Bytes scanned limit was exceeded: {size} > {job.scanned_bytes_max}")
+    for number, relation in enumerate(job.relations):
+        if number in compiler.used:
+            scan.create(connection, number, relation)
+    planned = time.perf_counter()
+    columns = [_described(name, kind) for name, kind in made.columns]
+    if job.output.format == "result":
+        rows, written = _result(connection, made, job)
+    else:
+        rows, written = _data(connection, made, job)
+    return {
+        "columns": columns, "rows": rows, "files": written, "scanned_bytes": size,
+        "planning_seconds": planned - started, "execution_seconds": time.perf_counter() - planned,
+    }  # fmt: skip
+
+
+def job_of(request: dict[str, Any]) -> SqlJob:
+    """The job of a request."""
+    body = {key: value for key, value in request.items() if key != "op"}
+    return msgspec.convert(body, SqlJob, dec_hook=lambda kind, value: Path(value) if kind is Path else value)
+
+
+def compiled(job: SqlJob) -> tuple[Query, Compiler]:
+    """The statement in DuckDB's SQL, and what it reads."""
+    relations = {}
+    for number, relation in enumerate(job.relations):
+        columns = [(name.lower(), parse_hive(kind)) for name, kind in [*relation.columns, *relation.partition_columns]]
+        info = RelationInfo(number, relation.database, relation.name, columns, relation.view_sql, relation.view_database)
+        relations[relation.database.lower(), relation.name.lower()] = info
+    compiler = Compiler(relations, job.database.lower(), now=job.now)
+    return compiler.query(parse(bind(job.sql, list(job.parameters)))), compiler
+
+
+def _result(connection: Any, made: Query, job: SqlJob) -> tuple[int, list[Any]]:
+    target = job.output.directory / "result.csv"
+    header = ",".join('"' + name.replace('"', '""') + '"' for name, _ in made.columns)
+    columns = ", ".join(f"{render.text(f'c{at}', kind)} AS c{at}" for at, (_, kind) in enumerate(made.columns))
+    body = job.output.directory / "body.csv"
+    count = connection.execute(
+        f"COPY (SELECT {columns} FROM ({made.sql}) q) TO {literal(str(body))} "
+        "(FORMAT csv, HEADER false, FORCE_QUOTE *, DELIMITER ',', QUOTE '\"', ESCAPE '\"')"
+    ).fetchone()[0]
+    with target.open("wb") as out, body.open("rb") as rows:
+        out.write(header.encode() + b"\n")
+        while block := rows.read(1 << 20):
+            out.write(block)
+    body.unlink()
+    return int(count), [[str(target), target.stat().st_size, []]]
+
+
+def _data(connection: Any, made: Query, job: SqlJob) -> tuple[int, list[Any]]:
+    out, keys = job.output, len(job.output.partitioned_by)
+    columns = _targeted(made, job)
+    plain = columns[: len(columns) - keys]
+    listed = ", ".join(f"{_stored(sql, kind, out.format)} AS {quote(name)}" for name, sql, kind in columns)
+    connection.execute(f"CREATE TEMP TABLE lb_out AS SELECT {listed} FROM ({made.sql}) q")
+    total = connection.execute("SELECT count(*) FROM lb_out").fetchone()[0]
+    names = ", ".join(quote(name) for name, _, _ in plain)
+    written: list[Any] = []
+    if not keys:
+        if total:
+            written.append([*_copy(connection, f"SELECT {names} FROM lb_out", out, 0), []])
+        return int(total), written
+    parts = [name for name, _, _ in columns[len(columns) - keys :]]
+    texts = ", ".join(f"CAST({quote(name)} AS VARCHAR)" for name in parts)
+    combinations = connection.execute(f"SELECT DISTINCT {texts} FROM lb_out ORDER BY ALL LIMIT 101").fetchall()
+    if len(combinations) > 100:
+        raise SqlFailure("HIVE_TOO_MANY_OPEN_PARTITIONS", "Exceeded limit of 100 open writers for partitions/buckets.")
+    for at, values in enumerate(combinations):
+        condition = " AND ".join(
+            f"CAST({quote(name)} AS VARCHAR) IS NOT DISTINCT FROM {'NULL' if value is None else literal(value)}"
+            for name, value in zip(parts, values, strict=True)
+        )
+        written.append([*_copy(connection, f"SELECT {names} FROM lb_out WHERE {condition}", out, at), list(values)])
+    return int(total), written
+
+
+def _targeted(made: Query, job: SqlJob) -> list[tuple[str, str, Type]]:
+    """(name, SQL, type) of each output column, cast to the target's where there is one."""
+    own = [(name, f"c{at}", kind) for at, (name, kind) in enumerate(made.columns)]
+    if not job.output.columns:
+        if len({name for name, _, _ in own}) != len(own):
+            raise SqlFailure("DUPLICATE_COLUMN_NAME", "Column name is specified more than once")
+        return own
+    if len(own) != len(job.output.columns):
+        raise SqlFailure("TYPE_MISMATCH", "line 1:1: Insert query has mismatched column types: "
+                         f"Table has {len(job.output.columns)} columns, query has {len(own)}")  # fmt: skip
+    targeted = []
+    for (_, sql, kind), (name, text) in zip(own, job.output.columns, strict=True):
+        wanted = parse_hive(text)
+        if common(kind, wanted) is None:
+            raise SqlFailure("TYPE_MISMATCH", f"line 1:1: Insert query has mismatched column types: {kind} for {wanted}")
+        targeted.append((name, cast(Typed(sql, kind), wanted).sql, wanted))
+    return targeted
+
+
+def _stored(sql: str, kind: Type, form: str) -> str:
+    if kind.base == "timestamp with time zone" or kind.base.startswith("interval") or kind.base == "time":
+        raise SqlFailure("NOT_SUPPORTED", f"Unsupported Hive type: {kind}")
+    if form == "csv":
+        if kind.base in ("array", "map", "row", "varbinary"):
+            raise SqlFailure("NOT_SUPPORTED", f"writing {kind.base} columns as text is not built")
+        return render.text(sql, kind)
+    return f"CAST({sql} AS {duckdb_text(kind)})" if kind.base == "unknown" else sql
+
+
+def _copy(connection: Any, select: str, out: Any, number: int) -> list[Any]:
+    path = out.directory / f"part-{number:05d}"
+    compression = (out.compression or ("snappy" if out.format == "parquet" else "gzip")).lower()
+    if out.format == "parquet":
+        options = f"FORMAT parquet, COMPRESSION {_codec(compression, ('snappy', 'gzip', 'zstd', 'none'))}"
+    elif out.format == "json":
+        options = f"FORMAT json, COMPRESSION {_codec(compression, ('gzip', 'zstd', 'none'))}"
+    elif out.format == "csv":
+        options = (f"FORMAT csv, HEADER false, QUOTE '', ESCAPE '', NULLSTR '\\N', DELIMITER {literal(out.delimiter)}, "
+                   f"COMPRESSION {_codec(compression, ('gzip', 'zstd', 'none'))}")  # fmt: skip
+    else:
+        raise SqlFailure("NOT_SUPPORTED", f"writing {out.format} is not built")
+    connection.execute(f"COPY ({select}) TO {literal(str(path))} ({options})")
+    return [str(path), path.stat().st_size]
+
+
+def _codec(name: str, known: tuple[str, ...]) -> str:
+    if name not in known:
+        raise SqlFailure("NOT_SUPPORTED", f"compression {name} is not built for this format")
+    return "uncompressed" if name == "none" and known[0] == "snappy" else name
+
+
+def _described(name: str, kind: Type) -> dict[str, Any]:
+    base, args = kind
+    precision, scale = _PRECISION.get(base, 0), 0
+    if base == "decimal":
+        precision, scale = args
+    elif base in ("varchar", "char"):
+        precision = args[0] if args else _VARCHAR_MAX
+    shown = {"unknown": "varchar", "row": "row", "real": "float"}.get(base, base)
+    return {"name": name, "type": shown, "precision": precision, "scale": scale,
+            "case_sensitive": base in ("varchar", "char", "json"), "hive_type": hive_text(kind)}  # fmt: skip

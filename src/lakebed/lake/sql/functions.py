@@ -1,0 +1,460 @@
+"""Functions: the table of scalars, and those whose meaning hangs on types, literals, lambdas or their place in a query.
+
+A name that stands in no table is refused: FUNCTION_NOT_FOUND. https://trino.io/docs/current/functions.html
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from sqlglot import exp
+
+from lakebed.lake.sql import times
+from lakebed.lake.sql.aggregates import AGGREGATES, OVER, WINDOWS
+from lakebed.lake.sql.dialect import where
+from lakebed.lake.sql.scalars import TABLE
+from lakebed.lake.sql.typed import Typed, cast, coerce, common, literal, mismatch, unify
+from lakebed.lake.types import (
+    BIGINT,
+    BOOLEAN,
+    DATE,
+    DOUBLE,
+    INTEGERS,
+    JSON,
+    TIMESTAMP,
+    VARBINARY,
+    VARCHAR,
+    Type,
+    array,
+    map_of,
+    row,
+    trino_text,
+)  # fmt: skip
+from lakebed.ports.sql import SqlFailure
+
+if TYPE_CHECKING:
+    from lakebed.lake.sql.expressions import Expressions
+
+_RETURNS = {"varchar": VARCHAR, "bigint": BIGINT, "boolean": BOOLEAN, "double": DOUBLE, "date": DATE, "json": JSON,
+            "varbinary": VARBINARY, "integer": Type("integer"), "timestamp": TIMESTAMP, "array(varchar)": array(VARCHAR),
+            "array(bigint)": array(BIGINT), "array(date)": array(DATE), "timestamptz": Type("timestamp with time zone")}  # fmt: skip
+Handler = Callable[["Expressions", list[Any], Any], Typed]
+
+
+def _overloads() -> dict[str, list[tuple[str, str, str]]]:
+    table: dict[str, list[tuple[str, str, str]]] = {}
+    for line in TABLE.strip().splitlines():
+        name, kinds, returns, template = line.split(" ", 3)
+        table.setdefault(name, []).append(("" if kinds == "-" else kinds, returns, template))
+    return table
+
+
+_SCALARS = _overloads()
+
+
+def call(of: Expressions, name: str, arguments: list[Any], node: Any) -> Typed:
+    """A call as written."""
+    name = name.lower()
+    if (special := SPECIAL.get(name)) is not None:
+        return special(of, arguments, node)
+    if name in AGGREGATES:
+        return _ended(aggregate(of, name, arguments, node))
+    if name in WINDOWS:
+        raise SqlFailure("MISSING_OVER", f"{where(node)}Window function {name} requires an OVER clause")
+    if name not in _SCALARS:
+        raise SqlFailure("FUNCTION_NOT_FOUND", f"{where(node)}Function '{name}' not registered")
+    values = [of.compile(argument) for argument in arguments]
+    for kinds, returns, template in _SCALARS[name]:
+        if len(kinds) == len(values) and all(_fits(kind, value) for kind, value in zip(kinds, values, strict=True)):
+            if any(value.type.base == "unknown" for value in values) and "$" in returns:
+                return Typed("NULL", values[0].type)
+            ready = [_ready(kind, value, node) for kind, value in zip(kinds, values, strict=True)]
+            return Typed(f"({template.format(*ready)})", _returned(returns, values))
+    given = ", ".join(trino_text(value.type) for value in values)
+    raise SqlFailure("FUNCTION_NOT_FOUND", f"{where(node)}Unexpected parameters ({given}) for function {name}")
+
+
+_FITS = {"v": ("varchar", "char"), "p": ("varchar",), "r": ("varchar",), "i": INTEGERS, "g": INTEGERS,
+         "d": (*INTEGERS, "decimal", "real", "double"), "n": ("decimal", "real", "double"), "b": ("boolean",),
+         "x": ("varbinary",), "j": ("json", "varchar"), "T": ("date", "timestamp", "timestamp with time zone"),
+         "D": ("date",), "A": ("array",), "M": ("map",), "I": ("interval day to second",),
+         "J": ("interval year to month",)}  # fmt: skip
+
+
+def _fits(kind: str, value: Typed) -> bool:
+    return kind == "a" or value.type.base in _FITS[kind] or (value.type.base == "unknown" and kind not in "AMgpr")
+
+
+def _ready(kind: str, value: Typed, node: Any) -> str:
+    if kind == "d":
+        return cast(value, DOUBLE).sql
+    if kind == "p":
+        return literal(pattern(value, node))
+    if kind == "r":
+        return literal(_replacement(value, node))
+    if kind == "T" and value.type.args:
+        return cast(value, TIMESTAMP).sql
+    if value.type.base == "unknown":
+        return f"CAST(NULL AS {dict(v='VARCHAR', i='BIGINT', b='BOOLEAN', x='BLOB', j='VARCHAR', T='TIMESTAMP', D='DATE').get(kind, 'DOUBLE')})"
+    return value.sql
+
+
+def _returned(returns: str, values: list[Typed]) -> Type:
+    if not returns.startswith("$"):
+        return _RETURNS[returns]
+    kind = values[0].type
+    made: Type = {"$0": lambda: kind, "$00": lambda: kind.args[0], "$e0": lambda: kind.args[0],
+                  "$k0": lambda: array(kind.args[0]), "$v0": lambda: array(kind.args[1])}[returns]()  # fmt: skip
+    return made
+
+
+def text_of(value: Typed) -> str | None:
+    """The string a literal is, None for anything else."""
+    found = re.fullmatch(r"'((?:[^']|'')*)'", value.sql)
+    return found.group(1).replace("''", "'") if found and value.type.base == "varchar" else None
+
+
+def pattern(value: Typed, node: Any) -> str:
+    """A regular expression both Java and RE2 read alike; what RE2 lacks is refused."""
+    text = text_of(value)
+    if text is None:
+        raise SqlFailure("NOT_SUPPORTED", f"{where(node)}regular expressions must be string literals here")
+    if re.search(r"\(\?(?:[=!>]|<[=!])|\\[1-9]|\\k<|[*+?}]\+", text):
+        raise SqlFailure("NOT_SUPPORTED", f"{where(node)}look-around, back references and possessive quantifiers are not built")
+    return re.sub(r"\(\?<([A-Za-z]\w*)>", r"(?P<\1>", text)
+
+
+def _replacement(value: Typed, node: Any) -> str:
+    text = text_of(value)
+    if text is None or "${" in text:
+        raise SqlFailure("NOT_SUPPORTED", f"{where(node)}replacements must be string literals with $1 groups here")
+    made = re.sub(r"\\(.)", lambda m: "\x00" if m.group(1) == "$" else m.group(1), text).replace("\\", "\\\\")
+    return re.sub(r"\$(\d)", r"\\\1", made).replace("\x00", "$")
+
+
+def concat(of: Expressions, values: list[Typed], node: Any) -> Typed:
+    """``||`` and concat of strings, binaries, arrays and elements."""
+    if any(value.type.base == "array" for value in values):
+        inner = next(value.type.args[0] for value in values if value.type.base == "array")
+        kinds = [value.type.args[0] if value.type.base == "array" else value.type for value in values]
+        for kind in kinds:
+            merged = common(inner, kind)
+            if merged is None:
+                raise mismatch(f"{where(node)}Cannot concatenate {inner} and {kind}")
+            inner = merged
+        parts = [
+            cast(value, array(inner)).sql if value.type.base == "array" else f"[{coerce(value, inner).sql}]"
+            for value in values
+        ]
+        made = parts[0]
+        for part in parts[1:]:
+            made = f"({made} || {part})"
+        return Typed(made, array(inner))
+    bases = {value.type.base for value in values} - {"unknown"}
+    if bases <= {"varchar", "char"}:
+        return Typed("(" + " || ".join(_ready("v", value, node) for value in values) + ")", VARCHAR)
+    if bases == {"varbinary"}:
+        return Typed("(" + " || ".join(value.sql for value in values) + ")", VARBINARY)
+    given = ", ".join(trino_text(value.type) for value in values)
+    raise SqlFailure("FUNCTION_NOT_FOUND", f"{where(node)}Unexpected parameters ({given}) for function concat")
+
+
+def trim(of: Expressions, node: exp.Trim) -> Typed:
+    """TRIM(BOTH 'x' FROM y)"""
+    name = {"LEADING": "ltrim", "TRAILING": "rtrim"}.get(str(node.args.get("position") or "").upper(), "trim")
+    value = of.compile(node.this)
+    characters = f", {of.compile(node.expression).sql}" if node.args.get("expression") is not None else ""
+    if value.type.base not in ("varchar", "char", "unknown"):
+        raise mismatch(f"{where(node)}trim takes a varchar")
+    return Typed(f"{name}({value.sql}{characters})", VARCHAR)
+
+
+# --- aggregates and windows -------------------------------------------------------------------------------------------
+
+
+def aggregate(of: Expressions, name: str, arguments: list[Any], node: Any, order: str = "") -> Typed:
+    """An aggregate call with the mark where FILTER and OVER go."""
+    if not of.aggregates:
+        raise SqlFailure("EXPRESSION_NOT_SCALAR", f"{where(node)}WHERE clause cannot contain aggregations: {name}")
+    distinct, flat = "", []
+    for argument in arguments:
+        if isinstance(argument, exp.Distinct):
+            distinct, argument = "DISTINCT ", argument.expressions[0] if len(argument.expressions) == 1 else exp.Tuple(
+                expressions=argument.expressions)  # fmt: skip
+        if isinstance(argument, exp.Order):
+            order = f" ORDER BY {of.order_items(argument)}"
+            argument = argument.this
+            if isinstance(argument, exp.Distinct):
+                distinct, argument = "DISTINCT ", argument.expressions[0]
+        flat.append(argument)
+    if name == "count" and (not flat or isinstance(flat[0], exp.Star)):
+        return Typed(f"count(*){OVER}", BIGINT)
+    values = [of.compile(argument) for argument in flat]
+    made = AGGREGATES[name](values, distinct, order)
+    if made is None:
+        given = ", ".join(trino_text(value.type) for value in values)
+        raise SqlFailure("FUNCTION_NOT_FOUND", f"{where(node)}Unexpected parameters ({given}) for function {name}")
+    return made
+
+
+def _ended(value: Typed, suffix: str = "") -> Typed:
+    return Typed(value.sql.replace(OVER, suffix), value.type)
+
+
+def filtered(of: Expressions, node: exp.Filter, *, keep: bool = False) -> Typed:
+    """``agg(x) FILTER (WHERE ...)``"""
+    inner, order = node.this, ""
+    if isinstance(inner, exp.WithinGroup):
+        order, inner = f" ORDER BY {of.order_items(inner.expression)}", inner.this
+    if not isinstance(inner, exp.Anonymous) or inner.name.lower() not in AGGREGATES:
+        raise SqlFailure("NOT_SUPPORTED", f"{where(node)}FILTER belongs to aggregates")
+    condition = f" FILTER (WHERE {of.boolean(node.expression.this)})"
+    return _ended(aggregate(of, inner.name.lower(), inner.expressions, inner, order), condition + (OVER if keep else ""))
+
+
+def within_group(of: Expressions, node: exp.WithinGroup) -> Typed:
+    """``listagg(x, ',') WITHIN GROUP (ORDER BY y)``"""
+    if not isinstance(node.this, exp.Anonymous) or node.this.name.lower() != "listagg":
+        raise SqlFailure("NOT_SUPPORTED", f"{where(node)}WITHIN GROUP belongs to listagg")
+    return _ended(aggregate(of, "listagg", node.this.expressions, node, f" ORDER BY {of.order_items(node.expression)}"))
+
+
+def window_call(of: Expressions, node: Any, nulls: str) -> Typed:
+    """What stands before OVER, with the mark."""
+    if isinstance(node, exp.Filter):
+        return filtered(of, node, keep=True)
+    if not isinstance(node, exp.Anonymous):
+        raise SqlFailure("NOT_SUPPORTED", f"{where(node)}{type(node).__name__} OVER is not built")
+    name = node.name.lower()
+    if name in WINDOWS:
+        made = WINDOWS[name]([of.compile(argument) for argument in node.expressions], nulls)
+        if made is None:
+            raise SqlFailure("FUNCTION_NOT_FOUND", f"{where(node)}Unexpected parameters for function {name}")
+        return made
+    if name in AGGREGATES and not nulls:
+        return aggregate(of, name, node.expressions, node)
+    raise SqlFailure("FUNCTION_NOT_FOUND", f"{where(node)}Function '{name}' not registered")
+
+
+# --- functions that look at more than their values --------------------------------------------------------------------
+
+
+def _values(of: Expressions, arguments: list[Any]) -> list[Typed]:
+    return [of.compile(argument) for argument in arguments]
+
+
+def _coalesce(of: Expressions, arguments: list[Any], node: Any) -> Typed:
+    values, kind = unify(_values(of, arguments), f"{where(node)}All COALESCE operands must be the same type")
+    return Typed(f"coalesce({', '.join(value.sql for value in values)})", kind)
+
+
+def _nullif(of: Expressions, arguments: list[Any], node: Any) -> Typed:
+    first = of.compile(arguments[0])
+    (a, b), _ = unify([first, of.compile(arguments[1])], f"{where(node)}NULLIF")
+    return Typed(f"(CASE WHEN {a.sql} = {b.sql} THEN NULL ELSE {first.sql} END)", first.type)
+
+
+def _extreme(name: str) -> Handler:
+    def made(of: Expressions, arguments: list[Any], node: Any) -> Typed:
+        values, kind = unify(_values(of, arguments), f"{where(node)}{name}")
+        nulls = " OR ".join(f"{value.sql} IS NULL" for value in values)
+        return Typed(f"(CASE WHEN {nulls} THEN NULL ELSE {name}({', '.join(v.sql for v in values)}) END)", kind)
+
+    return made
+
+
+def _try(of: Expressions, arguments: list[Any], node: Any) -> Typed:
+    value = of.compile(arguments[0])
+    if "error(" in value.sql or "lb_at(" in value.sql or "lb_map_at(" in value.sql or "random()" in value.sql:
+        raise SqlFailure("NOT_SUPPORTED", f"{where(node)}try() of this expression is not built; use element_at or TRY_CAST")
+    return Typed(f"TRY({value.sql})", value.type)
+
+
+def _typeof(of: Expressions, arguments: list[Any], node: Any) -> Typed:
+    return Typed(literal(trino_text(of.compile(arguments[0]).type)), VARCHAR)
+
+
+def _if(of: Expressions, arguments: list[Any], node: Any) -> Typed:
+    return of.compile(exp.If(this=arguments[0], true=arguments[1], false=arguments[2] if len(arguments) > 2 else None))
+
+
+def _row(of: Expressions, arguments: list[Any], node: Any) -> Typed:
+    from lakebed.lake.sql.expressions import make_row
+
+    return make_row(_values(of, arguments))
+
+
+def _map(of: Expressions, arguments: list[Any], node: Any) -> Typed:
+    if not arguments:
+        return Typed("MAP([]::INTEGER[], []::INTEGER[])", map_of(Type("unknown"), Type("unknown")))
+    keys, values = _values(of, arguments)
+    if keys.type.base != "array" or values.type.base != "array":
+        raise mismatch(f"{where(node)}map takes two arrays")
+    return Typed(f"MAP({keys.sql}, {values.sql})", map_of(keys.type.args[0], values.type.args[0]))
+
+
+def _element_at(of: Expressions, arguments: list[Any], node: Any) -> Typed:
+    value, key = _values(of, arguments)
+    if value.type.base == "array" and key.type.base in INTEGERS:
+        return Typed(f"lb_element({value.sql}, {key.sql})", value.type.args[0])
+    if value.type.base == "map" and common(value.type.args[0], key.type) is not None:
+        return Typed(f"({value.sql})[{cast(key, value.type.args[0]).sql}]", value.type.args[1])
+    raise mismatch(f"{where(node)}element_at takes an array and an index, or a map and a key")
+
+
+def _member(template: str, returns: Type | None) -> Handler:
+    def made(of: Expressions, arguments: list[Any], node: Any) -> Typed:
+        items, item = _values(of, arguments)
+        kind = common(items.type.args[0], item.type) if items.type.base == "array" else None
+        if kind is None:
+            raise mismatch(f"{where(node)}the array's elements and the value do not match")
+        listed = cast(items, array(kind))
+        return Typed(template.format(listed.sql, coerce(item, kind).sql), returns or listed.type)
+
+    return made
+
+
+def _pair(template: str, returns: Type | None) -> Handler:
+    def made(of: Expressions, arguments: list[Any], node: Any) -> Typed:
+        (a, b), kind = unify(_values(of, arguments), f"{where(node)}arrays")
+        if kind.base != "array":
+            raise mismatch(f"{where(node)}two arrays are expected")
+        return Typed(template.format(a.sql, b.sql), returns or kind)
+
+    return made
+
+
+def _array_join(of: Expressions, arguments: list[Any], node: Any) -> Typed:
+    items, *rest = _values(of, arguments)
+    if items.type.base != "array" or not rest:
+        raise mismatch(f"{where(node)}array_join takes an array and a delimiter")
+    texts = cast(items, array(VARCHAR)).sql
+    if len(rest) > 1:
+        texts = f"list_transform({texts}, lambda j_: coalesce(j_, {rest[1].sql}))"
+    return Typed(f"array_to_string({texts}, {rest[0].sql})", VARCHAR)
+
+
+def _lambda(template: str, result: str) -> Handler:
+    def made(of: Expressions, arguments: list[Any], node: Any) -> Typed:
+        items = of.compile(arguments[0])
+        if items.type.base != "array" or len(arguments) != 2:
+            raise mismatch(f"{where(node)}an array and a lambda are expected")
+        (name,), body = of.lambda_body(arguments[1], [items.type.args[0]])
+        kind = {"same": items.type, "body": array(body.type), "boolean": BOOLEAN}[result]
+        return Typed(template.format(items.sql, f"lambda {name}: {body.sql}"), kind)
+
+    return made
+
+
+def _map_lambda(part: str) -> Handler:
+    def made(of: Expressions, arguments: list[Any], node: Any) -> Typed:
+        items = of.compile(arguments[0])
+        if items.type.base != "map" or len(arguments) != 2:
+            raise mismatch(f"{where(node)}a map and a lambda are expected")
+        (key, value), body = of.lambda_body(arguments[1], list(items.type.args))
+        text = body.sql.replace(key, "m_.key").replace(value, "m_.value")
+        entries = f"map_entries({items.sql})"
+        if part == "filter":
+            return Typed(f"map_from_entries(list_filter({entries}, lambda m_: {text}))", items.type)
+        kinds = (body.type, items.type.args[1]) if part == "keys" else (items.type.args[0], body.type)
+        fields = f"key := {text}, value := m_.value" if part == "keys" else f"key := m_.key, value := {text}"
+        return Typed(f"map_from_entries(list_transform({entries}, lambda m_: struct_pack({fields})))", map_of(*kinds))
+
+    return made
+
+
+def _map_concat(of: Expressions, arguments: list[Any], node: Any) -> Typed:
+    values, kind = unify(_values(of, arguments), f"{where(node)}map_concat")
+    if kind.base != "map":
+        raise mismatch(f"{where(node)}maps are expected")
+    return Typed(f"map_concat({', '.join(value.sql for value in values)})", kind)
+
+
+def _concat_ws(of: Expressions, arguments: list[Any], node: Any) -> Typed:
+    separator, *rest = _values(of, arguments)
+    if len(rest) == 1 and rest[0].type.base == "array":
+        return Typed(f"array_to_string({cast(rest[0], array(VARCHAR)).sql}, {separator.sql})", VARCHAR)
+    if any(value.type.base not in ("varchar", "char", "unknown") for value in rest):
+        raise mismatch(f"{where(node)}concat_ws takes varchars")
+    return Typed(f"concat_ws({separator.sql}, {', '.join(_ready('v', value, node) for value in rest)})", VARCHAR)
+
+
+def _json_path(template: str, returns: Type) -> Handler:
+    def made(of: Expressions, arguments: list[Any], node: Any) -> Typed:
+        value, path = _values(of, arguments)
+        text = text_of(path)
+        if text is None or value.type.base not in ("varchar", "json", "unknown"):
+            raise SqlFailure("NOT_SUPPORTED", f"{where(node)}JSON paths must be string literals over JSON or varchar here")
+        if not re.fullmatch(r"\$((\.[A-Za-z_][\w\-]*)|(\[\d+\])|(\[\"[^\"\\]+\"\]))*", text):
+            raise SqlFailure("INVALID_FUNCTION_ARGUMENT", f"Invalid JSON path: '{text[:100]}'")
+        steps = re.sub(r"\.([A-Za-z_][\w\-]*)", r'."\1"', re.sub(r'\["([^"]+)"\]', r'."\1"', text))
+        steps = re.sub(r'\."([^"]+)""', r'."\1"', steps)
+        if '[""' in steps or (text.count('["') and "." in "".join(re.findall(r'\["([^"]+)"\]', text))):
+            steps = _steps(text)
+        return Typed(template.format(_ready("j", value, node), literal(steps)), returns)
+
+    return made
+
+
+def _steps(text: str) -> str:
+    found = re.findall(r"\.([A-Za-z_][\w\-]*)|\[(\d+)\]|\[\"([^\"\\]+)\"\]", text)
+    return "$" + "".join(f"[{index}]" if index else f'."{name or quoted}"' for name, index, quoted in found)
+
+
+def _mod(of: Expressions, arguments: list[Any], node: Any) -> Typed:
+    return of.compile(exp.Mod(this=exp.Paren(this=arguments[0]), expression=exp.Paren(this=arguments[1])))
+
+
+def _repeat(of: Expressions, arguments: list[Any], node: Any) -> Typed:
+    value, count = _values(of, arguments)
+    return Typed(f"list_transform(range(0, {count.sql}), lambda q_: {value.sql})", array(value.type))
+
+
+def _zip_with(of: Expressions, arguments: list[Any], node: Any) -> Typed:
+    a, b = _values(of, arguments[:2])
+    (x, y), body = of.lambda_body(arguments[2], [a.type.args[0], b.type.args[0]])
+    text = body.sql.replace(x, f"({a.sql})[z_]").replace(y, f"({b.sql})[z_]")
+    return Typed(f"list_transform(range(1, greatest(len({a.sql}), len({b.sql})) + 1), lambda z_: {text})", array(body.type))
+
+
+def _map_from_entries(of: Expressions, arguments: list[Any], node: Any) -> Typed:
+    value = of.compile(arguments[0])
+    if value.type.base != "array" or value.type.args[0].base != "row" or len(value.type.args[0].args) != 2:
+        raise mismatch(f"{where(node)}an array of pairs is expected")
+    (k, key), (v, item) = of.row_lists(value)[0][1:], of.row_lists(value)[1][1:]
+    return Typed(f"MAP({k}, {v})", map_of(key, item))
+
+
+def _entries(of: Expressions, arguments: list[Any], node: Any) -> Typed:
+    value = of.compile(arguments[0])
+    if value.type.base != "map":
+        raise mismatch(f"{where(node)}a map is expected")
+    packed = f"list_transform(map_entries({value.sql}), lambda n_: struct_pack(field0 := n_.key, field1 := n_.value))"
+    return Typed(packed, array(row((None, value.type.args[0]), (None, value.type.args[1]))))
+
+
+SPECIAL: dict[str, Handler] = {
+    "coalesce": _coalesce, "nullif": _nullif, "greatest": _extreme("greatest"), "least": _extreme("least"), "try": _try,
+    "typeof": _typeof, "if": _if, "row": _row, "map": _map, "element_at": _element_at, "concat_ws": _concat_ws, "mod": _mod,
+    "concat": lambda of, arguments, node: concat(of, _values(of, arguments), node),
+    "contains": _member("list_contains({0}, {1})", BOOLEAN),
+    "array_position": _member("CAST(coalesce(list_position({0}, {1}), 0) AS BIGINT)", BIGINT),
+    "array_remove": _member("list_filter({0}, lambda v_: v_ IS DISTINCT FROM {1})", None),
+    "array_append": _member("list_append({0}, {1})", None),
+    "array_union": _pair("lb_distinct(list_concat({0}, {1}))", None),
+    "array_intersect": _pair("lb_distinct(list_filter({0}, lambda v_: list_contains({1}, v_)))", None),
+    "array_except": _pair("lb_distinct(list_filter({0}, lambda v_: NOT list_contains({1}, v_)))", None),
+    "arrays_overlap": _pair("list_has_any({0}, {1})", BOOLEAN),
+    "array_join": _array_join, "repeat": _repeat, "zip_with": _zip_with, "map_from_entries": _map_from_entries,
+    "filter": _lambda("list_filter({0}, {1})", "same"), "transform": _lambda("list_transform({0}, {1})", "body"),
+    "any_match": _lambda("(len(list_filter({0}, {1})) > 0)", "boolean"),
+    "none_match": _lambda("(len(list_filter({0}, {1})) = 0)", "boolean"),
+    "all_match": _lambda("(len(list_filter({0}, {1})) = len({0}))", "boolean"),
+    "map_filter": _map_lambda("filter"), "transform_keys": _map_lambda("keys"), "transform_values": _map_lambda("values"),
+    "map_concat": _map_concat, "map_entries": _entries,
+    "json_extract_scalar": _json_path("lb_scalar({0}, {1})", VARCHAR), "json_extract": _json_path("lb_json_at({0}, {1})", JSON),
+    **times.SPECIAL,
+}  # fmt: skip
+__all__ = ["OVER", "SPECIAL", "call", "concat", "filtered", "trim", "window_call", "within_group"]

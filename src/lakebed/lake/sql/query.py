@@ -1,0 +1,448 @@
+"""Queries: SELECT, VALUES, set operations, WITH, joins, UNNEST — compiled by structure, every name resolved.
+
+The compiler never passes text through: each node it does not know is refused as NOT_SUPPORTED by name, identifiers come
+from the resolved scope and literals are printed anew. So the emitted SQL can only touch the relations it was given.
+https://trino.io/docs/current/sql/select.html, https://docs.aws.amazon.com/athena/latest/ug/select.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from sqlglot import exp
+
+from lakebed.lake.sql.dialect import parse, where
+from lakebed.lake.sql.expressions import Expressions
+from lakebed.lake.sql.scope import Column, Scope, Source
+from lakebed.lake.sql.typed import Typed, cast, coerce, common, mismatch, unify
+from lakebed.lake.types import BIGINT, Type, duckdb_text, quote
+from lakebed.ports.sql import SqlFailure
+
+_DEPTH_MAX = 60
+
+
+class Query(NamedTuple):
+    """A compiled query; its columns are called c0, c1, ... in ``sql`` and by ``columns`` to the user."""
+
+    sql: str
+    columns: list[tuple[str, Type]]
+
+
+class RelationInfo(NamedTuple):
+    """A relation the query may read: number, database, name, columns; views carry their text."""
+
+    number: int
+    database: str
+    name: str
+    columns: list[tuple[str, Type]]
+    view_sql: str = ""
+    view_database: str = ""
+
+
+@dataclass(slots=True)
+class Compiler:
+    """One statement. ``used`` collects the columns read of each relation, ``conjuncts`` what WHERE demands of them."""
+
+    relations: Mapping[tuple[str, str], RelationInfo]
+    database: str
+    now: float = 0.0
+    used: dict[int, set[str]] = field(default_factory=dict)
+    conjuncts: list[tuple[exp.Expr, Scope]] = field(default_factory=list)
+    scans: dict[int, int] = field(default_factory=dict)  # how often each relation stands in FROM
+    _count: int = 0
+    _depth: int = 0
+
+    def query(self, node: exp.Expr, outer: Scope | None = None, ctes: Mapping[str, Query] | None = None) -> Query:
+        """Any query expression."""
+        self._depth += 1
+        if self._depth > _DEPTH_MAX:
+            raise SqlFailure("STACK_OVERFLOW", "statement is too large (stack overflow during analysis)")
+        try:
+            known = dict(ctes or {})
+            self._with(node, outer, known)
+            if isinstance(node, exp.Subquery):
+                inner = self.query(node.this, outer, known)
+                return self._tail(node, inner) if _has_tail(node) else inner
+            if isinstance(node, exp.Values):
+                return self._values(node, outer, known)
+            if isinstance(node, exp.SetOperation):
+                return self._set_operation(node, outer, known)
+            if isinstance(node, exp.Select):
+                return self._select(node, outer, known)
+            raise not_supported(node)
+        finally:
+            self._depth -= 1
+
+    def fresh(self, prefix: str = "s") -> str:
+        """An identifier no user can write."""
+        self._count += 1
+        return f"{prefix}_{self._count}"
+
+    def expressions(self, scope: Scope, ctes: Mapping[str, Query], *, aggregates: bool = True) -> Expressions:
+        """The compiler of expressions in a scope."""
+        return Expressions(self, scope, ctes, aggregates=aggregates)
+
+    def _with(self, node: exp.Expr, outer: Scope | None, known: dict[str, Query]) -> None:
+        clause = node.args.get("with_")
+        if clause is None:
+            return
+        if clause.args.get("recursive"):
+            raise SqlFailure("NOT_SUPPORTED", "WITH RECURSIVE is not built")
+        for cte in clause.expressions:
+            made = self.query(cte.this, outer, known)
+            names = [name.name.lower() for name in (cte.args["alias"].args.get("columns") or [])]
+            known[cte.alias.lower()] = Query(made.sql, _renamed(made.columns, names, cte))
+
+    def _values(self, node: exp.Values, outer: Scope | None, ctes: Mapping[str, Query]) -> Query:
+        of = self.expressions(Scope(parent=outer), ctes)
+        rows = [[of.compile(e) for e in (r.expressions if isinstance(r, exp.Tuple) else [r])] for r in node.expressions]
+        if len({len(r) for r in rows}) != 1:
+            raise mismatch("Values rows have mismatched sizes")
+        columns = [unify([r[at] for r in rows], "Values rows") for at in range(len(rows[0]))]
+        lines = ", ".join(
+            f"({', '.join(f'CAST({values[at].sql} AS {duckdb_text(kind)})' for values, kind in columns)})"
+            for at in range(len(rows))
+        )
+        names = ", ".join(f"c{at}" for at in range(len(columns)))
+        return Query(
+            f"SELECT * FROM (VALUES {lines}) v({names})", [(f"_col{at}", kind) for at, (_, kind) in enumerate(columns)]
+        )
+
+    def _set_operation(self, node: exp.SetOperation, outer: Scope | None, ctes: Mapping[str, Query]) -> Query:
+        left, right = self.query(node.left, outer, ctes), self.query(node.right, outer, ctes)
+        word = {exp.Union: "UNION", exp.Except: "EXCEPT", exp.Intersect: "INTERSECT"}.get(type(node))
+        if word is None:
+            raise not_supported(node)
+        if len(left.columns) != len(right.columns):
+            raise mismatch(f"{word} query has different number of fields: {len(left.columns)}, {len(right.columns)}")
+        kinds = []
+        for at, ((_, a), (_, b)) in enumerate(zip(left.columns, right.columns, strict=True)):
+            kind = common(a, b)
+            if kind is None:
+                raise mismatch(f"column {at + 1} in {word} query has incompatible types: {a}, {b}")
+            kinds.append(kind)
+        sides = [
+            "SELECT " + ", ".join(f"{coerce(Typed(f'c{at}', own), kind).sql} AS c{at}"
+                                  for at, ((_, own), kind) in enumerate(zip(side.columns, kinds, strict=True)))
+            + f" FROM ({side.sql}) q"
+            for side in (left, right)
+        ]  # fmt: skip
+        every = "" if node.args.get("distinct") else " ALL"
+        names = [name for name, _ in left.columns]
+        made = Query(f"({sides[0]}) {word}{every} ({sides[1]})", list(zip(names, kinds, strict=True)))
+        return self._tail(node, made) if _has_tail(node) else made
+
+    def _tail(self, node: exp.Expr, made: Query) -> Query:
+        """ORDER BY, OFFSET and LIMIT over a finished query."""
+        columns = [Column(name, Typed(f"q.c{at}", kind)) for at, (name, kind) in enumerate(made.columns)]
+        scope = Scope([Source("", columns)])
+        ordered = self._order(node, self.expressions(scope, {}), [name for name, _ in made.columns])
+        return Query(f"SELECT * FROM ({made.sql}) q{ordered}{self._limit(node)}", made.columns)
+
+    def _select(self, node: exp.Select, outer: Scope | None, ctes: Mapping[str, Query]) -> Query:
+        for clause in ("qualify", "cluster", "distribute", "sort", "match", "laterals", "connect", "hint", "into", "sample",
+                       "kind", "pivots", "prewhere", "locks", "settings", "format", "options"):  # fmt: skip
+            if node.args.get(clause):
+                raise SqlFailure("NOT_SUPPORTED", f"{clause.upper()} is not built")
+        scope = Scope(parent=outer)
+        tables = self._from(node, scope, ctes)
+        of = self.expressions(scope, ctes)
+        parts = [f" FROM {tables}" if tables else ""]
+        if (condition := node.args.get("where")) is not None:
+            plain = self.expressions(scope, ctes, aggregates=False)
+            parts.append(f" WHERE {plain.boolean(condition.this)}")
+            self.conjuncts += [(part, scope) for part in _conjuncts(condition.this)]
+        items = self._items(node, scope, of)
+        if (group := node.args.get("group")) is not None:
+            parts.append(f" GROUP BY {self._group(group, of, items)}")
+        if (having := node.args.get("having")) is not None:
+            parts.append(f" HAVING {of.boolean(having.this)}")
+        if windows := node.args.get("windows"):
+            made = ", ".join(f"{quote(w.name.lower())} AS ({of.window_spec(w)})" for w in windows)
+            parts.append(f" WINDOW {made}")
+        distinct = node.args.get("distinct")
+        if distinct is not None and distinct.args.get("on"):
+            raise SqlFailure("NOT_SUPPORTED", "DISTINCT ON is not built")
+        listed = ", ".join(f"{value.sql} AS c{at}" for at, (_, value) in enumerate(items))
+        parts.append(self._order(node, of, [name for name, _ in items]))
+        parts.append(self._limit(node))
+        word = "SELECT DISTINCT" if distinct is not None else "SELECT"
+        return Query(f"{word} {listed}{''.join(parts)}", [(name, value.type) for name, value in items])
+
+    def _items(self, node: exp.Select, scope: Scope, of: Expressions) -> list[tuple[str, Typed]]:
+        items: list[tuple[str, Typed]] = []
+        for item in node.expressions:
+            star = isinstance(item, exp.Star) or (isinstance(item, exp.Column) and isinstance(item.this, exp.Star))
+            if star:
+                items += self._star(item, scope)
+                continue
+            if isinstance(item, exp.Dot) and isinstance(item.expression, exp.Star):
+                value = of.compile(item.this)
+                items += of.all_fields(value)
+                continue
+            if isinstance(item, exp.Alias):
+                items.append((item.alias.lower(), of.compile(item.this)))
+                continue
+            value = of.compile(item)
+            column = isinstance(item, exp.Column | exp.Dot)
+            name = (item.name if isinstance(item, exp.Column) else item.expression.name) if column else ""
+            items.append((name.lower() or f"_col{len(items)}", value))
+        return items
+
+    def _star(self, item: exp.Expr, scope: Scope) -> list[tuple[str, Typed]]:
+        if isinstance(item, exp.Star) and any(item.args.get(key) for key in ("except_", "replace", "rename", "except")):
+            raise SqlFailure("NOT_SUPPORTED", "* EXCEPT is not built")
+        wanted = item.text("table").lower() if isinstance(item, exp.Column) else ""
+        sources = [source for source in scope.sources if not wanted or source.alias == wanted]
+        if not sources:
+            if wanted:
+                raise SqlFailure("TABLE_NOT_FOUND", f"{where(item)}Unable to resolve reference {wanted}")
+            raise SqlFailure("COLUMN_NOT_FOUND", "line 1:8: SELECT * not allowed in queries without FROM clause")
+        listed = [] if wanted else list(scope.joined.values())
+        listed += [c for source in sources for c in source.columns if wanted or c.name not in scope.joined]
+        for column in listed:
+            self.touch(column)
+        return [(column.name, column.value) for column in listed if not column.hidden]
+
+    def touch(self, column: Column | None) -> None:
+        """A column is read."""
+        if column is not None and column.origin is not None:
+            self.used.setdefault(column.origin[0], set()).add(column.origin[1])
+
+    def _group(self, group: exp.Group, of: Expressions, items: list[tuple[str, Typed]]) -> str:
+        def one(part: exp.Expr) -> str:
+            if isinstance(part, exp.Literal) and not part.is_string:
+                return str(_ordinal(part, len(items)))
+            if isinstance(part, exp.Tuple):
+                return f"({', '.join(one(each) for each in part.expressions)})"
+            if isinstance(part, exp.Paren):
+                return one(part.this)
+            for word, kind in (("ROLLUP", exp.Rollup), ("CUBE", exp.Cube), ("GROUPING SETS", exp.GroupingSets)):
+                if isinstance(part, kind):
+                    return f"{word} ({', '.join(one(each) for each in part.expressions)})"
+            return of.compile(part).sql
+
+        parts = [one(part) for part in group.expressions]
+        for key in ("grouping_sets", "rollup", "cube"):
+            parts += [one(part) for part in group.args.get(key) or []]
+        return ", ".join(parts)
+
+    def _order(self, node: exp.Expr, of: Expressions, names: list[str]) -> str:
+        order = node.args.get("order")
+        if order is None:
+            return ""
+        parts = []
+        for item in order.expressions:
+            key = item.this
+            if isinstance(key, exp.Literal) and not key.is_string:
+                sql = str(_ordinal(key, len(names)))
+            elif isinstance(key, exp.Column) and not key.table and names.count(key.name.lower()) == 1:
+                sql = str(names.index(key.name.lower()) + 1)
+            else:
+                sql = of.compile(key).sql
+            first = item.args.get("nulls_first")
+            parts.append(f"{sql} {'DESC' if item.args.get('desc') else 'ASC'} NULLS {'FIRST' if first else 'LAST'}")
+        return f" ORDER BY {', '.join(parts)}"
+
+    def _limit(self, node: exp.Expr) -> str:
+        made = ""
+        limit, offset = node.args.get("limit"), node.args.get("offset")
+        if isinstance(limit, exp.Fetch):
+            options = limit.args.get("limit_options")
+            if options is not None and options.args.get("with_ties"):
+                raise SqlFailure("NOT_SUPPORTED", "FETCH FIRST ... WITH TIES is not built")
+            made += f" LIMIT {self._number(limit.args.get('count') or exp.Literal.number(1))}"
+        elif limit is not None and limit.expression.name.upper() != "ALL":
+            made += f" LIMIT {self._number(limit.expression)}"
+        if offset is not None:
+            made += f" OFFSET {self._number(offset.expression)}"
+        return made
+
+    def _number(self, node: exp.Expr) -> int:
+        text = node.name
+        if not text.isdigit() or len(text) > 18:
+            raise SqlFailure("SYNTAX_ERROR", f"line 1:1: mismatched input '{text[:50]}'. Expecting: <integer>")
+        return int(text)
+
+    def _from(self, node: exp.Select, scope: Scope, ctes: Mapping[str, Query]) -> str:
+        clause = node.args.get("from_")
+        if clause is None:
+            return ""
+        sql = self._table(clause.this, scope, ctes)
+        for join in node.args.get("joins") or []:
+            sql = self._join(sql, join, scope, ctes)
+        for extra in clause.this.args.get("joins") or []:
+            sql = self._join(sql, extra, scope, ctes)
+        return sql
+
+    def _join(self, left: str, join: exp.Join, scope: Scope, ctes: Mapping[str, Query]) -> str:
+        if join.args.get("method") or join.kind.upper() in ("SEMI", "ANTI") or join.args.get("match_condition"):
+            raise SqlFailure("NOT_SUPPORTED", f"{join.args.get('method') or join.kind} JOIN is not built")
+        before = list(scope.sources)
+        right = self._table(join.this, scope, ctes)
+        side = join.side.upper()
+        on, using = join.args.get("on"), join.args.get("using")
+        if using:
+            return self._using(f"{left} {side} JOIN {right}", using, scope, (before, side))
+        if on is None:
+            if side:
+                raise SqlFailure("SYNTAX_ERROR", "line 1:1: mismatched input. Expecting: 'ON', 'USING'")
+            return f"{left} CROSS JOIN {right}"
+        condition = self.expressions(scope, ctes, aggregates=False).boolean(on)
+        if not side:
+            self.conjuncts += [(part, scope) for part in _conjuncts(on)]
+        return f"{left} {side or 'INNER'} JOIN {right} ON {condition}"
+
+    def _using(self, head: str, using: list[exp.Expr], scope: Scope, sides: tuple[list[Source], str]) -> str:
+        before, side = sides
+        conditions = []
+        for name in [each.name.lower() for each in using]:
+            earlier = [c for source in before for c in source.columns if c.name == name]
+            later = [c for source in scope.sources if source not in before for c in source.columns if c.name == name]
+            if name in scope.joined:
+                earlier = [scope.joined[name]]
+            if len(earlier) != 1 or len(later) != 1:
+                raise SqlFailure("COLUMN_NOT_FOUND", f"{where(using[0])}Column '{name}' is missing on one side of the join")
+            self.touch(earlier[0])
+            self.touch(later[0])
+            (a, b), kind = unify([earlier[0].value, later[0].value], "JOIN USING")
+            conditions.append(f"{a.sql} = {b.sql}")
+            merged = {"RIGHT": b.sql, "FULL": f"coalesce({a.sql}, {b.sql})"}.get(side, a.sql)
+            scope.joined[name] = Column(name, Typed(merged, kind), later[0].origin if side == "RIGHT" else earlier[0].origin)
+        return f"{head} ON {' AND '.join(conditions)}"
+
+    def _table(self, node: exp.Expr, scope: Scope, ctes: Mapping[str, Query]) -> str:
+        for clause in ("sample", "pivots", "version", "when", "hints", "partition", "rows_from", "only"):
+            if node.args.get(clause):
+                raise SqlFailure("NOT_SUPPORTED", f"{clause.upper()} of a table is not built")
+        if isinstance(node, exp.Unnest):
+            return self._unnest(node, scope, ctes)
+        if isinstance(node, exp.Lateral):
+            made = self.query(_unwrapped(node.this), scope, ctes)
+            return f"LATERAL {self._derived(made, node, scope)}"
+        if isinstance(node, exp.Subquery | exp.Values):
+            inner = node.this if isinstance(node, exp.Subquery) else node
+            if isinstance(inner, exp.Table):
+                raise SqlFailure("NOT_SUPPORTED", "a parenthesised join is not built")
+            if _has_tail(node):
+                raise not_supported(node)
+            return self._derived(self.query(inner, scope.parent, ctes), node, scope)
+        if not isinstance(node, exp.Table) or not isinstance(node.this, exp.Identifier):
+            raise SqlFailure("NOT_SUPPORTED", f"{where(node)}table functions are not built")
+        return self._named(node, scope, ctes)
+
+    def _named(self, node: exp.Table, scope: Scope, ctes: Mapping[str, Query]) -> str:
+        name, database = node.name.lower(), node.db.lower()
+        if not database and name in ctes:
+            return self._derived(ctes[name], node, scope, name)
+        relation = self.relations.get((database or self.database, name))
+        if relation is None:
+            full = f"awsdatacatalog.{database or self.database}.{name}"
+            raise SqlFailure("TABLE_NOT_FOUND", f"{where(node)}Table '{full}' does not exist")
+        if relation.view_sql:
+            return self._derived(self._view(relation), node, scope, name)
+        alias = self.fresh()
+        self.used.setdefault(relation.number, set())
+        self.scans[relation.number] = self.scans.get(relation.number, 0) + 1
+        columns = [
+            Column(label, Typed(f"{alias}.{quote(label)}", kind), (relation.number, label))
+            for label, kind in relation.columns
+        ]
+        renamed = [each.name.lower() for each in _alias_columns(node)]
+        if renamed:
+            pairs = _renamed([(c.name, c.value.type) for c in columns], renamed, node)
+            columns = [Column(new, c.value, c.origin) for (new, _), c in zip(pairs, columns, strict=True)]
+        scope.sources.append(Source((node.alias or name).lower(), columns, relation.database))
+        return f"rel_{relation.number} AS {alias}"
+
+    def _view(self, relation: RelationInfo) -> Query:
+        own, self.database = self.database, relation.view_database or relation.database
+        try:
+            made = self.query(parse(relation.view_sql))
+        finally:
+            self.database = own
+        if len(made.columns) != len(relation.columns):
+            raise SqlFailure("INVALID_VIEW", f"View '{relation.database}.{relation.name}' is stale; it must be re-created")
+        cast_to = ", ".join(
+            f"{cast(Typed(f'c{at}', own_kind), kind).sql} AS c{at}"
+            for at, ((_, own_kind), (_, kind)) in enumerate(zip(made.columns, relation.columns, strict=True))
+        )
+        return Query(f"SELECT {cast_to} FROM ({made.sql}) q", list(relation.columns))
+
+    def _derived(self, made: Query, node: exp.Expr, scope: Scope, name: str = "") -> str:
+        alias = self.fresh()
+        renamed = _renamed(made.columns, [each.name.lower() for each in _alias_columns(node)], node)
+        columns = [Column(label, Typed(f"{alias}.c{at}", kind)) for at, (label, kind) in enumerate(renamed)]
+        scope.sources.append(Source((node.alias or name).lower(), columns))
+        return f"({made.sql}) AS {alias}"
+
+    def _unnest(self, node: exp.Unnest, scope: Scope, ctes: Mapping[str, Query]) -> str:
+        of = self.expressions(scope, ctes, aggregates=False)
+        alias, lists, columns = self.fresh(), [], list[tuple[str, Type]]()
+        for value in [of.compile(each) for each in node.expressions]:
+            at = len(columns)
+            if value.type.base == "map":
+                lists += [f"unnest(map_keys({value.sql})) AS c{at}", f"unnest(map_values({value.sql})) AS c{at + 1}"]
+                columns += [("key", value.type.args[0]), ("value", value.type.args[1])]
+            elif value.type.base == "array" and value.type.args[0].base == "row":
+                for offset, (label, field_sql, kind) in enumerate(of.row_lists(value)):
+                    lists.append(f"unnest({field_sql}) AS c{at + offset}")
+                    columns.append((label, kind))
+            elif value.type.base == "array":
+                lists.append(f"unnest({value.sql}) AS c{at}")
+                columns.append((f"_col{at}", value.type.args[0]))
+            else:
+                raise mismatch(f"Cannot unnest type: {value.type}")
+        given = [each.name.lower() for each in _alias_columns(node)]
+        if offset_name := node.args.get("offset"):
+            sizes = ", ".join(f"coalesce(len({item.split(' AS c')[0].removeprefix('unnest')}), 0)" for item in lists)
+            lists.append(f"unnest(range(1, greatest({sizes}, 0) + 1)) AS c{len(columns)}")
+            columns.append(("ordinality", BIGINT))
+            given += [offset_name.name.lower()] if isinstance(offset_name, exp.Identifier) and given else []
+        renamed = _renamed(columns, given, node)
+        visible = [Column(label, Typed(f"{alias}.c{at}", kind)) for at, (label, kind) in enumerate(renamed)]
+        scope.sources.append(Source(node.alias.lower(), visible))
+        return f"LATERAL (SELECT {', '.join(lists)}) AS {alias}"
+
+
+def not_supported(node: exp.Expr) -> SqlFailure:
+    """What is not built, by its name."""
+    return SqlFailure("NOT_SUPPORTED", f"{where(node)}{type(node).__name__} is not built")
+
+
+def _unwrapped(node: exp.Expr) -> exp.Expr:
+    return node.this if isinstance(node, exp.Subquery) and not _has_tail(node) else node
+
+
+def _has_tail(node: exp.Expr) -> bool:
+    return any(node.args.get(key) is not None for key in ("order", "limit", "offset"))
+
+
+def _conjuncts(node: exp.Expr) -> list[exp.Expr]:
+    if isinstance(node, exp.Paren):
+        return _conjuncts(node.this)
+    if isinstance(node, exp.And):
+        return _conjuncts(node.left) + _conjuncts(node.right)
+    return [node]
+
+
+def _alias_columns(node: exp.Expr) -> list[exp.Expr]:
+    alias = node.args.get("alias")
+    return list(alias.args.get("columns") or []) if isinstance(alias, exp.TableAlias) else []
+
+
+def _renamed(columns: list[tuple[str, Type]], names: list[str], node: exp.Expr) -> list[tuple[str, Type]]:
+    if not names:
+        return columns
+    if len(names) != len(columns):
+        raise SqlFailure("MISMATCHED_COLUMN_ALIASES",
+                         f"{where(node)}Column alias list has {len(names)} entries but relation has {len(columns)} columns")  # fmt: skip
+    return [(name, kind) for name, (_, kind) in zip(names, columns, strict=True)]
+
+
+def _ordinal(node: exp.Literal, count: int) -> int:
+    if not node.name.isdigit() or not 1 <= int(node.name) <= count:
+        raise SqlFailure("INVALID_COLUMN_REFERENCE", f"line 1:1: position {node.name} is not in select list")
+    return int(node.name)

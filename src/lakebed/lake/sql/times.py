@@ -1,0 +1,181 @@
+"""Dates and times: Trino counts whole units, keeps a DATE a DATE, and has three alphabets of formats.
+
+MySQL's for date_format and date_parse, Joda's for format_datetime and parse_datetime; both are turned into strftime's when
+they are literals (https://trino.io/docs/current/functions/datetime.html). What strftime cannot say is refused.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from lakebed.lake.sql.dialect import where
+from lakebed.lake.sql.typed import Typed, cast, common, literal, mismatch
+from lakebed.lake.types import BIGINT, DATE, TIMESTAMP, TIMESTAMPTZ, VARCHAR, Type, duckdb_text
+from lakebed.ports.sql import SqlFailure
+
+if TYPE_CHECKING:
+    from lakebed.lake.sql.expressions import Expressions
+
+_UNITS = ("millisecond", "second", "minute", "hour", "day", "week", "month", "quarter", "year")
+_TEMPORAL = ("date", "timestamp", "timestamp with time zone")
+_MYSQL = {"Y": "%Y", "y": "%y", "m": "%m", "c": "%-m", "d": "%d", "e": "%-d", "H": "%H", "k": "%-H", "h": "%I", "I": "%I",
+          "l": "%-I", "i": "%M", "s": "%S", "S": "%S", "f": "%f", "p": "%p", "W": "%A", "a": "%a", "M": "%B", "b": "%b",
+          "j": "%j", "T": "%H:%M:%S", "r": "%I:%M:%S %p", "%": "%%"}  # fmt: skip
+_JODA = {"yyyy": "%Y", "YYYY": "%Y", "yy": "%y", "MM": "%m", "M": "%-m", "MMM": "%b", "MMMM": "%B", "dd": "%d", "d": "%-d",
+         "HH": "%H", "H": "%-H", "hh": "%I", "h": "%-I", "mm": "%M", "ss": "%S", "SSS": "%g", "a": "%p", "E": "%a",
+         "EEE": "%a", "EEEE": "%A", "DDD": "%j"}  # fmt: skip
+
+
+def mysql_format(text: str, place: str = "") -> str:
+    """date_format's pattern as strftime's."""
+
+    def one(match: re.Match[str]) -> str:
+        if match.group(1) not in _MYSQL:
+            raise SqlFailure("INVALID_FUNCTION_ARGUMENT", f"{place}%{match.group(1)} not supported in date format string")
+        return _MYSQL[match.group(1)]
+
+    return re.sub(r"%(.)", one, text, flags=re.DOTALL)
+
+
+def joda_format(text: str, place: str = "") -> str:
+    """format_datetime's pattern as strftime's."""
+    made, at = "", 0
+    for match in re.finditer(r"'((?:[^']|'')*)'|([A-Za-z])\2*|[^A-Za-z']+", text):
+        if match.start() != at:
+            break
+        at = match.end()
+        if match.group(1) is not None:
+            made += (match.group(1).replace("''", "'") or "'").replace("%", "%%")
+        elif match.group(2):
+            if match.group(0) not in _JODA:
+                raise SqlFailure("NOT_SUPPORTED", f"{place}pattern letters {match.group(0)} are not built")
+            made += _JODA[match.group(0)]
+        else:
+            made += match.group(0).replace("%", "%%")
+    if at != len(text):
+        raise SqlFailure("INVALID_FUNCTION_ARGUMENT", f"{place}Invalid format: {text[:100]}")
+    return made
+
+
+def _literal(of: Expressions, node: Any, what: str) -> str:
+    from lakebed.lake.sql.functions import text_of
+
+    text = text_of(of.compile(node))
+    if text is None:
+        raise SqlFailure("NOT_SUPPORTED", f"{where(node)}{what} must be a string literal here")
+    return text
+
+
+def _unit(of: Expressions, node: Any) -> str:
+    unit = _literal(of, node, "the unit").lower()
+    if unit not in _UNITS:
+        raise SqlFailure("INVALID_FUNCTION_ARGUMENT", f"{where(node)}'{unit[:40]}' is not a valid unit")
+    return unit
+
+
+def _moment(value: Typed, node: Any) -> Typed:
+    if value.type.base not in _TEMPORAL:
+        raise SqlFailure("FUNCTION_NOT_FOUND", f"{where(node)}a date or timestamp is expected, not {value.type}")
+    return value
+
+
+def _kept(made: str, kind: Type) -> Typed:
+    if kind.base == "timestamp with time zone":
+        return Typed(f"timezone({literal(kind.args[0] if kind.args else 'UTC')}, {made})", kind)
+    return Typed(f"CAST({made} AS {duckdb_text(kind)})", kind)
+
+
+def _local(value: Typed) -> str:
+    return cast(value, TIMESTAMP).sql if value.type.base == "timestamp with time zone" else value.sql
+
+
+def _date_add(of: Expressions, arguments: list[Any], node: Any) -> Typed:
+    unit, count = _unit(of, arguments[0]), of.compile(arguments[1])
+    value = _moment(of.compile(arguments[2]), node)
+    if value.type == DATE and unit in _UNITS[:4]:
+        raise SqlFailure("INVALID_FUNCTION_ARGUMENT", f"{where(node)}'{unit}' is not a valid DATE field")
+    if count.type.base not in ("tinyint", "smallint", "integer", "bigint"):
+        raise mismatch(f"{where(node)}date_add takes an integer")
+    times, word = {"quarter": (3, "months"), "week": (7, "days")}.get(unit, (1, f"{unit}s"))
+    return _kept(f"{_local(value)} + to_{word}(CAST({count.sql} * {times} AS {'BIGINT' if unit in _UNITS[:4] else 'INTEGER'}))",
+                 value.type)  # fmt: skip
+
+
+def _date_diff(of: Expressions, arguments: list[Any], node: Any) -> Typed:
+    unit = _unit(of, arguments[0])
+    a, b = (_moment(of.compile(argument), node) for argument in arguments[1:3])
+    if common(a.type, b.type) is None:
+        raise mismatch(f"{where(node)}date_diff of {a.type} and {b.type}")
+    return Typed(f"date_sub({literal(unit)}, CAST({_local(a)} AS TIMESTAMP), CAST({_local(b)} AS TIMESTAMP))", BIGINT)
+
+
+def _date_trunc(of: Expressions, arguments: list[Any], node: Any) -> Typed:
+    unit, value = _unit(of, arguments[0]), _moment(of.compile(arguments[1]), node)
+    return _kept(f"date_trunc({literal(unit)}, {_local(value)})", value.type)
+
+
+def _format(translate: Callable[[str, str], str]) -> Callable[[Expressions, list[Any], Any], Typed]:
+    def made(of: Expressions, arguments: list[Any], node: Any) -> Typed:
+        value = _moment(of.compile(arguments[0]), node)
+        pattern = translate(_literal(of, arguments[1], "the format"), where(node))
+        return Typed(f"strftime({_local(value)}, {literal(pattern)})", VARCHAR)
+
+    return made
+
+
+def _parse(translate: Callable[[str, str], str], zoned: bool) -> Callable[[Expressions, list[Any], Any], Typed]:
+    def made(of: Expressions, arguments: list[Any], node: Any) -> Typed:
+        value = of.compile(arguments[0])
+        if value.type.base not in ("varchar", "char", "unknown"):
+            raise mismatch(f"{where(node)}a varchar is expected")
+        pattern = translate(_literal(of, arguments[1], "the format"), where(node))
+        parsed = f"strptime({value.sql}, {literal(pattern.replace('%-', '%'))})"
+        return Typed(f"timezone('UTC', {parsed})", TIMESTAMPTZ) if zoned else Typed(parsed, TIMESTAMP)
+
+    return made
+
+
+def _extract(of: Expressions, arguments: list[Any], node: Any) -> Typed:
+    from lakebed.lake.sql.functions import call
+
+    unit = arguments[0].name.lower()
+    known = ("year", "quarter", "month", "week", "day", "day_of_month", "day_of_week", "dow", "day_of_year", "doy", "hour",
+             "minute", "second", "year_of_week", "yow")  # fmt: skip
+    if unit not in known:
+        raise SqlFailure("NOT_SUPPORTED", f"{where(node)}EXTRACT({unit[:30]}) is not built")
+    return call(of, unit, arguments[1:], node)
+
+
+def _now(kind: Type) -> Callable[[Expressions, list[Any], Any], Typed]:
+    def made(of: Expressions, arguments: list[Any], node: Any) -> Typed:
+        moment = f"make_timestamp({int(of.compiler.now * 1000) * 1000}::BIGINT)"
+        if kind == TIMESTAMPTZ:
+            return Typed(f"timezone('UTC', {moment})", kind)
+        return Typed(f"CAST({moment} AS {duckdb_text(kind)})", kind)
+
+    return made
+
+
+def _with_zone(of: Expressions, arguments: list[Any], node: Any) -> Typed:
+    value, zone = of.compile(arguments[0]), _literal(of, arguments[1], "the zone")
+    if value.type.base != "timestamp" or not re.fullmatch(r"[A-Za-z_]+(/[A-Za-z_/]+)?", zone):
+        raise SqlFailure("NOT_SUPPORTED", f"{where(node)}with_timezone takes a timestamp and the name of a region here")
+    return Typed(f"timezone({literal(zone)}, {value.sql})", Type(TIMESTAMPTZ.base, (zone,)))
+
+
+def _at_timezone(of: Expressions, arguments: list[Any], node: Any) -> Typed:
+    value, zone = of.compile(arguments[0]), _literal(of, arguments[1], "the zone")
+    if value.type.base != TIMESTAMPTZ.base or not re.fullmatch(r"[A-Za-z_]+(/[A-Za-z_/]+)?", zone):
+        raise SqlFailure("NOT_SUPPORTED", f"{where(node)}at_timezone takes a zoned timestamp and the name of a region here")
+    return Typed(value.sql, Type(TIMESTAMPTZ.base, (zone,)))
+
+
+SPECIAL: dict[str, Callable[[Expressions, list[Any], Any], Typed]] = {
+    "date_add": _date_add, "date_diff": _date_diff, "date_trunc": _date_trunc, "date_format": _format(mysql_format),
+    "format_datetime": _format(joda_format), "date_parse": _parse(mysql_format, False),
+    "parse_datetime": _parse(joda_format, True), "extract": _extract, "now": _now(TIMESTAMPTZ),
+    "current_timestamp": _now(TIMESTAMPTZ), "localtimestamp": _now(TIMESTAMP), "current_date": _now(DATE),
+    "with_timezone": _with_zone, "at_timezone": _at_timezone,
+}  # fmt: skip
