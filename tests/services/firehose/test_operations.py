@@ -153,7 +153,7 @@ async def test_configurations_that_aws_refuses(house: House, destination: dict[s
             },
             "KMSEncryptionConfig",
         ),
-        ({"ProcessingConfiguration": {"Enabled": True, "Processors": [{"Type": "MetadataExtraction"}]}}, "MetadataEx"),
+        ({"ProcessingConfiguration": {"Enabled": True, "Processors": [{"Type": "Decompression"}]}}, "Decompression"),
         (
             {
                 "DataFormatConversionConfiguration": {

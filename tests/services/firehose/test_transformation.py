@@ -208,3 +208,27 @@ async def test_what_is_buffered_when_the_partition_keys_change_is_delivered(hous
     await house.clock.advance(60)
     assert list(house.buckets.under("p/__HIVE_DEFAULT_PARTITION__/").values()) == [b"a"]
     assert list(house.buckets.under("p/k/").values()) == [b"b"]
+
+
+async def test_partitions_by_a_query_over_the_records(house: House) -> None:
+    query = '{site: .meta.site, day: .time | strftime("%d")}'
+    parameters = {"MetadataExtractionQuery": query, "JsonParsingEngine": "JQ-1.6"}
+    listed = [{"ParameterName": key, "ParameterValue": value} for key, value in parameters.items()]
+    extraction = {"Enabled": True, "Processors": [{"Type": "MetadataExtraction", "Parameters": listed}]}
+    await house.create(
+        size=64,
+        ProcessingConfiguration=extraction,
+        DynamicPartitioningConfiguration={"Enabled": True},
+        Prefix="q/!{partitionKeyFromQuery:site}/!{partitionKeyFromQuery:day}/",
+        ErrorOutputPrefix="e/!{firehose:error-output-type}/",
+    )
+    records = [json.dumps({"meta": {"site": f"s{n % 2}"}, "time": 1750000000}).encode() for n in range(10)]
+    await house.put(*records, b"no json")
+    await house.clock.advance(60)
+    for site in range(2):
+        assert list(house.buckets.under(f"q/s{site}/15/").values()) == [b"".join(records[site::2])]
+    (line,) = error_lines(house)
+    assert line["errorCode"] == "DynamicPartitioning.MetadataExtractionFailed"
+    assert "lambdaArn" not in line
+    meter = house.meter()
+    assert (meter["recordsIn"], meter["recordsOut"], meter["errors"], meter["waiting"]) == (11, 10, 1, 0)

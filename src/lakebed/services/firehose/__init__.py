@@ -9,7 +9,9 @@ the source was read in the same append (``intake.py``). Objects are planned, put
 any point repeats the same object instead of losing or doubling records. Buffers are offsets (``buffers.py``).
 
 What it refuses by name (501): every destination but S3, MSK and database sources, KMS, ZIP and Snappy, ORC, processors other
-than Lambda and AppendDelimiterToRecord. Smaller differences: docs/deviations/firehose.md.
+than Lambda, MetadataExtraction (of which ``extraction.py`` says how much) and AppendDelimiterToRecord.
+
+Smaller differences: docs/deviations/firehose.md.
 """
 
 from __future__ import annotations

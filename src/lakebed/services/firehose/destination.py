@@ -2,7 +2,7 @@
 
 https://docs.aws.amazon.com/firehose/latest/APIReference/API_ExtendedS3DestinationConfiguration.html. What is kept is the
 description's shape with every default filled in, so that Describe shows what is done. Refused by name (501): KMS
-encryption, ZIP and Snappy compression, ORC, processors other than Lambda and AppendDelimiterToRecord.
+encryption, ZIP and Snappy compression, ORC, processors other than Lambda, MetadataExtraction, AppendDelimiterToRecord.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from lakebed.kernel.arn import parse
 from lakebed.kernel.errors import AwsError, not_built
 from lakebed.services.firehose import prefix
 from lakebed.services.firehose.buffers import Hints
+from lakebed.services.firehose.extraction import Query
 
 Settings = Mapping[str, Any]
 MIB = 1 << 20
@@ -81,6 +82,14 @@ def lambda_parameters(made: Settings) -> dict[str, str] | None:
     for processor in _active_processors(made):
         if processor["Type"] == "Lambda":
             return {**_LAMBDA_DEFAULTS, **_parameters(processor)}
+    return None
+
+
+def extraction_query(made: Settings) -> str | None:
+    """The MetadataExtraction processor's query, None where there is none."""
+    for processor in _active_processors(made):
+        if processor["Type"] == "MetadataExtraction":
+            return _parameters(processor)["MetadataExtractionQuery"]
     return None
 
 
@@ -156,13 +165,15 @@ def _processing(given: Settings) -> dict[str, Any]:
     processors = given.get("Processors") or []
     kinds = [processor["Type"] for processor in processors]
     for kind in kinds:
-        if kind not in ("Lambda", "AppendDelimiterToRecord"):
+        if kind not in ("Lambda", "AppendDelimiterToRecord", "MetadataExtraction"):
             raise _refused(f"ProcessingConfiguration processor {kind}")
         if kinds.count(kind) > 1:
             raise api.InvalidArgumentException(f"Only one processor of type {kind} is allowed.")
     for processor in processors:
         if processor["Type"] == "Lambda":
             _check_lambda({**_LAMBDA_DEFAULTS, **_parameters(processor)})
+        elif processor["Type"] == "MetadataExtraction":
+            _check_extraction(_parameters(processor))
         elif unknown := set(_parameters(processor)) - {"Delimiter"}:
             raise api.InvalidArgumentException(f"Parameter {min(unknown)} is not valid for AppendDelimiterToRecord.")
     return {"Enabled": enabled, "Processors": processors}
@@ -190,6 +201,33 @@ def _check_lambda(parameters: Mapping[str, str]) -> None:
             )
 
 
+def _check_extraction(parameters: Mapping[str, str]) -> None:
+    if set(parameters) != {"MetadataExtractionQuery", "JsonParsingEngine"}:
+        raise api.InvalidArgumentException(
+            "MetadataExtraction needs MetadataExtractionQuery and JsonParsingEngine and nothing else."
+        )
+    if parameters["JsonParsingEngine"] != "JQ-1.6":
+        raise api.InvalidArgumentException("JsonParsingEngine must be JQ-1.6.")
+    Query(parameters["MetadataExtractionQuery"])
+
+
+def _check_keys(made: Settings) -> None:
+    """Each namespace of partition keys in Prefix needs the processor that makes them."""
+    wanted = prefix.partition_keys(made.get("Prefix", ""))
+    if any(piece.namespace == prefix.FROM_LAMBDA for piece in wanted) and lambda_parameters(made) is None:
+        raise api.InvalidArgumentException(
+            "Lambda processor should be present when S3 Prefix has partitionKeyFromLambda namespace."
+        )
+    queried = [piece.value for piece in wanted if piece.namespace == prefix.FROM_QUERY]
+    query = extraction_query(made)
+    if queried and query is None:
+        raise api.InvalidArgumentException(
+            "MetadataExtraction processor should be present when S3 Prefix has partitionKeyFromQuery namespace."
+        )
+    if query is not None and (unknown := set(queried) - Query(query).names):
+        raise api.InvalidArgumentException(f"MetadataExtractionQuery makes no partition key {min(unknown)}.")
+
+
 def _partitioning(given: Settings, made: dict[str, Any]) -> bool:
     asked = given.get("DynamicPartitioningConfiguration")
     if asked is None:
@@ -197,10 +235,8 @@ def _partitioning(given: Settings, made: dict[str, Any]) -> bool:
     enabled = bool(asked.get("Enabled"))
     retry = {"DurationInSeconds": 300, **(asked.get("RetryOptions") or {})}
     made["DynamicPartitioningConfiguration"] = {"RetryOptions": retry, "Enabled": enabled}
-    if enabled and lambda_parameters(made) is None:
-        raise api.InvalidArgumentException(
-            "Dynamic Partitioning needs a Lambda processor that returns the partition keys Prefix uses."
-        )
+    if enabled:
+        _check_keys(made)
     return enabled
 
 

@@ -130,5 +130,5 @@ def _line(record: bytes) -> bytes:
         return stripped or _UNREADABLE
     try:
         return msgspec.json.format(stripped, indent=-1)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return _UNREADABLE

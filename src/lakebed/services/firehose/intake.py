@@ -17,11 +17,12 @@ from lakebed.kernel.kernel import Kernel
 from lakebed.kernel.scope import Principal
 from lakebed.ports.house import Ports
 from lakebed.services.firehose import destination as s3
-from lakebed.services.firehose import frames, prefix, transform
+from lakebed.services.firehose import frames, transform
 from lakebed.services.firehose.buffers import Buffers
 from lakebed.services.firehose.journal import Journal
 from lakebed.services.firehose.model import DeliveryStream
 from lakebed.services.firehose.settings import FirehoseSettings
+from lakebed.services.firehose.sorting import Sorter
 from lakebed.services.firehose.transform import Outcome, SourceRecord
 
 SERVICE = "firehose.amazonaws.com"
@@ -184,7 +185,7 @@ class Intake:
         dropped = 0
         if stream.backed_up:
             made += [frames.head(frames.BACKUP, record.arrived) + record.data for record in batch]
-        if outcomes is None or parameters is None:
+        if not stream.transforms:
             heads: dict[float, bytes] = {}
             for record in batch:
                 head = heads.get(record.arrived)
@@ -192,7 +193,9 @@ class Intake:
                     head = heads[record.arrived] = frames.head(frames.DATA, record.arrived)
                 made.append(head + record.data)
         else:
-            sorter = _Sorter(stream, buffers, attempts=self._attempts, now=now, lambda_arn=parameters["LambdaArn"])
+            sorter = Sorter(stream, buffers, self._attempts, now, parameters)
+            if outcomes is None:
+                outcomes = [Outcome(record.data, {}) for record in batch]
             made += [frame for pair in zip(batch, outcomes, strict=True) if (frame := sorter.frame(*pair))]
             dropped = sorter.dropped
         await self._k.segments.log(stream.buffer_log).append(made)
@@ -206,59 +209,6 @@ class Intake:
 
     def _principal(self, stream: DeliveryStream, role_arn: str) -> Principal:
         return self._p.identity.service_session(role_arn, SERVICE, session_name=stream.name)
-
-
-class _Sorter:
-    """Decides each transformed record's lane. A new partition beyond the limit is an error decided here, once: the lane
-    is in the log, so a restart cannot decide differently."""
-
-    def __init__(self, stream: DeliveryStream, buffers: Buffers, *, attempts: int, now: float, lambda_arn: str) -> None:
-        self._stream, self._attempts, self._now, self._lambda_arn = stream, attempts, now, lambda_arn
-        self._wanted = stream.partition_keys
-        self._partitions = buffers.partitions() if self._wanted else set()
-        self.dropped = 0
-
-    def frame(self, record: SourceRecord, outcome: Outcome) -> bytes:
-        """What to append for a record; empty where it was dropped."""
-        if not outcome.code and outcome.data is not None:
-            lane = frames.DATA
-            if self._wanted:
-                lane, problem = self._lane(outcome.keys)
-                if problem:
-                    return self._failed(record, outcome._replace(code=problem[0], message=problem[1]))
-            return frames.head(lane, record.arrived) + outcome.data
-        if not outcome.code:
-            self.dropped += 1
-            return b""
-        return self._failed(record, outcome)
-
-    def _lane(self, keys: Mapping[str, str]) -> tuple[str, tuple[str, str] | None]:
-        used = {key: keys.get(key, "") for key in self._wanted}
-        empty = [key for key, value in used.items() if not value]
-        if empty:
-            return "", ("DynamicPartitioning.MissingKeys", f"Partition keys without a value: {', '.join(empty)}.")
-        if sum(len(value.encode()) for value in used.values()) > prefix.KEY_BYTES_MAX:
-            return "", ("DynamicPartitioning.KeysTooLong", f"Partition keys exceed {prefix.KEY_BYTES_MAX} bytes.")
-        lane = frames.data_lane(used)
-        if lane not in self._partitions:
-            if len(self._partitions) >= s3.PARTITIONS_MAX:
-                return "", (
-                    "DynamicPartitioning.ActivePartitionsLimitExceeded",
-                    f"The delivery stream has {s3.PARTITIONS_MAX} active partitions.",
-                )
-            self._partitions.add(lane)
-        return lane, None
-
-    def _failed(self, record: SourceRecord, outcome: Outcome) -> bytes:
-        line = transform.error_line(
-            record,
-            outcome,
-            attempts=self._attempts,
-            now=self._now,
-            lambda_arn=self._lambda_arn,
-            source_arn=self._stream.source.stream_arn,
-        )
-        return frames.head(frames.error_lane(transform.FAILED), record.arrived) + line
 
 
 def _rule(parameters: Mapping[str, str] | None) -> Rule:

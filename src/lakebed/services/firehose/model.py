@@ -14,6 +14,7 @@ from lakebed.kernel.scope import Scope
 from lakebed.services.firehose import destination as s3
 from lakebed.services.firehose import frames, prefix
 from lakebed.services.firehose.buffers import Buffer, Hints
+from lakebed.services.firehose.extraction import Query
 
 DESTINATION_ID = "destinationId-000000000001"
 TAGS_MAX = 50
@@ -84,9 +85,20 @@ class DeliveryStream:
         return f"firehose/{self.uid}/source"
 
     @cached_property
-    def partition_keys(self) -> tuple[str, ...]:
+    def partition_keys(self) -> tuple[prefix.Piece, ...]:
         """The partition keys its prefix uses; empty without dynamic partitioning."""
         return prefix.partition_keys(self.destination.get("Prefix", "")) if s3.is_partitioned(self.destination) else ()
+
+    @cached_property
+    def query(self) -> Query | None:
+        """The query its MetadataExtraction processor makes partition keys with."""
+        text = s3.extraction_query(self.destination)
+        return Query(text) if text is not None else None
+
+    @property
+    def transforms(self) -> bool:
+        """Whether records pass a processor before they are buffered."""
+        return s3.lambda_parameters(self.destination) is not None or s3.extraction_query(self.destination) is not None
 
     @cached_property
     def backed_up(self) -> bool:

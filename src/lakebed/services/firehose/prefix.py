@@ -23,6 +23,10 @@ NO_KEY = "__HIVE_DEFAULT_PARTITION__"  # of records buffered before an update br
 KEY_BYTES_MAX = 512  # of an evaluated prefix
 
 
+FROM_LAMBDA, FROM_QUERY = "partitionKeyFromLambda", "partitionKeyFromQuery"
+_KEY_NAMESPACES = (FROM_LAMBDA, FROM_QUERY)
+
+
 class Piece(NamedTuple):
     """A part of a prefix: literal text (``namespace`` empty) or an expression."""
 
@@ -55,10 +59,14 @@ def parse(prefix: str) -> list[Piece]:
     return [piece for piece in pieces if piece.namespace or piece.value]
 
 
-def partition_keys(prefix: str) -> tuple[str, ...]:
-    """The Lambda partition keys a prefix uses, each once, in order."""
-    found = (piece.value for piece in parse(prefix) if piece.namespace == "partitionKeyFromLambda")
-    return tuple(dict.fromkeys(found))
+def partition_keys(prefix: str) -> tuple[Piece, ...]:
+    """The partition keys a prefix uses, each once, in order."""
+    return tuple(dict.fromkeys(piece for piece in parse(prefix) if piece.namespace in _KEY_NAMESPACES))
+
+
+def key_name(piece: Piece) -> str:
+    """What a partition key is called in a lane: keys of functions and of queries may have the same name."""
+    return f"{'Q' if piece.namespace == FROM_QUERY else 'L'}:{piece.value}"
 
 
 def check_pair(prefix: str, error_prefix: str, *, partitioned: bool) -> None:
@@ -120,11 +128,7 @@ def _check(namespace: str, value: str, prefix: str) -> None:
     elif namespace == "firehose":
         if value not in ("random-string", "error-output-type"):
             raise api.InvalidArgumentException(f"Invalid value {value} for namespace firehose in prefix {prefix}.")
-    elif namespace == "partitionKeyFromQuery":
-        raise api.InvalidArgumentException(
-            "MetadataExtraction processor should be present when S3 Prefix has partitionKeyFromQuery namespace."
-        )
-    elif namespace != "partitionKeyFromLambda" or not value:
+    elif namespace not in _KEY_NAMESPACES or not value:
         raise api.InvalidArgumentException(f"Invalid prefix expression !{{{namespace}:{value}}} in prefix {prefix}.")
 
 
@@ -140,8 +144,8 @@ def _text(piece: Piece, moment: Moment) -> str:
         return piece.value
     if piece.namespace == "timestamp":
         return format_time(piece.value, moment.at)
-    if piece.namespace == "partitionKeyFromLambda":
-        return moment.keys.get(piece.value) or NO_KEY
+    if piece.namespace in _KEY_NAMESPACES:
+        return moment.keys.get(key_name(piece)) or NO_KEY
     return moment.random() if piece.value == "random-string" else moment.error_type
 
 

@@ -11,7 +11,6 @@ from lakebed.kernel.scope import Scope
 from lakebed.ports.house import Ports
 from lakebed.services.firehose.buffers import Buffers
 from lakebed.services.firehose.delivery import Delivery
-from lakebed.services.firehose.destination import lambda_parameters
 from lakebed.services.firehose.frames import is_error
 from lakebed.services.firehose.intake import Intake
 from lakebed.services.firehose.journal import Journal
@@ -93,7 +92,7 @@ class Pump:
 
     def _room_left(self, stream: DeliveryStream, buffers: Buffers) -> int:
         """Bytes that may be put before anything changes: 0 where the next record opens a buffer or a batch."""
-        if lambda_parameters(stream.destination) is not None or self.source_waits(stream):
+        if stream.transforms or self.source_waits(stream):
             return min(self._intake.room, _QUIET_BYTES)
         rooms = [stream.hints(b.lane).size_bytes - b.size for b in buffers.open.values() if not is_error(b.lane)]
         return min(*rooms, _QUIET_BYTES) if rooms else 0

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 
 from lakebed.api import firehose as api
 from lakebed.kernel.kernel import Kernel
-from lakebed.services.firehose import destination as s3
 from lakebed.services.firehose import frames
 from lakebed.services.firehose.model import DeliveryStream
 from lakebed.services.firehose.pump import Pumps
@@ -33,7 +32,7 @@ class Puts:
             )
         pump = self._pumps.of(stream)
         # While earlier records still wait for their transformation later ones queue behind them, whatever is configured.
-        through_source = s3.lambda_parameters(stream.destination) is not None or pump.source_waits(stream)
+        through_source = stream.transforms or pump.source_waits(stream)
         log = self._k.segments.log(stream.source_log if through_source else stream.buffer_log)
         if log.size_bytes > self._settings.backlog_bytes_max:
             raise api.ServiceUnavailableException("The delivery stream's backlog is full. Back off and retry.")

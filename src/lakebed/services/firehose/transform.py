@@ -79,7 +79,7 @@ def outcomes(payload: bytes, count: int) -> list[Outcome]:
         return all_failed(count, "Lambda.FunctionError", "The response of the function exceeds 6 MB.")
     try:
         answer = msgspec.json.decode(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         answer = None
     listed = answer.get("records") if isinstance(answer, dict) else None
     if not isinstance(listed, list):
@@ -143,8 +143,9 @@ def error_line(
         "errorMessage": outcome.message,
         "attemptEndingTimestamp": int(now * 1000),
         "rawData": b64encode(record.data).decode(),
-        "lambdaArn": lambda_arn,
     }
+    if lambda_arn:
+        line["lambdaArn"] = lambda_arn
     if source_arn:
         line["sequenceNumber"] = record.sequence_number
     return msgspec.json.encode(line) + b"\n"
