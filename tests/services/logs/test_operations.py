@@ -187,6 +187,8 @@ async def test_retention_and_deletion_remove_events(logs: Harness) -> None:
     await logs.call("logs", "DeleteLogStream", **AT)
     await logs.clock.settle()
     assert logs.kernel.db.all("SELECT * FROM log_event") == []
+    (group,) = (await logs.call("logs", "DescribeLogGroups"))["logGroups"]
+    assert group["storedBytes"] == 0
     await logs.call("logs", "CreateLogStream", **AT)
     await put(logs, (0, "x"))
     await logs.call("logs", "DeleteLogGroup", logGroupName="/app")

@@ -46,10 +46,10 @@ steps = st.lists(
 @given(steps)
 def test_visibility_delay_redrive_and_receive_counts(script: list[tuple[object, ...]]) -> None:
     with TemporaryDirectory() as directory:
-        asyncio.run(_play(Path(directory), script))
+        asyncio.run(check_against_reference(Path(directory), script))
 
 
-async def _play(directory: Path, script: list[tuple[object, ...]]) -> None:
+async def check_against_reference(directory: Path, script: list[tuple[object, ...]]) -> None:
     clock, ports = ManualClock(), Ports()
     kernel = make_kernel(directory, clock)
     kernel.db.migrate("sqs", "lakebed.services.sqs", clock)

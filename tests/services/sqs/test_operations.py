@@ -125,7 +125,7 @@ async def test_a_poll_ends_with_its_queue(sqs: Harness) -> None:
     poll = asyncio.create_task(sqs.call("sqs", "ReceiveMessage", QueueUrl=URL, WaitTimeSeconds=20))
     await sqs.clock.settle()
     await sqs.call("sqs", "DeleteQueue", QueueUrl=URL)
-    await fails("QueueDoesNotExist", poll)
+    assert await fails("QueueDoesNotExist", poll) == "The specified queue does not exist."
 
 
 async def test_batches_and_their_errors(sqs: Harness) -> None:
@@ -240,7 +240,7 @@ async def test_limits_of_members(sqs: Harness) -> None:
         ),
     ]
     for operation, params in wrong:
-        await fails("InvalidParameterValue", sqs.call("sqs", operation, QueueUrl=URL, **params))
+        assert await fails("InvalidParameterValue", sqs.call("sqs", operation, QueueUrl=URL, **params))
     await fails("InvalidAddress", sqs.call("sqs", "ReceiveMessage", QueueUrl="http://somewhere/orders"))
 
 

@@ -19,6 +19,12 @@ from lakebed.kernel.errors import not_built
 from lakebed.kernel.scope import Scope
 
 Body = dict[str, Any]
+_DATABASE_MEMBERS = ("Description", "LocationUri", "Parameters", "CreateTableDefaultPermissions")
+_TABLE_MEMBERS = (
+    "Description", "Owner", "LastAccessTime", "LastAnalyzedTime", "Retention", "StorageDescriptor", "PartitionKeys",
+    "ViewOriginalText", "ViewExpandedText", "TableType", "Parameters",
+)  # fmt: skip
+_PARTITION_MEMBERS = ("LastAccessTime", "LastAnalyzedTime", "StorageDescriptor", "Parameters")
 _END = b"\x00\x01"
 _PERMISSIONS = [{"Principal": {"DataLakePrincipalIdentifier": "IAM_ALLOWED_PRINCIPALS"}, "Permissions": ["ALL"]}]
 
@@ -134,7 +140,7 @@ def database_body(given: Mapping[str, Any], operation: str) -> tuple[str, Body]:
     for member in ("TargetDatabase", "FederatedDatabase"):
         if given.get(member):
             raise not_built("glue", operation, f"DatabaseInput.{member}")
-    return folded(given["Name"]), {key: value for key, value in given.items() if key != "Name"}
+    return folded(given["Name"]), _kept(given, _DATABASE_MEMBERS)
 
 
 def table_body(given: Mapping[str, Any], operation: str) -> tuple[str, Body]:
@@ -142,7 +148,7 @@ def table_body(given: Mapping[str, Any], operation: str) -> tuple[str, Body]:
     for member in ("TargetTable", "FederatedTable", "ViewDefinition"):
         if given.get(member):
             raise not_built("glue", operation, f"TableInput.{member}")
-    body = {key: value for key, value in given.items() if key != "Name"}
+    body = _kept(given, _TABLE_MEMBERS)
     _fill_storage(body, operation)
     names = [column["Name"].lower() for column in body.get("PartitionKeys") or ()]
     if len(set(names)) != len(names):
@@ -152,9 +158,14 @@ def table_body(given: Mapping[str, Any], operation: str) -> tuple[str, Body]:
 
 def partition_body(given: Mapping[str, Any], operation: str) -> tuple[list[str], Body]:
     """(values, body) of a PartitionInput."""
-    body = {key: value for key, value in given.items() if key != "Values"}
+    body = _kept(given, _PARTITION_MEMBERS)
     _fill_storage(body, operation)
     return list(given.get("Values") or ()), body
+
+
+def _kept(given: Mapping[str, Any], members: Sequence[str]) -> Body:
+    """What is stored of an input and told as it was given; what it means is for those who read the table."""
+    return {member: given[member] for member in members if member in given}
 
 
 def _fill_storage(body: Body, operation: str) -> None:

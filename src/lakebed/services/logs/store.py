@@ -165,14 +165,16 @@ class EventStore:
         for row in rows:
             yield Event(*row)
 
-    def expire(self, tx: Tx, column: str, owner: int, before: int, limit: int) -> tuple[int, int]:
-        """Delete at most ``limit`` events older than a time; (how many, their bytes)."""
-        chosen = f"SELECT id FROM log_event WHERE {column}=? AND timestamp<? ORDER BY timestamp LIMIT ?"  # noqa: S608
+    def expire(self, tx: Tx, owner: tuple[str, int], before: int, limit: int) -> int:
+        """Delete at most ``limit`` events older than a time, taking their bytes off their group; how many went."""
+        chosen = f"SELECT id FROM log_event WHERE {owner[0]}=? AND timestamp<? ORDER BY timestamp LIMIT ?"  # noqa: S608
         rows = tx.all(
-            f"DELETE FROM log_event WHERE id IN ({chosen}) RETURNING length(CAST(message AS BLOB)) AS size",  # noqa: S608
-            (owner, before, limit),
+            f"DELETE FROM log_event WHERE id IN ({chosen}) RETURNING group_id, length(CAST(message AS BLOB)) AS size",  # noqa: S608
+            (owner[1], before, limit),
         )
-        return len(rows), sum(row["size"] + EVENT_OVERHEAD for row in rows)
+        freed = [(row["size"] + EVENT_OVERHEAD, row["group_id"]) for row in rows]
+        tx.executemany("UPDATE log_group SET stored_bytes=max(stored_bytes-?,0) WHERE id=?", freed)
+        return len(rows)
 
     def discarded(self) -> int | None:
         """A deleted stream that left events."""

@@ -24,8 +24,7 @@ class Retention:
             assert group.retention_days is not None, "the store chose them by it"
             with journal.k.db.tx() as tx:
                 before = journal.now() - group.retention_days * DAY_MS
-                gone, size = journal.events.expire(tx, "group_id", group.id, before, _AT_ONCE)
-                journal.groups.add_bytes(tx, group.id, -size)
+                gone = journal.events.expire(tx, ("group_id", group.id), before, _AT_ONCE)
             more = more or gone == _AT_ONCE
         return journal.k.clock.now() if more else None
 
@@ -34,7 +33,7 @@ class Retention:
         if stream_id is None:
             return False
         with self._journal.k.db.tx() as tx:
-            gone, _ = self._journal.events.expire(tx, "stream_id", stream_id, 1 << 62, _AT_ONCE)
+            gone = self._journal.events.expire(tx, ("stream_id", stream_id), 1 << 62, _AT_ONCE)
             if gone < _AT_ONCE:
                 self._journal.events.forget_discarded(tx, stream_id)
         return True
