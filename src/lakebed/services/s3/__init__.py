@@ -9,7 +9,7 @@ its events; an overwritten blob goes after that commit, and readers that opened 
   model/      pure rules                      writing.py   the life of versions, and the events of it
   store/      the only SQL                    reading.py   versions and their bytes
   port.py     S3 for other services           work.py      delivery of events to queues and functions
-  lending.py  files that engines may be reading are removed later
+  lending.py  files that engines may be reading are removed later    expiry.py  lifecycle rules, applied
 
 Refused and why: docs/deviations/s3.md. ``service`` needs ``p.identity`` for every call, ``p.queues`` and ``p.functions``
 where notifications name them.
@@ -22,12 +22,14 @@ from lakebed.kernel.scope import Scope
 from lakebed.ports.house import Ports
 from lakebed.ports.service import Link, Service, operations_of
 from lakebed.services.s3.access import Access
+from lakebed.services.s3.expiry import Expiry
 from lakebed.services.s3.lending import Lending
 from lakebed.services.s3.model import notifications
 from lakebed.services.s3.port import S3Objects
 from lakebed.services.s3.provider.buckets import BucketOperations
 from lakebed.services.s3.provider.configuration import ConfigurationOperations
 from lakebed.services.s3.provider.copying import CopyOperations
+from lakebed.services.s3.provider.lifecycle import LifecycleOperations
 from lakebed.services.s3.provider.listing import ListOperations
 from lakebed.services.s3.provider.multipart import MultipartOperations
 from lakebed.services.s3.provider.notifications import NotificationOperations
@@ -51,6 +53,7 @@ def service(k: Kernel, p: Ports) -> Service:
     access = Access(p, buckets)
     lending = Lending(k)
     writing, reading = Writing(k, objects, lending, settings.object_bytes_max), Reading(k, access, objects)
+    expiry = Expiry(k, buckets, (objects, uploads), writing)
     delivery = EventDelivery(k, p, buckets)
     k.outbox.handle(TOPIC, delivery.deliver)
     p.objects = S3Objects(k, access, buckets, (objects, uploads), writing, reading, lending)
@@ -66,6 +69,7 @@ def service(k: Kernel, p: Ports) -> Service:
         BucketOperations(k, access, buckets, (objects, uploads)),
         ConfigurationOperations(access, reading),
         CopyOperations(k, access, buckets, uploads, writing, reading),
+        LifecycleOperations(k, access, buckets, expiry),
         ListOperations(access, objects),
         MultipartOperations(k, access, buckets, (objects, uploads), writing),
         NotificationOperations(k, access, buckets, delivery),
@@ -73,4 +77,4 @@ def service(k: Kernel, p: Ports) -> Service:
         PolicyOperations(k, access, buckets),
         TagOperations(k, access, objects, writing, reading),
     )
-    return Service("s3", operations_of(*providers, prefix="s3"), tasks=[lending], topology=topology)
+    return Service("s3", operations_of(*providers, prefix="s3"), tasks=[lending, expiry], topology=topology)

@@ -21,7 +21,7 @@ class Lending:
     """Also the task that removes what waited long enough."""
 
     name = "s3.lent"
-    period = 60.0
+    period = 3600.0
 
     def __init__(self, k: Kernel) -> None:
         self._k = k
@@ -40,6 +40,7 @@ class Lending:
             self._k.blobs.delete(blobs)
         else:
             self._waiting.extend((now + LENT_SECONDS, blob) for blob in blobs)
+            self._k.tasks.poke(self.name)
 
     @property
     def waiting(self) -> int:

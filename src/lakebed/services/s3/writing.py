@@ -221,23 +221,31 @@ class Writing:
             self._objects.remove_current(tx, bucket.name, key)
             self._drop_blob(tx, current)
 
-    def delete(self, tx: Tx, bucket: Bucket, key_text: str, version_id: str | None, caller: Caller) -> Deleted:
-        """DeleteObject's effect; absent keys and versions are no error."""
+    def delete(
+        self,
+        tx: Tx,
+        bucket: Bucket,
+        key_text: str,
+        version_id: str | None,
+        caller: Caller,
+        family: str = "s3:ObjectRemoved",
+    ) -> Deleted:
+        """DeleteObject's effect, announced in ``family``; absent keys and versions are no error."""
         key = key_bytes(key_text)
         if version_id is not None:
-            return self._delete_version(tx, bucket, key, version_id, caller)
+            return self._delete_version(tx, bucket, key, version_id, (caller, family))
         current = self._objects.current(bucket.name, key)
         if not bucket.versioning:
             if current is not None:
                 self._objects.remove_current(tx, bucket.name, key)
                 self._drop_blob(tx, current)
                 gone = msgspec.structs.replace(current, rank=-self._objects.next_sequence(tx))
-                self.announce(tx, bucket, gone, caller, "s3:ObjectRemoved:Delete")
+                self.announce(tx, bucket, gone, caller, f"{family}:Delete")
             return Deleted(False, None)
         self._make_room(tx, bucket, key, current)
         marker = self._marker(tx, bucket, key_text)
         self._objects.put_other(tx, marker)
-        self.announce(tx, bucket, marker, caller, "s3:ObjectRemoved:DeleteMarkerCreated")
+        self.announce(tx, bucket, marker, caller, f"{family}:DeleteMarkerCreated")
         return Deleted(True, marker.version_id)
 
     def _marker(self, tx: Tx, bucket: Bucket, key: str) -> ObjectVersion:
@@ -257,7 +265,9 @@ class Writing:
             marker=True,
         )
 
-    def _delete_version(self, tx: Tx, bucket: Bucket, key: bytes, version_id: str, caller: Caller) -> Deleted:
+    def _delete_version(
+        self, tx: Tx, bucket: Bucket, key: bytes, version_id: str, cause: tuple[Caller, str]
+    ) -> Deleted:
         found = self._objects.version(bucket.name, key, version_id)
         if found is None:
             return Deleted(False, version_id)
@@ -275,7 +285,7 @@ class Writing:
                 self._objects.put_current(tx, heir)
         self._drop_blob(tx, found)
         gone = msgspec.structs.replace(found, rank=-self._objects.next_sequence(tx), marker=False)
-        self.announce(tx, bucket, gone, caller, "s3:ObjectRemoved:Delete")
+        self.announce(tx, bucket, gone, cause[0], f"{cause[1]}:Delete")
         return Deleted(found.marker, version_id)
 
     def announce(self, tx: Tx, bucket: Bucket, version: ObjectVersion, caller: Caller, event: str) -> None:

@@ -3,8 +3,8 @@
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-how-to-event-types-and-destinations.html
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html (version 2.1)
 
-Built: queues and functions, ObjectCreated, ObjectRemoved (Delete, DeleteMarkerCreated) and ObjectTagging. Refused by
-name: topics, EventBridge, and events whose cause does not exist here (restore, replication, lifecycle, …).
+Built: queues and functions; ObjectCreated, ObjectRemoved, ObjectTagging, LifecycleExpiration. Refused by
+name: topics, EventBridge, and events whose cause does not exist here (restore, replication, …).
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ EVENTS = {
     "s3:ObjectCreated:Put", "s3:ObjectCreated:Post", "s3:ObjectCreated:Copy", "s3:ObjectCreated:CompleteMultipartUpload",
     "s3:ObjectRemoved:Delete", "s3:ObjectRemoved:DeleteMarkerCreated",
     "s3:ObjectTagging:Put", "s3:ObjectTagging:Delete",
+    "s3:LifecycleExpiration:Delete", "s3:LifecycleExpiration:DeleteMarkerCreated",
 }  # fmt: skip
-_WILDCARDS = {"s3:ObjectCreated:*", "s3:ObjectRemoved:*", "s3:ObjectTagging:*"}
+_WILDCARDS = {"s3:ObjectCreated:*", "s3:ObjectRemoved:*", "s3:ObjectTagging:*", "s3:LifecycleExpiration:*"}
 CONFIGURATIONS_MAX = 100
 _OPERATION = "PutBucketNotificationConfiguration"
 
@@ -192,12 +193,12 @@ def event_json(event: str, bucket: Bucket, version: ObjectVersion, caller: Calle
         entry["versionId"] = version.version_id
     entry["sequencer"] = version.sequencer
     record = {
-        "eventVersion": "2.3" if event.startswith("s3:ObjectTagging") else "2.1",
+        "eventVersion": "2.3" if event.startswith(("s3:ObjectTagging", "s3:Lifecycle")) else "2.1",
         "eventSource": "aws:s3",
         "awsRegion": bucket.region,
         "eventTime": event_time(now),
         "eventName": event.removeprefix("s3:"),
-        "userIdentity": {"principalId": f"AWS:{caller.principal.user_id}"},
+        "userIdentity": {"principalId": _identity(caller)},
         "requestParameters": {"sourceIPAddress": caller.source_ip},
         "responseElements": {"x-amz-request-id": caller.request_id, "x-amz-id-2": host_id(caller.request_id)},
         "s3": {
@@ -212,6 +213,11 @@ def event_json(event: str, bucket: Bucket, version: ObjectVersion, caller: Calle
         },
     }
     return msgspec.json.encode({"Records": [record]}).decode()
+
+
+def _identity(caller: Caller) -> str:
+    user = caller.principal.user_id
+    return user if caller.principal.kind == "service" else f"AWS:{user}"
 
 
 def probe_event(bucket: Bucket, request_id: str, now: float) -> str:

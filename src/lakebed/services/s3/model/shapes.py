@@ -49,7 +49,7 @@ class PublicAccessBlock(msgspec.Struct, frozen=True):
 
 
 class Bucket(msgspec.Struct, frozen=True):
-    """A bucket with what every request on it needs. ``notification`` is the encoded configuration."""
+    """A bucket with what every request on it needs. ``notification`` and ``lifecycle`` are encoded configurations."""
 
     account: str
     region: str
@@ -60,6 +60,7 @@ class Bucket(msgspec.Struct, frozen=True):
     public_access_block: PublicAccessBlock | None = None
     notification: bytes | None = None
     tags: dict[str, str] | None = None
+    lifecycle: bytes | None = None
 
     @property
     def arn(self) -> str:

@@ -1,7 +1,7 @@
 """Configurations that have one possible state here, told truthfully: ownership, ACLs, encryption, and those never put.
 
 Every bucket is BucketOwnerEnforced (ACLs disabled, https://docs.aws.amazon.com/AmazonS3/latest/userguide/about-object-ownership.html)
-and SSE-S3. Lifecycle, CORS, website, replication, logging, acceleration, requester pays and Object Lock cannot be put, so
+and SSE-S3. CORS, website, replication, logging, acceleration, requester pays and Object Lock cannot be put, so
 their reads answer what S3 answers for a bucket without them; their writes are not built and answer 501.
 """
 
@@ -103,12 +103,6 @@ class ConfigurationOperations:
         """https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketRequestPayment.html"""
         self.access.bucket(ctx, req, "s3:GetBucketRequestPayment")
         return {"Payer": "BucketOwner"}
-
-    @operation("GetBucketLifecycleConfiguration", action=None, resource=bucket_arn)
-    async def get_bucket_lifecycle_configuration(self, ctx: Context, req: dict[str, Any]) -> None:
-        """https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketLifecycleConfiguration.html"""
-        bucket = self.access.bucket(ctx, req, "s3:GetLifecycleConfiguration")
-        raise missing("NoSuchLifecycleConfiguration", "The lifecycle configuration does not exist", bucket.name)
 
     @operation("GetBucketCors", action=None, resource=bucket_arn)
     async def get_bucket_cors(self, ctx: Context, req: dict[str, Any]) -> None:

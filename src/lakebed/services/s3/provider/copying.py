@@ -27,6 +27,7 @@ from lakebed.services.s3.provider.request import (
     WRITE_REFUSED,
     check_acl,
     check_encryption,
+    expiration_told,
     facts_of,
     object_arn,
     storage_class,
@@ -91,6 +92,7 @@ class CopyOperations:
             "CopyObjectResult": result | checksums.told(algorithm, taken.checksum, kind),
             "ServerSideEncryption": "AES256",
             **version_told(bucket, version),
+            **expiration_told(bucket, version),
         }
         if source_bucket.versioning:
             answer["CopySourceVersionId"] = source.version_id

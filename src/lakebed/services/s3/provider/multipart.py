@@ -36,6 +36,7 @@ from lakebed.services.s3.provider.request import (
     bucket_arn,
     check_acl,
     check_encryption,
+    expiration_told,
     facts_of,
     object_arn,
     storage_class,
@@ -149,6 +150,7 @@ class MultipartOperations:
             "ETag": version.quoted_etag, "ServerSideEncryption": "AES256",
         }  # fmt: skip
         answer |= checksums.told(upload.checksum_algorithm, checksum, upload.checksum_type)
+        answer |= expiration_told(bucket, version)
         return answer | version_told(bucket, version)  # type: ignore[return-value]  # built by members
 
     def _swap(

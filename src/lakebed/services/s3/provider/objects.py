@@ -27,6 +27,7 @@ from lakebed.services.s3.provider.request import (
     WRITE_REFUSED,
     check_acl,
     check_encryption,
+    expiration_told,
     facts_of,
     object_arn,
     storage_class,
@@ -83,9 +84,8 @@ class ObjectOperations:
             lambda: self.buckets.require(bucket.name), new, caller(ctx), "s3:ObjectCreated:Put", wanted
         )
         answer: dict[str, Any] = {"ETag": version.quoted_etag, "ServerSideEncryption": "AES256"}
-        answer |= checksums.told(checks.algorithm, taken.checksum, checksums.FULL_OBJECT) | version_told(
-            bucket, version
-        )
+        answer |= checksums.told(checks.algorithm, taken.checksum, checksums.FULL_OBJECT)
+        answer |= version_told(bucket, version) | expiration_told(bucket, version)
         return answer  # type: ignore[return-value]  # built by members
 
     @operation("GetObject", action=None, resource=object_arn, refused=CUSTOMER_KEY)
@@ -133,6 +133,8 @@ class ObjectOperations:
             **{told: req[asked] for asked, told in _OVERRIDES.items() if req.get(asked) is not None},
             **version_told(bucket, version),
         }
+        if "VersionId" not in req:
+            answer |= expiration_told(bucket, version)
         if part is not None and size:
             answer["ContentRange"] = f"bytes {part.start}-{part.end - 1}/{size}"
         if version.storage_class != STANDARD:

@@ -10,7 +10,7 @@ from typing import Any
 
 from lakebed.kernel.errors import AwsError, not_built
 from lakebed.kernel.scope import Scope
-from lakebed.services.s3.model import tagging
+from lakebed.services.s3.model import lifecycle, tagging
 from lakebed.services.s3.model.errors import invalid_argument
 from lakebed.services.s3.model.shapes import STANDARD, Bucket, Facts, ObjectVersion
 
@@ -89,6 +89,16 @@ def facts_of(request: Mapping[str, Any]) -> Facts:
 def _without_chunked(encoding: str) -> str:
     """``aws-chunked`` describes the transfer, not the object."""
     return ",".join(part.strip() for part in encoding.split(",") if part.strip() not in ("", "aws-chunked"))
+
+
+def expiration_told(bucket: Bucket, version: ObjectVersion) -> dict[str, Any]:
+    """``Expiration`` where a lifecycle rule will end this current version."""
+    if not bucket.lifecycle:
+        return {}
+    told = lifecycle.expiration_told(
+        lifecycle.decode_rules(bucket.lifecycle), version.key, version.size, version.modified, version.facts.tags
+    )
+    return {"Expiration": told} if told else {}
 
 
 def version_told(bucket: Bucket, version: ObjectVersion) -> dict[str, Any]:

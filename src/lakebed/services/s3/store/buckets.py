@@ -13,7 +13,7 @@ from lakebed.services.s3.model.errors import no_such_bucket
 from lakebed.services.s3.model.shapes import Bucket, PublicAccessBlock
 
 _UNDELIVERED_KEPT = 10_000
-_COLUMNS = frozenset({"versioning", "policy", "public_access_block", "notification", "tags"})
+_COLUMNS = frozenset({"versioning", "policy", "public_access_block", "notification", "tags", "lifecycle"})
 _decode_block = msgspec.msgpack.Decoder(PublicAccessBlock).decode
 _decode_tags = msgspec.msgpack.Decoder(dict[str, str]).decode
 
@@ -57,6 +57,13 @@ class Buckets:
             (account, region),
         )
         return [_bucket(row) for row in rows]
+
+    def next_with_lifecycle(self, after: str) -> str | None:
+        """The next bucket by name that has lifecycle rules."""
+        row = self._db.one(
+            "SELECT name FROM s3_bucket WHERE name>? AND lifecycle IS NOT NULL ORDER BY name LIMIT 1", (after,)
+        )
+        return row["name"] if row else None
 
     def add(self, tx: Tx, bucket: Bucket) -> None:
         """Insert a bucket whose name is free."""
@@ -114,4 +121,5 @@ def _bucket(row: sqlite3.Row) -> Bucket:
         public_access_block=_decode_block(block) if block else None,
         notification=row["notification"],
         tags=_decode_tags(tags) if tags else None,
+        lifecycle=row["lifecycle"],
     )

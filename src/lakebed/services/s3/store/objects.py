@@ -137,6 +137,11 @@ class ObjectRows:
         rows = self._db.all(" UNION ALL ".join(arms) + " ORDER BY key, rank LIMIT ?", (*bind, *bind, limit))
         return [ListedVersion(*row) for row in rows]
 
+    def is_only(self, bucket: str, key: bytes) -> bool:
+        """Whether a key has one row of ``s3_version`` and no current object."""
+        rows = self._db.all("SELECT 1 FROM s3_version WHERE bucket=? AND key=? LIMIT 2", (bucket, key))
+        return len(rows) == 1 and self.current(bucket, key) is None
+
     def is_empty(self, bucket: str) -> bool:
         """Whether no version and no delete marker is left."""
         return not any(

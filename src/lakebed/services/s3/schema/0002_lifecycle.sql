@@ -1,0 +1,1 @@
+ALTER TABLE s3_bucket ADD COLUMN lifecycle BLOB;
