@@ -103,10 +103,14 @@ class Writer:
             "",
             "from __future__ import annotations",
             "",
-            "from collections.abc import AsyncIterator, Mapping",
-            "from typing import Any, ClassVar, Required, TypedDict",
+            "from collections.abc import Mapping",
+            "from typing import TYPE_CHECKING, Any, ClassVar",
             "",
             "from lakebed.kernel.errors import AwsError",
+            "",
+            "if TYPE_CHECKING:",
+            "    from collections.abc import AsyncIterator",
+            "    from typing import Required, TypedDict",
             "",
             "__all__ = [",
             *(
@@ -117,13 +121,25 @@ class Writer:
         ]
         for name in sorted(self.errors):
             lines += self._error(name)
+        # Shapes are for the type checker alone: making a thousand classes would cost a tenth of a second at every start.
+        lines += ["", "", "if TYPE_CHECKING:"]
         for name in sorted(self.structures):
-            lines += self._structure(name)
+            lines += [f"    {line}" if line else "" for line in self._structure(name)[1:]]
+        lines += [
+            "",
+            "else:",
+            "",
+            "    def __getattr__(name: str) -> type:",
+            "        if name in __all__:",
+            "            return dict",
+            "        raise AttributeError(name)",
+        ]
         body = "\n".join(lines) + "\n"
-        for unused in ("AsyncIterator", "Required", "Any"):
-            if body.count(unused) == 1:
-                body = body.replace(f"{unused}, ", "")
-        return body.replace("import Any, ClassVar, Required, TypedDict", "import Any, ClassVar, Required, TypedDict")
+        if body.count("AsyncIterator") == 1:
+            body = body.replace("    from collections.abc import AsyncIterator\n", "")
+        if body.count("Required") == 1:
+            body = body.replace("import Required, TypedDict", "import TypedDict")
+        return body
 
     def _error(self, name: str) -> list[str]:
         shape = self.shapes[name]

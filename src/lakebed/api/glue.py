@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Required, TypedDict
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from lakebed.kernel.errors import AwsError
+
+if TYPE_CHECKING:
+    from typing import Required, TypedDict
 
 __all__ = [
     "AlreadyExistsException",
@@ -264,759 +267,659 @@ class ResourceNumberLimitExceededException(AwsError):
         super().__init__(self.code, message, status=status or self.status, members=members)
 
 
-class AuditContext(TypedDict, total=False):
-    AdditionalAuditContext: str
-    RequestedColumns: list[str]
-    AllColumnsRequested: bool
-
-
-class BatchCreatePartitionRequest(TypedDict, total=False):
-    CatalogId: str
-    DatabaseName: Required[str]
-    TableName: Required[str]
-    PartitionInputList: Required[list[PartitionInput]]
-
-
-class BatchCreatePartitionResponse(TypedDict, total=False):
-    Errors: list[PartitionError]
-
-
-class BatchDeletePartitionRequest(TypedDict, total=False):
-    CatalogId: str
-    DatabaseName: Required[str]
-    TableName: Required[str]
-    PartitionsToDelete: Required[list[PartitionValueList]]
-
-
-class BatchDeletePartitionResponse(TypedDict, total=False):
-    Errors: list[PartitionError]
-
-
-class BatchDeleteTableRequest(TypedDict, total=False):
-    CatalogId: str
-    DatabaseName: Required[str]
-    TablesToDelete: Required[list[str]]
-    TransactionId: str
-
-
-class BatchDeleteTableResponse(TypedDict, total=False):
-    Errors: list[TableError]
-
-
-class BatchDeleteTableVersionRequest(TypedDict, total=False):
-    CatalogId: str
-    DatabaseName: Required[str]
-    TableName: Required[str]
-    VersionIds: Required[list[str]]
-
-
-class BatchDeleteTableVersionResponse(TypedDict, total=False):
-    Errors: list[TableVersionError]
-
-
-class BatchGetPartitionRequest(TypedDict, total=False):
-    CatalogId: str
-    DatabaseName: Required[str]
-    TableName: Required[str]
-    PartitionsToGet: Required[list[PartitionValueList]]
-    AuditContext: AuditContext
-    QuerySessionContext: QuerySessionContext
-
-
-class BatchGetPartitionResponse(TypedDict, total=False):
-    Partitions: list[Partition]
-    UnprocessedKeys: list[PartitionValueList]
-
-
-class BatchUpdatePartitionFailureEntry(TypedDict, total=False):
-    PartitionValueList: list[str]
-    ErrorDetail: ErrorDetail
-
-
-class BatchUpdatePartitionRequest(TypedDict, total=False):
-    CatalogId: str
-    DatabaseName: Required[str]
-    TableName: Required[str]
-    Entries: Required[list[BatchUpdatePartitionRequestEntry]]
-
-
-class BatchUpdatePartitionRequestEntry(TypedDict, total=False):
-    PartitionValueList: Required[list[str]]
-    PartitionInput: Required[PartitionInput]
-
-
-class BatchUpdatePartitionResponse(TypedDict, total=False):
-    Errors: list[BatchUpdatePartitionFailureEntry]
-
-
-class Column(TypedDict, total=False):
-    Name: Required[str]
-    Type: str
-    Comment: str
-    Parameters: dict[str, str]
-
-
-class CreateDatabaseRequest(TypedDict, total=False):
-    CatalogId: str
-    DatabaseInput: Required[DatabaseInput]
-    Tags: dict[str, str]
-
-
-class CreateDatabaseResponse(TypedDict, total=False):
-    pass
-
-
-class CreateIcebergTableInput(TypedDict, total=False):
-    Location: Required[str]
-    Schema: Required[IcebergSchema]
-    PartitionSpec: IcebergPartitionSpec
-    WriteOrder: IcebergSortOrder
-    Properties: dict[str, str]
-
-
-class CreatePartitionRequest(TypedDict, total=False):
-    CatalogId: str
-    DatabaseName: Required[str]
-    TableName: Required[str]
-    PartitionInput: Required[PartitionInput]
-
-
-class CreatePartitionResponse(TypedDict, total=False):
-    pass
-
-
-class CreateTableRequest(TypedDict, total=False):
-    CatalogId: str
-    DatabaseName: Required[str]
-    Name: str
-    TableInput: TableInput
-    PartitionIndexes: list[PartitionIndex]
-    TransactionId: str
-    OpenTableFormatInput: OpenTableFormatInput
-
-
-class CreateTableResponse(TypedDict, total=False):
-    pass
-
-
-class DataLakePrincipal(TypedDict, total=False):
-    DataLakePrincipalIdentifier: str
-
-
-class Database(TypedDict, total=False):
-    Name: Required[str]
-    Description: str
-    LocationUri: str
-    Parameters: dict[str, str]
-    CreateTime: float
-    CreateTableDefaultPermissions: list[PrincipalPermissions]
-    TargetDatabase: DatabaseIdentifier
-    CatalogId: str
-    FederatedDatabase: FederatedDatabase
-
-
-class DatabaseIdentifier(TypedDict, total=False):
-    CatalogId: str
-    DatabaseName: str
-    Region: str
-
-
-class DatabaseInput(TypedDict, total=False):
-    Name: Required[str]
-    Description: str
-    LocationUri: str
-    Parameters: dict[str, str]
-    CreateTableDefaultPermissions: list[PrincipalPermissions]
-    TargetDatabase: DatabaseIdentifier
-    FederatedDatabase: FederatedDatabase
-
-
-class DeleteDatabaseRequest(TypedDict, total=False):
-    CatalogId: str
-    Name: Required[str]
-
-
-class DeleteDatabaseResponse(TypedDict, total=False):
-    pass
-
-
-class DeletePartitionRequest(TypedDict, total=False):
-    CatalogId: str
-    DatabaseName: Required[str]
-    TableName: Required[str]
-    PartitionValues: Required[list[str]]
-
-
-class DeletePartitionResponse(TypedDict, total=False):
-    pass
-
-
-class DeleteTableRequest(TypedDict, total=False):
-    CatalogId: str
-    DatabaseName: Required[str]
-    Name: Required[str]
-    TransactionId: str
-
-
-class DeleteTableResponse(TypedDict, total=False):
-    pass
-
-
-class DeleteTableVersionRequest(TypedDict, total=False):
-    CatalogId: str
-    DatabaseName: Required[str]
-    TableName: Required[str]
-    VersionId: Required[str]
-
-
-class DeleteTableVersionResponse(TypedDict, total=False):
-    pass
-
-
-class ErrorDetail(TypedDict, total=False):
-    ErrorCode: str
-    ErrorMessage: str
-
-
-class FederatedDatabase(TypedDict, total=False):
-    Identifier: str
-    ConnectionName: str
-    ConnectionType: str
-
-
-class FederatedTable(TypedDict, total=False):
-    Identifier: str
-    DatabaseIdentifier: str
-    ConnectionName: str
-    ConnectionType: str
-
-
-class GetDatabaseRequest(TypedDict, total=False):
-    CatalogId: str
-    Name: Required[str]
-
-
-class GetDatabaseResponse(TypedDict, total=False):
-    Database: Database
-
-
-class GetDatabasesRequest(TypedDict, total=False):
-    CatalogId: str
-    NextToken: str
-    MaxResults: int
-    ResourceShareType: str
-    AttributesToGet: list[str]
-
-
-class GetDatabasesResponse(TypedDict, total=False):
-    DatabaseList: Required[list[Database]]
-    NextToken: str
-
-
-class GetPartitionRequest(TypedDict, total=False):
-    CatalogId: str
-    DatabaseName: Required[str]
-    TableName: Required[str]
-    PartitionValues: Required[list[str]]
-    AuditContext: AuditContext
-
-
-class GetPartitionResponse(TypedDict, total=False):
-    Partition: Partition
-
-
-class GetPartitionsRequest(TypedDict, total=False):
-    CatalogId: str
-    DatabaseName: Required[str]
-    TableName: Required[str]
-    Expression: str
-    NextToken: str
-    Segment: Segment
-    MaxResults: int
-    ExcludeColumnSchema: bool
-    TransactionId: str
-    QueryAsOfTime: float
-    AuditContext: AuditContext
-
-
-class GetPartitionsResponse(TypedDict, total=False):
-    Partitions: list[Partition]
-    NextToken: str
-
-
-class GetTableRequest(TypedDict, total=False):
-    CatalogId: str
-    DatabaseName: Required[str]
-    Name: Required[str]
-    TransactionId: str
-    QueryAsOfTime: float
-    AuditContext: AuditContext
-    IncludeStatusDetails: bool
-    AttributesToGet: list[str]
-
-
-class GetTableResponse(TypedDict, total=False):
-    Table: Table
-
-
-class GetTableVersionRequest(TypedDict, total=False):
-    CatalogId: str
-    DatabaseName: Required[str]
-    TableName: Required[str]
-    VersionId: str
-    AuditContext: AuditContext
-
-
-class GetTableVersionResponse(TypedDict, total=False):
-    TableVersion: TableVersion
-
-
-class GetTableVersionsRequest(TypedDict, total=False):
-    CatalogId: str
-    DatabaseName: Required[str]
-    TableName: Required[str]
-    NextToken: str
-    MaxResults: int
-    AuditContext: AuditContext
-
-
-class GetTableVersionsResponse(TypedDict, total=False):
-    TableVersions: list[TableVersion]
-    NextToken: str
-
-
-class GetTablesRequest(TypedDict, total=False):
-    CatalogId: str
-    DatabaseName: Required[str]
-    Expression: str
-    NextToken: str
-    MaxResults: int
-    TransactionId: str
-    QueryAsOfTime: float
-    AuditContext: AuditContext
-    ResourceShareType: str
-    IncludeStatusDetails: bool
-    AttributesToGet: list[str]
-
-
-class GetTablesResponse(TypedDict, total=False):
-    TableList: list[Table]
-    NextToken: str
-
-
-class GetTagsRequest(TypedDict, total=False):
-    ResourceArn: Required[str]
-
-
-class GetTagsResponse(TypedDict, total=False):
-    Tags: dict[str, str]
-
-
-class IcebergDocument(TypedDict, total=False):
-    pass
-
-
-class IcebergEncryptedKey(TypedDict, total=False):
-    KeyId: Required[str]
-    EncryptedKeyMetadata: Required[str]
-    EncryptedById: str
-    Properties: dict[str, str]
-
-
-class IcebergInput(TypedDict, total=False):
-    MetadataOperation: Required[str]
-    Version: str
-    CreateIcebergTableInput: CreateIcebergTableInput
-
-
-class IcebergPartitionField(TypedDict, total=False):
-    SourceId: Required[int]
-    Transform: Required[str]
-    Name: Required[str]
-    FieldId: int
-
-
-class IcebergPartitionSpec(TypedDict, total=False):
-    Fields: Required[list[IcebergPartitionField]]
-    SpecId: int
-
-
-class IcebergSchema(TypedDict, total=False):
-    SchemaId: int
-    IdentifierFieldIds: list[int]
-    Type: str
-    Fields: Required[list[IcebergStructField]]
-
-
-class IcebergSortField(TypedDict, total=False):
-    SourceId: Required[int]
-    Transform: Required[str]
-    Direction: Required[str]
-    NullOrder: Required[str]
-
-
-class IcebergSortOrder(TypedDict, total=False):
-    OrderId: Required[int]
-    Fields: Required[list[IcebergSortField]]
-
-
-class IcebergStructField(TypedDict, total=False):
-    Id: Required[int]
-    Name: Required[str]
-    Type: Required[Any]
-    Required: Required[bool]
-    Doc: str
-    InitialDefault: Any
-    WriteDefault: Any
-
-
-class IcebergTableMetadata(TypedDict, total=False):
-    FormatVersion: str
-    TableUuid: str
-    Location: str
-    Properties: dict[str, str]
-    Schemas: list[IcebergSchema]
-    CurrentSchemaId: int
-    LastColumnId: int
-    PartitionSpecs: list[IcebergPartitionSpec]
-    DefaultSpecId: int
-    LastPartitionId: int
-    SortOrders: list[IcebergSortOrder]
-    DefaultSortOrderId: int
-
-
-class IcebergTableUpdate(TypedDict, total=False):
-    Schema: Required[IcebergSchema]
-    PartitionSpec: IcebergPartitionSpec
-    SortOrder: IcebergSortOrder
-    Location: Required[str]
-    Properties: dict[str, str]
-    Action: str
-    EncryptionKey: IcebergEncryptedKey
-    KeyId: str
-
-
-class OpenTableFormatInput(TypedDict, total=False):
-    IcebergInput: IcebergInput
-
-
-class Order(TypedDict, total=False):
-    Column: Required[str]
-    SortOrder: Required[int]
-
-
-class Partition(TypedDict, total=False):
-    Values: list[str]
-    DatabaseName: str
-    TableName: str
-    CreationTime: float
-    LastAccessTime: float
-    StorageDescriptor: StorageDescriptor
-    Parameters: dict[str, str]
-    LastAnalyzedTime: float
-    CatalogId: str
-
-
-class PartitionError(TypedDict, total=False):
-    PartitionValues: list[str]
-    ErrorDetail: ErrorDetail
-
-
-class PartitionIndex(TypedDict, total=False):
-    Keys: Required[list[str]]
-    IndexName: Required[str]
-
-
-class PartitionInput(TypedDict, total=False):
-    Values: list[str]
-    LastAccessTime: float
-    StorageDescriptor: StorageDescriptor
-    Parameters: dict[str, str]
-    LastAnalyzedTime: float
-
-
-class PartitionValueList(TypedDict, total=False):
-    Values: Required[list[str]]
-
-
-class PrincipalPermissions(TypedDict, total=False):
-    Principal: DataLakePrincipal
-    Permissions: list[str]
-
-
-class QuerySessionContext(TypedDict, total=False):
-    QueryId: str
-    QueryStartTime: float
-    ClusterId: str
-    QueryAuthorizationId: str
-    AdditionalContext: dict[str, str]
-
-
-class RLSProperties(TypedDict, total=False):
-    DefaultRLSPolicy: str
-
-
-class SchemaId(TypedDict, total=False):
-    SchemaArn: str
-    SchemaName: str
-    RegistryName: str
-
-
-class SchemaReference(TypedDict, total=False):
-    SchemaId: SchemaId
-    SchemaVersionId: str
-    SchemaVersionNumber: int
-
-
-class Segment(TypedDict, total=False):
-    SegmentNumber: Required[int]
-    TotalSegments: Required[int]
-
-
-class SerDeInfo(TypedDict, total=False):
-    Name: str
-    SerializationLibrary: str
-    Parameters: dict[str, str]
-
-
-class SkewedInfo(TypedDict, total=False):
-    SkewedColumnNames: list[str]
-    SkewedColumnValues: list[str]
-    SkewedColumnValueLocationMaps: dict[str, str]
-
-
-class StatusDetails(TypedDict, total=False):
-    RequestedChange: Table
-    ViewValidations: list[ViewValidation]
-
-
-class StorageDescriptor(TypedDict, total=False):
-    Columns: list[Column]
-    Location: str
-    AdditionalLocations: list[str]
-    InputFormat: str
-    OutputFormat: str
-    Compressed: bool
-    NumberOfBuckets: int
-    SerdeInfo: SerDeInfo
-    BucketColumns: list[str]
-    SortColumns: list[Order]
-    Parameters: dict[str, str]
-    SkewedInfo: SkewedInfo
-    StoredAsSubDirectories: bool
-    SchemaReference: SchemaReference
-
-
-class SubObjectStatistics(TypedDict, total=False):
-    SourceType: str
-    GlueVersionId: str
-    PartitionCount: int
-    FileCount: int
-    TotalFileBytes: int
-
-
-class Table(TypedDict, total=False):
-    Name: Required[str]
-    DatabaseName: str
-    Description: str
-    Owner: str
-    CreateTime: float
-    UpdateTime: float
-    LastAccessTime: float
-    LastAnalyzedTime: float
-    Retention: int
-    StorageDescriptor: StorageDescriptor
-    PartitionKeys: list[Column]
-    ViewOriginalText: str
-    ViewExpandedText: str
-    TableType: str
-    Parameters: dict[str, str]
-    CreatedBy: str
-    IsRegisteredWithLakeFormation: bool
-    TargetTable: TableIdentifier
-    CatalogId: str
-    VersionId: str
-    FederatedTable: FederatedTable
-    ViewDefinition: ViewDefinition
-    IsMultiDialectView: bool
-    IsMaterializedView: bool
-    IcebergTableMetadata: IcebergTableMetadata
-    Status: TableStatus
-    RLSProperties: RLSProperties
-
-
-class TableError(TypedDict, total=False):
-    TableName: str
-    ErrorDetail: ErrorDetail
-
-
-class TableIdentifier(TypedDict, total=False):
-    CatalogId: str
-    DatabaseName: str
-    Name: str
-    Region: str
-
-
-class TableInput(TypedDict, total=False):
-    Name: Required[str]
-    Description: str
-    Owner: str
-    LastAccessTime: float
-    LastAnalyzedTime: float
-    Retention: int
-    StorageDescriptor: StorageDescriptor
-    PartitionKeys: list[Column]
-    ViewOriginalText: str
-    ViewExpandedText: str
-    TableType: str
-    Parameters: dict[str, str]
-    TargetTable: TableIdentifier
-    FederatedTable: FederatedTable
-    ViewDefinition: ViewDefinitionInput
-
-
-class TableStatus(TypedDict, total=False):
-    RequestedBy: str
-    UpdatedBy: str
-    RequestTime: float
-    UpdateTime: float
-    Action: str
-    State: str
-    Error: ErrorDetail
-    Details: StatusDetails
-
-
-class TableVersion(TypedDict, total=False):
-    Table: Table
-    VersionId: str
-
-
-class TableVersionError(TypedDict, total=False):
-    TableName: str
-    VersionId: str
-    ErrorDetail: ErrorDetail
-
-
-class TagResourceRequest(TypedDict, total=False):
-    ResourceArn: Required[str]
-    TagsToAdd: Required[dict[str, str]]
-
-
-class TagResourceResponse(TypedDict, total=False):
-    pass
-
-
-class UntagResourceRequest(TypedDict, total=False):
-    ResourceArn: Required[str]
-    TagsToRemove: Required[list[str]]
-
-
-class UntagResourceResponse(TypedDict, total=False):
-    pass
-
-
-class UpdateDatabaseRequest(TypedDict, total=False):
-    CatalogId: str
-    Name: Required[str]
-    DatabaseInput: Required[DatabaseInput]
-
-
-class UpdateDatabaseResponse(TypedDict, total=False):
-    pass
-
-
-class UpdateIcebergInput(TypedDict, total=False):
-    UpdateIcebergTableInput: Required[UpdateIcebergTableInput]
-
-
-class UpdateIcebergTableInput(TypedDict, total=False):
-    Updates: Required[list[IcebergTableUpdate]]
-
-
-class UpdateOpenTableFormatInput(TypedDict, total=False):
-    UpdateIcebergInput: UpdateIcebergInput
-
-
-class UpdatePartitionRequest(TypedDict, total=False):
-    CatalogId: str
-    DatabaseName: Required[str]
-    TableName: Required[str]
-    PartitionValueList: Required[list[str]]
-    PartitionInput: Required[PartitionInput]
-
-
-class UpdatePartitionResponse(TypedDict, total=False):
-    pass
-
-
-class UpdateTableRequest(TypedDict, total=False):
-    CatalogId: str
-    DatabaseName: Required[str]
-    Name: str
-    TableInput: TableInput
-    SkipArchive: bool
-    TransactionId: str
-    VersionId: str
-    ViewUpdateAction: str
-    Force: bool
-    UpdateOpenTableFormatInput: UpdateOpenTableFormatInput
-
-
-class UpdateTableResponse(TypedDict, total=False):
-    pass
-
-
-class ViewDefinition(TypedDict, total=False):
-    IsProtected: bool
-    IsManaged: bool
-    Definer: str
-    ViewVersionId: int
-    ViewVersionToken: str
-    RefreshSeconds: int
-    LastRefreshType: str
-    SubObjects: list[str]
-    SubObjectVersionIds: list[int]
-    SubObjectsStatistics: list[SubObjectStatistics]
-    Representations: list[ViewRepresentation]
-    SparkPipelineInfo: dict[str, str]
-
-
-class ViewDefinitionInput(TypedDict, total=False):
-    IsProtected: bool
-    IsManaged: bool
-    Definer: str
-    Representations: list[ViewRepresentationInput]
-    ViewVersionId: int
-    ViewVersionToken: str
-    RefreshSeconds: int
-    LastRefreshType: str
-    SubObjects: list[str]
-    SubObjectVersionIds: list[int]
-    SubObjectsStatistics: list[SubObjectStatistics]
-    SparkPipelineInfo: dict[str, str]
-
-
-class ViewRepresentation(TypedDict, total=False):
-    Dialect: str
-    DialectVersion: str
-    ViewOriginalText: str
-    ViewExpandedText: str
-    ValidationConnection: str
-    IsStale: bool
-
-
-class ViewRepresentationInput(TypedDict, total=False):
-    Dialect: str
-    DialectVersion: str
-    ViewOriginalText: str
-    ValidationConnection: str
-    ViewExpandedText: str
-
-
-class ViewValidation(TypedDict, total=False):
-    Dialect: str
-    DialectVersion: str
-    ViewValidationText: str
-    UpdateTime: float
-    State: str
-    Error: ErrorDetail
+if TYPE_CHECKING:
+
+    class AuditContext(TypedDict, total=False):
+        AdditionalAuditContext: str
+        RequestedColumns: list[str]
+        AllColumnsRequested: bool
+
+    class BatchCreatePartitionRequest(TypedDict, total=False):
+        CatalogId: str
+        DatabaseName: Required[str]
+        TableName: Required[str]
+        PartitionInputList: Required[list[PartitionInput]]
+
+    class BatchCreatePartitionResponse(TypedDict, total=False):
+        Errors: list[PartitionError]
+
+    class BatchDeletePartitionRequest(TypedDict, total=False):
+        CatalogId: str
+        DatabaseName: Required[str]
+        TableName: Required[str]
+        PartitionsToDelete: Required[list[PartitionValueList]]
+
+    class BatchDeletePartitionResponse(TypedDict, total=False):
+        Errors: list[PartitionError]
+
+    class BatchDeleteTableRequest(TypedDict, total=False):
+        CatalogId: str
+        DatabaseName: Required[str]
+        TablesToDelete: Required[list[str]]
+        TransactionId: str
+
+    class BatchDeleteTableResponse(TypedDict, total=False):
+        Errors: list[TableError]
+
+    class BatchDeleteTableVersionRequest(TypedDict, total=False):
+        CatalogId: str
+        DatabaseName: Required[str]
+        TableName: Required[str]
+        VersionIds: Required[list[str]]
+
+    class BatchDeleteTableVersionResponse(TypedDict, total=False):
+        Errors: list[TableVersionError]
+
+    class BatchGetPartitionRequest(TypedDict, total=False):
+        CatalogId: str
+        DatabaseName: Required[str]
+        TableName: Required[str]
+        PartitionsToGet: Required[list[PartitionValueList]]
+        AuditContext: AuditContext
+        QuerySessionContext: QuerySessionContext
+
+    class BatchGetPartitionResponse(TypedDict, total=False):
+        Partitions: list[Partition]
+        UnprocessedKeys: list[PartitionValueList]
+
+    class BatchUpdatePartitionFailureEntry(TypedDict, total=False):
+        PartitionValueList: list[str]
+        ErrorDetail: ErrorDetail
+
+    class BatchUpdatePartitionRequest(TypedDict, total=False):
+        CatalogId: str
+        DatabaseName: Required[str]
+        TableName: Required[str]
+        Entries: Required[list[BatchUpdatePartitionRequestEntry]]
+
+    class BatchUpdatePartitionRequestEntry(TypedDict, total=False):
+        PartitionValueList: Required[list[str]]
+        PartitionInput: Required[PartitionInput]
+
+    class BatchUpdatePartitionResponse(TypedDict, total=False):
+        Errors: list[BatchUpdatePartitionFailureEntry]
+
+    class Column(TypedDict, total=False):
+        Name: Required[str]
+        Type: str
+        Comment: str
+        Parameters: dict[str, str]
+
+    class CreateDatabaseRequest(TypedDict, total=False):
+        CatalogId: str
+        DatabaseInput: Required[DatabaseInput]
+        Tags: dict[str, str]
+
+    class CreateDatabaseResponse(TypedDict, total=False):
+        pass
+
+    class CreateIcebergTableInput(TypedDict, total=False):
+        Location: Required[str]
+        Schema: Required[IcebergSchema]
+        PartitionSpec: IcebergPartitionSpec
+        WriteOrder: IcebergSortOrder
+        Properties: dict[str, str]
+
+    class CreatePartitionRequest(TypedDict, total=False):
+        CatalogId: str
+        DatabaseName: Required[str]
+        TableName: Required[str]
+        PartitionInput: Required[PartitionInput]
+
+    class CreatePartitionResponse(TypedDict, total=False):
+        pass
+
+    class CreateTableRequest(TypedDict, total=False):
+        CatalogId: str
+        DatabaseName: Required[str]
+        Name: str
+        TableInput: TableInput
+        PartitionIndexes: list[PartitionIndex]
+        TransactionId: str
+        OpenTableFormatInput: OpenTableFormatInput
+
+    class CreateTableResponse(TypedDict, total=False):
+        pass
+
+    class DataLakePrincipal(TypedDict, total=False):
+        DataLakePrincipalIdentifier: str
+
+    class Database(TypedDict, total=False):
+        Name: Required[str]
+        Description: str
+        LocationUri: str
+        Parameters: dict[str, str]
+        CreateTime: float
+        CreateTableDefaultPermissions: list[PrincipalPermissions]
+        TargetDatabase: DatabaseIdentifier
+        CatalogId: str
+        FederatedDatabase: FederatedDatabase
+
+    class DatabaseIdentifier(TypedDict, total=False):
+        CatalogId: str
+        DatabaseName: str
+        Region: str
+
+    class DatabaseInput(TypedDict, total=False):
+        Name: Required[str]
+        Description: str
+        LocationUri: str
+        Parameters: dict[str, str]
+        CreateTableDefaultPermissions: list[PrincipalPermissions]
+        TargetDatabase: DatabaseIdentifier
+        FederatedDatabase: FederatedDatabase
+
+    class DeleteDatabaseRequest(TypedDict, total=False):
+        CatalogId: str
+        Name: Required[str]
+
+    class DeleteDatabaseResponse(TypedDict, total=False):
+        pass
+
+    class DeletePartitionRequest(TypedDict, total=False):
+        CatalogId: str
+        DatabaseName: Required[str]
+        TableName: Required[str]
+        PartitionValues: Required[list[str]]
+
+    class DeletePartitionResponse(TypedDict, total=False):
+        pass
+
+    class DeleteTableRequest(TypedDict, total=False):
+        CatalogId: str
+        DatabaseName: Required[str]
+        Name: Required[str]
+        TransactionId: str
+
+    class DeleteTableResponse(TypedDict, total=False):
+        pass
+
+    class DeleteTableVersionRequest(TypedDict, total=False):
+        CatalogId: str
+        DatabaseName: Required[str]
+        TableName: Required[str]
+        VersionId: Required[str]
+
+    class DeleteTableVersionResponse(TypedDict, total=False):
+        pass
+
+    class ErrorDetail(TypedDict, total=False):
+        ErrorCode: str
+        ErrorMessage: str
+
+    class FederatedDatabase(TypedDict, total=False):
+        Identifier: str
+        ConnectionName: str
+        ConnectionType: str
+
+    class FederatedTable(TypedDict, total=False):
+        Identifier: str
+        DatabaseIdentifier: str
+        ConnectionName: str
+        ConnectionType: str
+
+    class GetDatabaseRequest(TypedDict, total=False):
+        CatalogId: str
+        Name: Required[str]
+
+    class GetDatabaseResponse(TypedDict, total=False):
+        Database: Database
+
+    class GetDatabasesRequest(TypedDict, total=False):
+        CatalogId: str
+        NextToken: str
+        MaxResults: int
+        ResourceShareType: str
+        AttributesToGet: list[str]
+
+    class GetDatabasesResponse(TypedDict, total=False):
+        DatabaseList: Required[list[Database]]
+        NextToken: str
+
+    class GetPartitionRequest(TypedDict, total=False):
+        CatalogId: str
+        DatabaseName: Required[str]
+        TableName: Required[str]
+        PartitionValues: Required[list[str]]
+        AuditContext: AuditContext
+
+    class GetPartitionResponse(TypedDict, total=False):
+        Partition: Partition
+
+    class GetPartitionsRequest(TypedDict, total=False):
+        CatalogId: str
+        DatabaseName: Required[str]
+        TableName: Required[str]
+        Expression: str
+        NextToken: str
+        Segment: Segment
+        MaxResults: int
+        ExcludeColumnSchema: bool
+        TransactionId: str
+        QueryAsOfTime: float
+        AuditContext: AuditContext
+
+    class GetPartitionsResponse(TypedDict, total=False):
+        Partitions: list[Partition]
+        NextToken: str
+
+    class GetTableRequest(TypedDict, total=False):
+        CatalogId: str
+        DatabaseName: Required[str]
+        Name: Required[str]
+        TransactionId: str
+        QueryAsOfTime: float
+        AuditContext: AuditContext
+        IncludeStatusDetails: bool
+        AttributesToGet: list[str]
+
+    class GetTableResponse(TypedDict, total=False):
+        Table: Table
+
+    class GetTableVersionRequest(TypedDict, total=False):
+        CatalogId: str
+        DatabaseName: Required[str]
+        TableName: Required[str]
+        VersionId: str
+        AuditContext: AuditContext
+
+    class GetTableVersionResponse(TypedDict, total=False):
+        TableVersion: TableVersion
+
+    class GetTableVersionsRequest(TypedDict, total=False):
+        CatalogId: str
+        DatabaseName: Required[str]
+        TableName: Required[str]
+        NextToken: str
+        MaxResults: int
+        AuditContext: AuditContext
+
+    class GetTableVersionsResponse(TypedDict, total=False):
+        TableVersions: list[TableVersion]
+        NextToken: str
+
+    class GetTablesRequest(TypedDict, total=False):
+        CatalogId: str
+        DatabaseName: Required[str]
+        Expression: str
+        NextToken: str
+        MaxResults: int
+        TransactionId: str
+        QueryAsOfTime: float
+        AuditContext: AuditContext
+        ResourceShareType: str
+        IncludeStatusDetails: bool
+        AttributesToGet: list[str]
+
+    class GetTablesResponse(TypedDict, total=False):
+        TableList: list[Table]
+        NextToken: str
+
+    class GetTagsRequest(TypedDict, total=False):
+        ResourceArn: Required[str]
+
+    class GetTagsResponse(TypedDict, total=False):
+        Tags: dict[str, str]
+
+    class IcebergDocument(TypedDict, total=False):
+        pass
+
+    class IcebergEncryptedKey(TypedDict, total=False):
+        KeyId: Required[str]
+        EncryptedKeyMetadata: Required[str]
+        EncryptedById: str
+        Properties: dict[str, str]
+
+    class IcebergInput(TypedDict, total=False):
+        MetadataOperation: Required[str]
+        Version: str
+        CreateIcebergTableInput: CreateIcebergTableInput
+
+    class IcebergPartitionField(TypedDict, total=False):
+        SourceId: Required[int]
+        Transform: Required[str]
+        Name: Required[str]
+        FieldId: int
+
+    class IcebergPartitionSpec(TypedDict, total=False):
+        Fields: Required[list[IcebergPartitionField]]
+        SpecId: int
+
+    class IcebergSchema(TypedDict, total=False):
+        SchemaId: int
+        IdentifierFieldIds: list[int]
+        Type: str
+        Fields: Required[list[IcebergStructField]]
+
+    class IcebergSortField(TypedDict, total=False):
+        SourceId: Required[int]
+        Transform: Required[str]
+        Direction: Required[str]
+        NullOrder: Required[str]
+
+    class IcebergSortOrder(TypedDict, total=False):
+        OrderId: Required[int]
+        Fields: Required[list[IcebergSortField]]
+
+    class IcebergStructField(TypedDict, total=False):
+        Id: Required[int]
+        Name: Required[str]
+        Type: Required[Any]
+        Required: Required[bool]
+        Doc: str
+        InitialDefault: Any
+        WriteDefault: Any
+
+    class IcebergTableMetadata(TypedDict, total=False):
+        FormatVersion: str
+        TableUuid: str
+        Location: str
+        Properties: dict[str, str]
+        Schemas: list[IcebergSchema]
+        CurrentSchemaId: int
+        LastColumnId: int
+        PartitionSpecs: list[IcebergPartitionSpec]
+        DefaultSpecId: int
+        LastPartitionId: int
+        SortOrders: list[IcebergSortOrder]
+        DefaultSortOrderId: int
+
+    class IcebergTableUpdate(TypedDict, total=False):
+        Schema: Required[IcebergSchema]
+        PartitionSpec: IcebergPartitionSpec
+        SortOrder: IcebergSortOrder
+        Location: Required[str]
+        Properties: dict[str, str]
+        Action: str
+        EncryptionKey: IcebergEncryptedKey
+        KeyId: str
+
+    class OpenTableFormatInput(TypedDict, total=False):
+        IcebergInput: IcebergInput
+
+    class Order(TypedDict, total=False):
+        Column: Required[str]
+        SortOrder: Required[int]
+
+    class Partition(TypedDict, total=False):
+        Values: list[str]
+        DatabaseName: str
+        TableName: str
+        CreationTime: float
+        LastAccessTime: float
+        StorageDescriptor: StorageDescriptor
+        Parameters: dict[str, str]
+        LastAnalyzedTime: float
+        CatalogId: str
+
+    class PartitionError(TypedDict, total=False):
+        PartitionValues: list[str]
+        ErrorDetail: ErrorDetail
+
+    class PartitionIndex(TypedDict, total=False):
+        Keys: Required[list[str]]
+        IndexName: Required[str]
+
+    class PartitionInput(TypedDict, total=False):
+        Values: list[str]
+        LastAccessTime: float
+        StorageDescriptor: StorageDescriptor
+        Parameters: dict[str, str]
+        LastAnalyzedTime: float
+
+    class PartitionValueList(TypedDict, total=False):
+        Values: Required[list[str]]
+
+    class PrincipalPermissions(TypedDict, total=False):
+        Principal: DataLakePrincipal
+        Permissions: list[str]
+
+    class QuerySessionContext(TypedDict, total=False):
+        QueryId: str
+        QueryStartTime: float
+        ClusterId: str
+        QueryAuthorizationId: str
+        AdditionalContext: dict[str, str]
+
+    class RLSProperties(TypedDict, total=False):
+        DefaultRLSPolicy: str
+
+    class SchemaId(TypedDict, total=False):
+        SchemaArn: str
+        SchemaName: str
+        RegistryName: str
+
+    class SchemaReference(TypedDict, total=False):
+        SchemaId: SchemaId
+        SchemaVersionId: str
+        SchemaVersionNumber: int
+
+    class Segment(TypedDict, total=False):
+        SegmentNumber: Required[int]
+        TotalSegments: Required[int]
+
+    class SerDeInfo(TypedDict, total=False):
+        Name: str
+        SerializationLibrary: str
+        Parameters: dict[str, str]
+
+    class SkewedInfo(TypedDict, total=False):
+        SkewedColumnNames: list[str]
+        SkewedColumnValues: list[str]
+        SkewedColumnValueLocationMaps: dict[str, str]
+
+    class StatusDetails(TypedDict, total=False):
+        RequestedChange: Table
+        ViewValidations: list[ViewValidation]
+
+    class StorageDescriptor(TypedDict, total=False):
+        Columns: list[Column]
+        Location: str
+        AdditionalLocations: list[str]
+        InputFormat: str
+        OutputFormat: str
+        Compressed: bool
+        NumberOfBuckets: int
+        SerdeInfo: SerDeInfo
+        BucketColumns: list[str]
+        SortColumns: list[Order]
+        Parameters: dict[str, str]
+        SkewedInfo: SkewedInfo
+        StoredAsSubDirectories: bool
+        SchemaReference: SchemaReference
+
+    class SubObjectStatistics(TypedDict, total=False):
+        SourceType: str
+        GlueVersionId: str
+        PartitionCount: int
+        FileCount: int
+        TotalFileBytes: int
+
+    class Table(TypedDict, total=False):
+        Name: Required[str]
+        DatabaseName: str
+        Description: str
+        Owner: str
+        CreateTime: float
+        UpdateTime: float
+        LastAccessTime: float
+        LastAnalyzedTime: float
+        Retention: int
+        StorageDescriptor: StorageDescriptor
+        PartitionKeys: list[Column]
+        ViewOriginalText: str
+        ViewExpandedText: str
+        TableType: str
+        Parameters: dict[str, str]
+        CreatedBy: str
+        IsRegisteredWithLakeFormation: bool
+        TargetTable: TableIdentifier
+        CatalogId: str
+        VersionId: str
+        FederatedTable: FederatedTable
+        ViewDefinition: ViewDefinition
+        IsMultiDialectView: bool
+        IsMaterializedView: bool
+        IcebergTableMetadata: IcebergTableMetadata
+        Status: TableStatus
+        RLSProperties: RLSProperties
+
+    class TableError(TypedDict, total=False):
+        TableName: str
+        ErrorDetail: ErrorDetail
+
+    class TableIdentifier(TypedDict, total=False):
+        CatalogId: str
+        DatabaseName: str
+        Name: str
+        Region: str
+
+    class TableInput(TypedDict, total=False):
+        Name: Required[str]
+        Description: str
+        Owner: str
+        LastAccessTime: float
+        LastAnalyzedTime: float
+        Retention: int
+        StorageDescriptor: StorageDescriptor
+        PartitionKeys: list[Column]
+        ViewOriginalText: str
+        ViewExpandedText: str
+        TableType: str
+        Parameters: dict[str, str]
+        TargetTable: TableIdentifier
+        FederatedTable: FederatedTable
+        ViewDefinition: ViewDefinitionInput
+
+    class TableStatus(TypedDict, total=False):
+        RequestedBy: str
+        UpdatedBy: str
+        RequestTime: float
+        UpdateTime: float
+        Action: str
+        State: str
+        Error: ErrorDetail
+        Details: StatusDetails
+
+    class TableVersion(TypedDict, total=False):
+        Table: Table
+        VersionId: str
+
+    class TableVersionError(TypedDict, total=False):
+        TableName: str
+        VersionId: str
+        ErrorDetail: ErrorDetail
+
+    class TagResourceRequest(TypedDict, total=False):
+        ResourceArn: Required[str]
+        TagsToAdd: Required[dict[str, str]]
+
+    class TagResourceResponse(TypedDict, total=False):
+        pass
+
+    class UntagResourceRequest(TypedDict, total=False):
+        ResourceArn: Required[str]
+        TagsToRemove: Required[list[str]]
+
+    class UntagResourceResponse(TypedDict, total=False):
+        pass
+
+    class UpdateDatabaseRequest(TypedDict, total=False):
+        CatalogId: str
+        Name: Required[str]
+        DatabaseInput: Required[DatabaseInput]
+
+    class UpdateDatabaseResponse(TypedDict, total=False):
+        pass
+
+    class UpdateIcebergInput(TypedDict, total=False):
+        UpdateIcebergTableInput: Required[UpdateIcebergTableInput]
+
+    class UpdateIcebergTableInput(TypedDict, total=False):
+        Updates: Required[list[IcebergTableUpdate]]
+
+    class UpdateOpenTableFormatInput(TypedDict, total=False):
+        UpdateIcebergInput: UpdateIcebergInput
+
+    class UpdatePartitionRequest(TypedDict, total=False):
+        CatalogId: str
+        DatabaseName: Required[str]
+        TableName: Required[str]
+        PartitionValueList: Required[list[str]]
+        PartitionInput: Required[PartitionInput]
+
+    class UpdatePartitionResponse(TypedDict, total=False):
+        pass
+
+    class UpdateTableRequest(TypedDict, total=False):
+        CatalogId: str
+        DatabaseName: Required[str]
+        Name: str
+        TableInput: TableInput
+        SkipArchive: bool
+        TransactionId: str
+        VersionId: str
+        ViewUpdateAction: str
+        Force: bool
+        UpdateOpenTableFormatInput: UpdateOpenTableFormatInput
+
+    class UpdateTableResponse(TypedDict, total=False):
+        pass
+
+    class ViewDefinition(TypedDict, total=False):
+        IsProtected: bool
+        IsManaged: bool
+        Definer: str
+        ViewVersionId: int
+        ViewVersionToken: str
+        RefreshSeconds: int
+        LastRefreshType: str
+        SubObjects: list[str]
+        SubObjectVersionIds: list[int]
+        SubObjectsStatistics: list[SubObjectStatistics]
+        Representations: list[ViewRepresentation]
+        SparkPipelineInfo: dict[str, str]
+
+    class ViewDefinitionInput(TypedDict, total=False):
+        IsProtected: bool
+        IsManaged: bool
+        Definer: str
+        Representations: list[ViewRepresentationInput]
+        ViewVersionId: int
+        ViewVersionToken: str
+        RefreshSeconds: int
+        LastRefreshType: str
+        SubObjects: list[str]
+        SubObjectVersionIds: list[int]
+        SubObjectsStatistics: list[SubObjectStatistics]
+        SparkPipelineInfo: dict[str, str]
+
+    class ViewRepresentation(TypedDict, total=False):
+        Dialect: str
+        DialectVersion: str
+        ViewOriginalText: str
+        ViewExpandedText: str
+        ValidationConnection: str
+        IsStale: bool
+
+    class ViewRepresentationInput(TypedDict, total=False):
+        Dialect: str
+        DialectVersion: str
+        ViewOriginalText: str
+        ValidationConnection: str
+        ViewExpandedText: str
+
+    class ViewValidation(TypedDict, total=False):
+        Dialect: str
+        DialectVersion: str
+        ViewValidationText: str
+        UpdateTime: float
+        State: str
+        Error: ErrorDetail
+
+else:
+
+    def __getattr__(name: str) -> type:
+        if name in __all__:
+            return dict
+        raise AttributeError(name)

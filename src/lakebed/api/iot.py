@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Required, TypedDict
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from lakebed.kernel.errors import AwsError
+
+if TYPE_CHECKING:
+    from typing import Required, TypedDict
 
 __all__ = [
     "Action",
@@ -324,761 +327,645 @@ class VersionsLimitExceededException(AwsError):
         super().__init__(self.code, message, status=status or self.status, members=members)
 
 
-Action = TypedDict("Action", {"dynamoDB": "DynamoDBAction", "dynamoDBv2": "DynamoDBv2Action", "lambda": "LambdaAction", "sns": "SnsAction", "sqs": "SqsAction", "kinesis": "KinesisAction", "republish": "RepublishAction", "s3": "S3Action", "firehose": "FirehoseAction", "cloudwatchMetric": "CloudwatchMetricAction", "cloudwatchAlarm": "CloudwatchAlarmAction", "cloudwatchLogs": "CloudwatchLogsAction", "elasticsearch": "ElasticsearchAction", "salesforce": "SalesforceAction", "iotAnalytics": "IotAnalyticsAction", "iotEvents": "IotEventsAction", "iotSiteWise": "IotSiteWiseAction", "stepFunctions": "StepFunctionsAction", "timestream": "TimestreamAction", "http": "HttpAction", "kafka": "KafkaAction", "openSearch": "OpenSearchAction", "location": "LocationAction", "influxDB": "InfluxDBAction"}, total=False)
-
-
-class AssetPropertyTimestamp(TypedDict, total=False):
-    timeInSeconds: Required[str]
-    offsetInNanos: str
-
-
-class AssetPropertyValue(TypedDict, total=False):
-    value: Required[AssetPropertyVariant]
-    timestamp: Required[AssetPropertyTimestamp]
-    quality: str
-
-
-class AssetPropertyVariant(TypedDict, total=False):
-    stringValue: str
-    integerValue: str
-    doubleValue: str
-    booleanValue: str
-
-
-class AttachPolicyRequest(TypedDict, total=False):
-    policyName: Required[str]
-    target: Required[str]
-
-
-class AttachPrincipalPolicyRequest(TypedDict, total=False):
-    policyName: Required[str]
-    principal: Required[str]
-
-
-class AttachThingPrincipalRequest(TypedDict, total=False):
-    thingName: Required[str]
-    principal: Required[str]
-    thingPrincipalType: str
-
-
-class AttachThingPrincipalResponse(TypedDict, total=False):
-    pass
-
-
-class AttributePayload(TypedDict, total=False):
-    attributes: dict[str, str]
-    merge: bool
-
-
-class BatchConfig(TypedDict, total=False):
-    maxBatchOpenMs: int
-    maxBatchSize: int
-    maxBatchSizeBytes: int
-    batchAcrossTopics: bool
-
-
-class Certificate(TypedDict, total=False):
-    certificateArn: str
-    certificateId: str
-    status: str
-    certificateMode: str
-    creationDate: float
-
-
-class CertificateDescription(TypedDict, total=False):
-    certificateArn: str
-    certificateId: str
-    caCertificateId: str
-    status: str
-    certificatePem: str
-    ownedBy: str
-    previousOwnedBy: str
-    creationDate: float
-    lastModifiedDate: float
-    customerVersion: int
-    transferData: TransferData
-    generationId: str
-    validity: CertificateValidity
-    certificateMode: str
-
-
-class CertificateValidity(TypedDict, total=False):
-    notBefore: float
-    notAfter: float
-
-
-class CloudwatchAlarmAction(TypedDict, total=False):
-    roleArn: Required[str]
-    alarmName: Required[str]
-    stateReason: Required[str]
-    stateValue: Required[str]
-
-
-class CloudwatchLogsAction(TypedDict, total=False):
-    roleArn: Required[str]
-    logGroupName: Required[str]
-    batchMode: bool
-
-
-class CloudwatchMetricAction(TypedDict, total=False):
-    roleArn: Required[str]
-    metricNamespace: Required[str]
-    metricName: Required[str]
-    metricValue: Required[str]
-    metricUnit: Required[str]
-    metricTimestamp: str
-
-
-class CreateCertificateFromCsrRequest(TypedDict, total=False):
-    certificateSigningRequest: Required[str]
-    setAsActive: bool
-
-
-class CreateCertificateFromCsrResponse(TypedDict, total=False):
-    certificateArn: str
-    certificateId: str
-    certificatePem: str
-
-
-class CreateKeysAndCertificateRequest(TypedDict, total=False):
-    setAsActive: bool
-
-
-class CreateKeysAndCertificateResponse(TypedDict, total=False):
-    certificateArn: str
-    certificateId: str
-    certificatePem: str
-    keyPair: KeyPair
-
-
-class CreatePolicyRequest(TypedDict, total=False):
-    policyName: Required[str]
-    policyDocument: Required[str]
-    tags: list[Tag]
-
-
-class CreatePolicyResponse(TypedDict, total=False):
-    policyName: str
-    policyArn: str
-    policyDocument: str
-    policyVersionId: str
-
-
-class CreatePolicyVersionRequest(TypedDict, total=False):
-    policyName: Required[str]
-    policyDocument: Required[str]
-    setAsDefault: bool
-
-
-class CreatePolicyVersionResponse(TypedDict, total=False):
-    policyArn: str
-    policyDocument: str
-    policyVersionId: str
-    isDefaultVersion: bool
-
-
-class CreateThingRequest(TypedDict, total=False):
-    thingName: Required[str]
-    thingTypeName: str
-    attributePayload: AttributePayload
-    billingGroupName: str
-
-
-class CreateThingResponse(TypedDict, total=False):
-    thingName: str
-    thingArn: str
-    thingId: str
-
-
-class CreateTopicRuleRequest(TypedDict, total=False):
-    ruleName: Required[str]
-    topicRulePayload: Required[TopicRulePayload]
-    tags: str
-
-
-class DeleteCertificateRequest(TypedDict, total=False):
-    certificateId: Required[str]
-    forceDelete: bool
-
-
-class DeletePolicyRequest(TypedDict, total=False):
-    policyName: Required[str]
-
-
-class DeletePolicyVersionRequest(TypedDict, total=False):
-    policyName: Required[str]
-    policyVersionId: Required[str]
-
-
-class DeleteThingRequest(TypedDict, total=False):
-    thingName: Required[str]
-    expectedVersion: int
-
-
-class DeleteThingResponse(TypedDict, total=False):
-    pass
-
-
-class DeleteTopicRuleRequest(TypedDict, total=False):
-    ruleName: Required[str]
-
-
-class DescribeCertificateRequest(TypedDict, total=False):
-    certificateId: Required[str]
-
-
-class DescribeCertificateResponse(TypedDict, total=False):
-    certificateDescription: CertificateDescription
-
-
-class DescribeEndpointRequest(TypedDict, total=False):
-    endpointType: str
-
-
-class DescribeEndpointResponse(TypedDict, total=False):
-    endpointAddress: str
-
-
-class DescribeThingRequest(TypedDict, total=False):
-    thingName: Required[str]
-
-
-class DescribeThingResponse(TypedDict, total=False):
-    defaultClientId: str
-    thingName: str
-    thingId: str
-    thingArn: str
-    thingTypeName: str
-    attributes: dict[str, str]
-    version: int
-    billingGroupName: str
-
-
-class DetachPolicyRequest(TypedDict, total=False):
-    policyName: Required[str]
-    target: Required[str]
-
-
-class DetachPrincipalPolicyRequest(TypedDict, total=False):
-    policyName: Required[str]
-    principal: Required[str]
-
-
-class DetachThingPrincipalRequest(TypedDict, total=False):
-    thingName: Required[str]
-    principal: Required[str]
-
-
-class DetachThingPrincipalResponse(TypedDict, total=False):
-    pass
-
-
-class DisableTopicRuleRequest(TypedDict, total=False):
-    ruleName: Required[str]
-
-
-class DynamoDBAction(TypedDict, total=False):
-    tableName: Required[str]
-    roleArn: Required[str]
-    operation: str
-    hashKeyField: Required[str]
-    hashKeyValue: Required[str]
-    hashKeyType: str
-    rangeKeyField: str
-    rangeKeyValue: str
-    rangeKeyType: str
-    payloadField: str
-
-
-class DynamoDBv2Action(TypedDict, total=False):
-    roleArn: Required[str]
-    putItem: Required[PutItemInput]
-
-
-class ElasticsearchAction(TypedDict, total=False):
-    roleArn: Required[str]
-    endpoint: Required[str]
-    index: Required[str]
-    type: Required[str]
-    id: Required[str]
-
-
-class EnableTopicRuleRequest(TypedDict, total=False):
-    ruleName: Required[str]
-
-
-class FirehoseAction(TypedDict, total=False):
-    roleArn: Required[str]
-    deliveryStreamName: Required[str]
-    separator: str
-    batchMode: bool
-
-
-class GetPolicyRequest(TypedDict, total=False):
-    policyName: Required[str]
-
-
-class GetPolicyResponse(TypedDict, total=False):
-    policyName: str
-    policyArn: str
-    policyDocument: str
-    defaultVersionId: str
-    creationDate: float
-    lastModifiedDate: float
-    generationId: str
-
-
-class GetPolicyVersionRequest(TypedDict, total=False):
-    policyName: Required[str]
-    policyVersionId: Required[str]
-
-
-class GetPolicyVersionResponse(TypedDict, total=False):
-    policyArn: str
-    policyName: str
-    policyDocument: str
-    policyVersionId: str
-    isDefaultVersion: bool
-    creationDate: float
-    lastModifiedDate: float
-    generationId: str
-
-
-class GetTopicRuleRequest(TypedDict, total=False):
-    ruleName: Required[str]
-
-
-class GetTopicRuleResponse(TypedDict, total=False):
-    ruleArn: str
-    rule: TopicRule
-
-
-class HttpAction(TypedDict, total=False):
-    url: Required[str]
-    confirmationUrl: str
-    headers: list[HttpActionHeader]
-    auth: HttpAuthorization
-    enableBatching: bool
-    batchConfig: BatchConfig
-
-
-class HttpActionHeader(TypedDict, total=False):
-    key: Required[str]
-    value: Required[str]
-
-
-class HttpAuthorization(TypedDict, total=False):
-    sigv4: SigV4Authorization
-
-
-class InfluxDBAction(TypedDict, total=False):
-    destinationArn: Required[str]
-    roleArn: Required[str]
-    databaseName: Required[str]
-    tableName: Required[str]
-    organization: str
-    tags: dict[str, str]
-    timestampUnit: str
-    batchConfig: InfluxDBBatchConfig
-
-
-class InfluxDBBatchConfig(TypedDict, total=False):
-    maxBatchSize: int
-    maxBatchOpenMs: int
-    maxBatchSizeBytes: int
-    batchAcrossTopics: bool
-
-
-class IotAnalyticsAction(TypedDict, total=False):
-    channelArn: str
-    channelName: str
-    batchMode: bool
-    roleArn: str
-
-
-class IotEventsAction(TypedDict, total=False):
-    inputName: Required[str]
-    messageId: str
-    batchMode: bool
-    roleArn: Required[str]
-
-
-class IotSiteWiseAction(TypedDict, total=False):
-    putAssetPropertyValueEntries: Required[list[PutAssetPropertyValueEntry]]
-    roleArn: Required[str]
-
-
-class KafkaAction(TypedDict, total=False):
-    destinationArn: Required[str]
-    topic: Required[str]
-    key: str
-    partition: str
-    clientProperties: Required[dict[str, str]]
-    headers: list[KafkaActionHeader]
-
-
-class KafkaActionHeader(TypedDict, total=False):
-    key: Required[str]
-    value: Required[str]
-
-
-class KeyPair(TypedDict, total=False):
-    PublicKey: str
-    PrivateKey: str
-
-
-class KinesisAction(TypedDict, total=False):
-    roleArn: Required[str]
-    streamName: Required[str]
-    partitionKey: str
-
-
-class LambdaAction(TypedDict, total=False):
-    functionArn: Required[str]
-
-
-class ListAttachedPoliciesRequest(TypedDict, total=False):
-    target: Required[str]
-    recursive: bool
-    marker: str
-    pageSize: int
-
-
-class ListAttachedPoliciesResponse(TypedDict, total=False):
-    policies: list[Policy]
-    nextMarker: str
-
-
-class ListCertificatesRequest(TypedDict, total=False):
-    pageSize: int
-    marker: str
-    ascendingOrder: bool
-
-
-class ListCertificatesResponse(TypedDict, total=False):
-    certificates: list[Certificate]
-    nextMarker: str
-
-
-class ListPoliciesRequest(TypedDict, total=False):
-    marker: str
-    pageSize: int
-    ascendingOrder: bool
-
-
-class ListPoliciesResponse(TypedDict, total=False):
-    policies: list[Policy]
-    nextMarker: str
-
-
-class ListPolicyVersionsRequest(TypedDict, total=False):
-    policyName: Required[str]
-
-
-class ListPolicyVersionsResponse(TypedDict, total=False):
-    policyVersions: list[PolicyVersion]
-
-
-class ListPrincipalPoliciesRequest(TypedDict, total=False):
-    principal: Required[str]
-    marker: str
-    pageSize: int
-    ascendingOrder: bool
-
-
-class ListPrincipalPoliciesResponse(TypedDict, total=False):
-    policies: list[Policy]
-    nextMarker: str
-
-
-class ListPrincipalThingsRequest(TypedDict, total=False):
-    nextToken: str
-    maxResults: int
-    principal: Required[str]
-
-
-class ListPrincipalThingsResponse(TypedDict, total=False):
-    things: list[str]
-    nextToken: str
-
-
-class ListTagsForResourceRequest(TypedDict, total=False):
-    resourceArn: Required[str]
-    nextToken: str
-
-
-class ListTagsForResourceResponse(TypedDict, total=False):
-    tags: list[Tag]
-    nextToken: str
-
-
-class ListTargetsForPolicyRequest(TypedDict, total=False):
-    policyName: Required[str]
-    marker: str
-    pageSize: int
-
-
-class ListTargetsForPolicyResponse(TypedDict, total=False):
-    targets: list[str]
-    nextMarker: str
-
-
-class ListThingPrincipalsRequest(TypedDict, total=False):
-    nextToken: str
-    maxResults: int
-    thingName: Required[str]
-
-
-class ListThingPrincipalsResponse(TypedDict, total=False):
-    principals: list[str]
-    nextToken: str
-
-
-class ListThingsRequest(TypedDict, total=False):
-    nextToken: str
-    maxResults: int
-    attributeName: str
-    attributeValue: str
-    thingTypeName: str
-    usePrefixAttributeValue: bool
-
-
-class ListThingsResponse(TypedDict, total=False):
-    things: list[ThingAttribute]
-    nextToken: str
-
-
-class ListTopicRulesRequest(TypedDict, total=False):
-    topic: str
-    maxResults: int
-    nextToken: str
-    ruleDisabled: bool
-
-
-class ListTopicRulesResponse(TypedDict, total=False):
-    rules: list[TopicRuleListItem]
-    nextToken: str
-
-
-class LocationAction(TypedDict, total=False):
-    roleArn: Required[str]
-    trackerName: Required[str]
-    deviceId: Required[str]
-    timestamp: LocationTimestamp
-    latitude: Required[str]
-    longitude: Required[str]
-
-
-class LocationTimestamp(TypedDict, total=False):
-    value: Required[str]
-    unit: str
-
-
-class MqttHeaders(TypedDict, total=False):
-    payloadFormatIndicator: str
-    contentType: str
-    responseTopic: str
-    correlationData: str
-    messageExpiry: str
-    userProperties: list[UserProperty]
-
-
-class OpenSearchAction(TypedDict, total=False):
-    roleArn: Required[str]
-    endpoint: Required[str]
-    index: Required[str]
-    type: Required[str]
-    id: Required[str]
-
-
-class Policy(TypedDict, total=False):
-    policyName: str
-    policyArn: str
-
-
-class PolicyVersion(TypedDict, total=False):
-    versionId: str
-    isDefaultVersion: bool
-    createDate: float
-
-
-class PutAssetPropertyValueEntry(TypedDict, total=False):
-    entryId: str
-    assetId: str
-    propertyId: str
-    propertyAlias: str
-    propertyValues: Required[list[AssetPropertyValue]]
-
-
-class PutItemInput(TypedDict, total=False):
-    tableName: Required[str]
-
-
-class RegisterCertificateWithoutCARequest(TypedDict, total=False):
-    certificatePem: Required[str]
-    status: str
-
-
-class RegisterCertificateWithoutCAResponse(TypedDict, total=False):
-    certificateArn: str
-    certificateId: str
-
-
-class ReplaceTopicRuleRequest(TypedDict, total=False):
-    ruleName: Required[str]
-    topicRulePayload: Required[TopicRulePayload]
-
-
-class RepublishAction(TypedDict, total=False):
-    roleArn: Required[str]
-    topic: Required[str]
-    qos: int
-    headers: MqttHeaders
-
-
-class S3Action(TypedDict, total=False):
-    roleArn: Required[str]
-    bucketName: Required[str]
-    key: Required[str]
-    cannedAcl: str
-
-
-class SalesforceAction(TypedDict, total=False):
-    token: Required[str]
-    url: Required[str]
-
-
-class SetDefaultPolicyVersionRequest(TypedDict, total=False):
-    policyName: Required[str]
-    policyVersionId: Required[str]
-
-
-class SigV4Authorization(TypedDict, total=False):
-    signingRegion: Required[str]
-    serviceName: Required[str]
-    roleArn: Required[str]
-
-
-class SnsAction(TypedDict, total=False):
-    targetArn: Required[str]
-    roleArn: Required[str]
-    messageFormat: str
-
-
-class SqsAction(TypedDict, total=False):
-    roleArn: Required[str]
-    queueUrl: Required[str]
-    useBase64: bool
-
-
-class StepFunctionsAction(TypedDict, total=False):
-    executionNamePrefix: str
-    stateMachineName: Required[str]
-    roleArn: Required[str]
-
-
-class Tag(TypedDict, total=False):
-    Key: Required[str]
-    Value: str
-
-
-class TagResourceRequest(TypedDict, total=False):
-    resourceArn: Required[str]
-    tags: Required[list[Tag]]
-
-
-class TagResourceResponse(TypedDict, total=False):
-    pass
-
-
-class ThingAttribute(TypedDict, total=False):
-    thingName: str
-    thingTypeName: str
-    thingArn: str
-    attributes: dict[str, str]
-    version: int
-
-
-class TimestreamAction(TypedDict, total=False):
-    roleArn: Required[str]
-    databaseName: Required[str]
-    tableName: Required[str]
-    dimensions: Required[list[TimestreamDimension]]
-    timestamp: TimestreamTimestamp
-
-
-class TimestreamDimension(TypedDict, total=False):
-    name: Required[str]
-    value: Required[str]
-
-
-class TimestreamTimestamp(TypedDict, total=False):
-    value: Required[str]
-    unit: Required[str]
-
-
-class TopicRule(TypedDict, total=False):
-    ruleName: str
-    sql: str
-    description: str
-    createdAt: float
-    actions: list[Action]
-    ruleDisabled: bool
-    awsIotSqlVersion: str
-    errorAction: Action
-
-
-class TopicRuleListItem(TypedDict, total=False):
-    ruleArn: str
-    ruleName: str
-    topicPattern: str
-    createdAt: float
-    ruleDisabled: bool
-
-
-class TopicRulePayload(TypedDict, total=False):
-    sql: Required[str]
-    description: str
-    actions: Required[list[Action]]
-    ruleDisabled: bool
-    awsIotSqlVersion: str
-    errorAction: Action
-
-
-class TransferData(TypedDict, total=False):
-    transferMessage: str
-    rejectReason: str
-    transferDate: float
-    acceptDate: float
-    rejectDate: float
-
-
-class UntagResourceRequest(TypedDict, total=False):
-    resourceArn: Required[str]
-    tagKeys: Required[list[str]]
-
-
-class UntagResourceResponse(TypedDict, total=False):
-    pass
-
-
-class UpdateCertificateRequest(TypedDict, total=False):
-    certificateId: Required[str]
-    newStatus: Required[str]
-
-
-class UpdateThingRequest(TypedDict, total=False):
-    thingName: Required[str]
-    thingTypeName: str
-    attributePayload: AttributePayload
-    expectedVersion: int
-    removeThingType: bool
-
-
-class UpdateThingResponse(TypedDict, total=False):
-    pass
-
-
-class UserProperty(TypedDict, total=False):
-    key: Required[str]
-    value: Required[str]
+if TYPE_CHECKING:
+
+    Action = TypedDict("Action", {"dynamoDB": "DynamoDBAction", "dynamoDBv2": "DynamoDBv2Action", "lambda": "LambdaAction", "sns": "SnsAction", "sqs": "SqsAction", "kinesis": "KinesisAction", "republish": "RepublishAction", "s3": "S3Action", "firehose": "FirehoseAction", "cloudwatchMetric": "CloudwatchMetricAction", "cloudwatchAlarm": "CloudwatchAlarmAction", "cloudwatchLogs": "CloudwatchLogsAction", "elasticsearch": "ElasticsearchAction", "salesforce": "SalesforceAction", "iotAnalytics": "IotAnalyticsAction", "iotEvents": "IotEventsAction", "iotSiteWise": "IotSiteWiseAction", "stepFunctions": "StepFunctionsAction", "timestream": "TimestreamAction", "http": "HttpAction", "kafka": "KafkaAction", "openSearch": "OpenSearchAction", "location": "LocationAction", "influxDB": "InfluxDBAction"}, total=False)
+
+    class AssetPropertyTimestamp(TypedDict, total=False):
+        timeInSeconds: Required[str]
+        offsetInNanos: str
+
+    class AssetPropertyValue(TypedDict, total=False):
+        value: Required[AssetPropertyVariant]
+        timestamp: Required[AssetPropertyTimestamp]
+        quality: str
+
+    class AssetPropertyVariant(TypedDict, total=False):
+        stringValue: str
+        integerValue: str
+        doubleValue: str
+        booleanValue: str
+
+    class AttachPolicyRequest(TypedDict, total=False):
+        policyName: Required[str]
+        target: Required[str]
+
+    class AttachPrincipalPolicyRequest(TypedDict, total=False):
+        policyName: Required[str]
+        principal: Required[str]
+
+    class AttachThingPrincipalRequest(TypedDict, total=False):
+        thingName: Required[str]
+        principal: Required[str]
+        thingPrincipalType: str
+
+    class AttachThingPrincipalResponse(TypedDict, total=False):
+        pass
+
+    class AttributePayload(TypedDict, total=False):
+        attributes: dict[str, str]
+        merge: bool
+
+    class BatchConfig(TypedDict, total=False):
+        maxBatchOpenMs: int
+        maxBatchSize: int
+        maxBatchSizeBytes: int
+        batchAcrossTopics: bool
+
+    class Certificate(TypedDict, total=False):
+        certificateArn: str
+        certificateId: str
+        status: str
+        certificateMode: str
+        creationDate: float
+
+    class CertificateDescription(TypedDict, total=False):
+        certificateArn: str
+        certificateId: str
+        caCertificateId: str
+        status: str
+        certificatePem: str
+        ownedBy: str
+        previousOwnedBy: str
+        creationDate: float
+        lastModifiedDate: float
+        customerVersion: int
+        transferData: TransferData
+        generationId: str
+        validity: CertificateValidity
+        certificateMode: str
+
+    class CertificateValidity(TypedDict, total=False):
+        notBefore: float
+        notAfter: float
+
+    class CloudwatchAlarmAction(TypedDict, total=False):
+        roleArn: Required[str]
+        alarmName: Required[str]
+        stateReason: Required[str]
+        stateValue: Required[str]
+
+    class CloudwatchLogsAction(TypedDict, total=False):
+        roleArn: Required[str]
+        logGroupName: Required[str]
+        batchMode: bool
+
+    class CloudwatchMetricAction(TypedDict, total=False):
+        roleArn: Required[str]
+        metricNamespace: Required[str]
+        metricName: Required[str]
+        metricValue: Required[str]
+        metricUnit: Required[str]
+        metricTimestamp: str
+
+    class CreateCertificateFromCsrRequest(TypedDict, total=False):
+        certificateSigningRequest: Required[str]
+        setAsActive: bool
+
+    class CreateCertificateFromCsrResponse(TypedDict, total=False):
+        certificateArn: str
+        certificateId: str
+        certificatePem: str
+
+    class CreateKeysAndCertificateRequest(TypedDict, total=False):
+        setAsActive: bool
+
+    class CreateKeysAndCertificateResponse(TypedDict, total=False):
+        certificateArn: str
+        certificateId: str
+        certificatePem: str
+        keyPair: KeyPair
+
+    class CreatePolicyRequest(TypedDict, total=False):
+        policyName: Required[str]
+        policyDocument: Required[str]
+        tags: list[Tag]
+
+    class CreatePolicyResponse(TypedDict, total=False):
+        policyName: str
+        policyArn: str
+        policyDocument: str
+        policyVersionId: str
+
+    class CreatePolicyVersionRequest(TypedDict, total=False):
+        policyName: Required[str]
+        policyDocument: Required[str]
+        setAsDefault: bool
+
+    class CreatePolicyVersionResponse(TypedDict, total=False):
+        policyArn: str
+        policyDocument: str
+        policyVersionId: str
+        isDefaultVersion: bool
+
+    class CreateThingRequest(TypedDict, total=False):
+        thingName: Required[str]
+        thingTypeName: str
+        attributePayload: AttributePayload
+        billingGroupName: str
+
+    class CreateThingResponse(TypedDict, total=False):
+        thingName: str
+        thingArn: str
+        thingId: str
+
+    class CreateTopicRuleRequest(TypedDict, total=False):
+        ruleName: Required[str]
+        topicRulePayload: Required[TopicRulePayload]
+        tags: str
+
+    class DeleteCertificateRequest(TypedDict, total=False):
+        certificateId: Required[str]
+        forceDelete: bool
+
+    class DeletePolicyRequest(TypedDict, total=False):
+        policyName: Required[str]
+
+    class DeletePolicyVersionRequest(TypedDict, total=False):
+        policyName: Required[str]
+        policyVersionId: Required[str]
+
+    class DeleteThingRequest(TypedDict, total=False):
+        thingName: Required[str]
+        expectedVersion: int
+
+    class DeleteThingResponse(TypedDict, total=False):
+        pass
+
+    class DeleteTopicRuleRequest(TypedDict, total=False):
+        ruleName: Required[str]
+
+    class DescribeCertificateRequest(TypedDict, total=False):
+        certificateId: Required[str]
+
+    class DescribeCertificateResponse(TypedDict, total=False):
+        certificateDescription: CertificateDescription
+
+    class DescribeEndpointRequest(TypedDict, total=False):
+        endpointType: str
+
+    class DescribeEndpointResponse(TypedDict, total=False):
+        endpointAddress: str
+
+    class DescribeThingRequest(TypedDict, total=False):
+        thingName: Required[str]
+
+    class DescribeThingResponse(TypedDict, total=False):
+        defaultClientId: str
+        thingName: str
+        thingId: str
+        thingArn: str
+        thingTypeName: str
+        attributes: dict[str, str]
+        version: int
+        billingGroupName: str
+
+    class DetachPolicyRequest(TypedDict, total=False):
+        policyName: Required[str]
+        target: Required[str]
+
+    class DetachPrincipalPolicyRequest(TypedDict, total=False):
+        policyName: Required[str]
+        principal: Required[str]
+
+    class DetachThingPrincipalRequest(TypedDict, total=False):
+        thingName: Required[str]
+        principal: Required[str]
+
+    class DetachThingPrincipalResponse(TypedDict, total=False):
+        pass
+
+    class DisableTopicRuleRequest(TypedDict, total=False):
+        ruleName: Required[str]
+
+    class DynamoDBAction(TypedDict, total=False):
+        tableName: Required[str]
+        roleArn: Required[str]
+        operation: str
+        hashKeyField: Required[str]
+        hashKeyValue: Required[str]
+        hashKeyType: str
+        rangeKeyField: str
+        rangeKeyValue: str
+        rangeKeyType: str
+        payloadField: str
+
+    class DynamoDBv2Action(TypedDict, total=False):
+        roleArn: Required[str]
+        putItem: Required[PutItemInput]
+
+    class ElasticsearchAction(TypedDict, total=False):
+        roleArn: Required[str]
+        endpoint: Required[str]
+        index: Required[str]
+        type: Required[str]
+        id: Required[str]
+
+    class EnableTopicRuleRequest(TypedDict, total=False):
+        ruleName: Required[str]
+
+    class FirehoseAction(TypedDict, total=False):
+        roleArn: Required[str]
+        deliveryStreamName: Required[str]
+        separator: str
+        batchMode: bool
+
+    class GetPolicyRequest(TypedDict, total=False):
+        policyName: Required[str]
+
+    class GetPolicyResponse(TypedDict, total=False):
+        policyName: str
+        policyArn: str
+        policyDocument: str
+        defaultVersionId: str
+        creationDate: float
+        lastModifiedDate: float
+        generationId: str
+
+    class GetPolicyVersionRequest(TypedDict, total=False):
+        policyName: Required[str]
+        policyVersionId: Required[str]
+
+    class GetPolicyVersionResponse(TypedDict, total=False):
+        policyArn: str
+        policyName: str
+        policyDocument: str
+        policyVersionId: str
+        isDefaultVersion: bool
+        creationDate: float
+        lastModifiedDate: float
+        generationId: str
+
+    class GetTopicRuleRequest(TypedDict, total=False):
+        ruleName: Required[str]
+
+    class GetTopicRuleResponse(TypedDict, total=False):
+        ruleArn: str
+        rule: TopicRule
+
+    class HttpAction(TypedDict, total=False):
+        url: Required[str]
+        confirmationUrl: str
+        headers: list[HttpActionHeader]
+        auth: HttpAuthorization
+        enableBatching: bool
+        batchConfig: BatchConfig
+
+    class HttpActionHeader(TypedDict, total=False):
+        key: Required[str]
+        value: Required[str]
+
+    class HttpAuthorization(TypedDict, total=False):
+        sigv4: SigV4Authorization
+
+    class InfluxDBAction(TypedDict, total=False):
+        destinationArn: Required[str]
+        roleArn: Required[str]
+        databaseName: Required[str]
+        tableName: Required[str]
+        organization: str
+        tags: dict[str, str]
+        timestampUnit: str
+        batchConfig: InfluxDBBatchConfig
+
+    class InfluxDBBatchConfig(TypedDict, total=False):
+        maxBatchSize: int
+        maxBatchOpenMs: int
+        maxBatchSizeBytes: int
+        batchAcrossTopics: bool
+
+    class IotAnalyticsAction(TypedDict, total=False):
+        channelArn: str
+        channelName: str
+        batchMode: bool
+        roleArn: str
+
+    class IotEventsAction(TypedDict, total=False):
+        inputName: Required[str]
+        messageId: str
+        batchMode: bool
+        roleArn: Required[str]
+
+    class IotSiteWiseAction(TypedDict, total=False):
+        putAssetPropertyValueEntries: Required[list[PutAssetPropertyValueEntry]]
+        roleArn: Required[str]
+
+    class KafkaAction(TypedDict, total=False):
+        destinationArn: Required[str]
+        topic: Required[str]
+        key: str
+        partition: str
+        clientProperties: Required[dict[str, str]]
+        headers: list[KafkaActionHeader]
+
+    class KafkaActionHeader(TypedDict, total=False):
+        key: Required[str]
+        value: Required[str]
+
+    class KeyPair(TypedDict, total=False):
+        PublicKey: str
+        PrivateKey: str
+
+    class KinesisAction(TypedDict, total=False):
+        roleArn: Required[str]
+        streamName: Required[str]
+        partitionKey: str
+
+    class LambdaAction(TypedDict, total=False):
+        functionArn: Required[str]
+
+    class ListAttachedPoliciesRequest(TypedDict, total=False):
+        target: Required[str]
+        recursive: bool
+        marker: str
+        pageSize: int
+
+    class ListAttachedPoliciesResponse(TypedDict, total=False):
+        policies: list[Policy]
+        nextMarker: str
+
+    class ListCertificatesRequest(TypedDict, total=False):
+        pageSize: int
+        marker: str
+        ascendingOrder: bool
+
+    class ListCertificatesResponse(TypedDict, total=False):
+        certificates: list[Certificate]
+        nextMarker: str
+
+    class ListPoliciesRequest(TypedDict, total=False):
+        marker: str
+        pageSize: int
+        ascendingOrder: bool
+
+    class ListPoliciesResponse(TypedDict, total=False):
+        policies: list[Policy]
+        nextMarker: str
+
+    class ListPolicyVersionsRequest(TypedDict, total=False):
+        policyName: Required[str]
+
+    class ListPolicyVersionsResponse(TypedDict, total=False):
+        policyVersions: list[PolicyVersion]
+
+    class ListPrincipalPoliciesRequest(TypedDict, total=False):
+        principal: Required[str]
+        marker: str
+        pageSize: int
+        ascendingOrder: bool
+
+    class ListPrincipalPoliciesResponse(TypedDict, total=False):
+        policies: list[Policy]
+        nextMarker: str
+
+    class ListPrincipalThingsRequest(TypedDict, total=False):
+        nextToken: str
+        maxResults: int
+        principal: Required[str]
+
+    class ListPrincipalThingsResponse(TypedDict, total=False):
+        things: list[str]
+        nextToken: str
+
+    class ListTagsForResourceRequest(TypedDict, total=False):
+        resourceArn: Required[str]
+        nextToken: str
+
+    class ListTagsForResourceResponse(TypedDict, total=False):
+        tags: list[Tag]
+        nextToken: str
+
+    class ListTargetsForPolicyRequest(TypedDict, total=False):
+        policyName: Required[str]
+        marker: str
+        pageSize: int
+
+    class ListTargetsForPolicyResponse(TypedDict, total=False):
+        targets: list[str]
+        nextMarker: str
+
+    class ListThingPrincipalsRequest(TypedDict, total=False):
+        nextToken: str
+        maxResults: int
+        thingName: Required[str]
+
+    class ListThingPrincipalsResponse(TypedDict, total=False):
+        principals: list[str]
+        nextToken: str
+
+    class ListThingsRequest(TypedDict, total=False):
+        nextToken: str
+        maxResults: int
+        attributeName: str
+        attributeValue: str
+        thingTypeName: str
+        usePrefixAttributeValue: bool
+
+    class ListThingsResponse(TypedDict, total=False):
+        things: list[ThingAttribute]
+        nextToken: str
+
+    class ListTopicRulesRequest(TypedDict, total=False):
+        topic: str
+        maxResults: int
+        nextToken: str
+        ruleDisabled: bool
+
+    class ListTopicRulesResponse(TypedDict, total=False):
+        rules: list[TopicRuleListItem]
+        nextToken: str
+
+    class LocationAction(TypedDict, total=False):
+        roleArn: Required[str]
+        trackerName: Required[str]
+        deviceId: Required[str]
+        timestamp: LocationTimestamp
+        latitude: Required[str]
+        longitude: Required[str]
+
+    class LocationTimestamp(TypedDict, total=False):
+        value: Required[str]
+        unit: str
+
+    class MqttHeaders(TypedDict, total=False):
+        payloadFormatIndicator: str
+        contentType: str
+        responseTopic: str
+        correlationData: str
+        messageExpiry: str
+        userProperties: list[UserProperty]
+
+    class OpenSearchAction(TypedDict, total=False):
+        roleArn: Required[str]
+        endpoint: Required[str]
+        index: Required[str]
+        type: Required[str]
+        id: Required[str]
+
+    class Policy(TypedDict, total=False):
+        policyName: str
+        policyArn: str
+
+    class PolicyVersion(TypedDict, total=False):
+        versionId: str
+        isDefaultVersion: bool
+        createDate: float
+
+    class PutAssetPropertyValueEntry(TypedDict, total=False):
+        entryId: str
+        assetId: str
+        propertyId: str
+        propertyAlias: str
+        propertyValues: Required[list[AssetPropertyValue]]
+
+    class PutItemInput(TypedDict, total=False):
+        tableName: Required[str]
+
+    class RegisterCertificateWithoutCARequest(TypedDict, total=False):
+        certificatePem: Required[str]
+        status: str
+
+    class RegisterCertificateWithoutCAResponse(TypedDict, total=False):
+        certificateArn: str
+        certificateId: str
+
+    class ReplaceTopicRuleRequest(TypedDict, total=False):
+        ruleName: Required[str]
+        topicRulePayload: Required[TopicRulePayload]
+
+    class RepublishAction(TypedDict, total=False):
+        roleArn: Required[str]
+        topic: Required[str]
+        qos: int
+        headers: MqttHeaders
+
+    class S3Action(TypedDict, total=False):
+        roleArn: Required[str]
+        bucketName: Required[str]
+        key: Required[str]
+        cannedAcl: str
+
+    class SalesforceAction(TypedDict, total=False):
+        token: Required[str]
+        url: Required[str]
+
+    class SetDefaultPolicyVersionRequest(TypedDict, total=False):
+        policyName: Required[str]
+        policyVersionId: Required[str]
+
+    class SigV4Authorization(TypedDict, total=False):
+        signingRegion: Required[str]
+        serviceName: Required[str]
+        roleArn: Required[str]
+
+    class SnsAction(TypedDict, total=False):
+        targetArn: Required[str]
+        roleArn: Required[str]
+        messageFormat: str
+
+    class SqsAction(TypedDict, total=False):
+        roleArn: Required[str]
+        queueUrl: Required[str]
+        useBase64: bool
+
+    class StepFunctionsAction(TypedDict, total=False):
+        executionNamePrefix: str
+        stateMachineName: Required[str]
+        roleArn: Required[str]
+
+    class Tag(TypedDict, total=False):
+        Key: Required[str]
+        Value: str
+
+    class TagResourceRequest(TypedDict, total=False):
+        resourceArn: Required[str]
+        tags: Required[list[Tag]]
+
+    class TagResourceResponse(TypedDict, total=False):
+        pass
+
+    class ThingAttribute(TypedDict, total=False):
+        thingName: str
+        thingTypeName: str
+        thingArn: str
+        attributes: dict[str, str]
+        version: int
+
+    class TimestreamAction(TypedDict, total=False):
+        roleArn: Required[str]
+        databaseName: Required[str]
+        tableName: Required[str]
+        dimensions: Required[list[TimestreamDimension]]
+        timestamp: TimestreamTimestamp
+
+    class TimestreamDimension(TypedDict, total=False):
+        name: Required[str]
+        value: Required[str]
+
+    class TimestreamTimestamp(TypedDict, total=False):
+        value: Required[str]
+        unit: Required[str]
+
+    class TopicRule(TypedDict, total=False):
+        ruleName: str
+        sql: str
+        description: str
+        createdAt: float
+        actions: list[Action]
+        ruleDisabled: bool
+        awsIotSqlVersion: str
+        errorAction: Action
+
+    class TopicRuleListItem(TypedDict, total=False):
+        ruleArn: str
+        ruleName: str
+        topicPattern: str
+        createdAt: float
+        ruleDisabled: bool
+
+    class TopicRulePayload(TypedDict, total=False):
+        sql: Required[str]
+        description: str
+        actions: Required[list[Action]]
+        ruleDisabled: bool
+        awsIotSqlVersion: str
+        errorAction: Action
+
+    class TransferData(TypedDict, total=False):
+        transferMessage: str
+        rejectReason: str
+        transferDate: float
+        acceptDate: float
+        rejectDate: float
+
+    class UntagResourceRequest(TypedDict, total=False):
+        resourceArn: Required[str]
+        tagKeys: Required[list[str]]
+
+    class UntagResourceResponse(TypedDict, total=False):
+        pass
+
+    class UpdateCertificateRequest(TypedDict, total=False):
+        certificateId: Required[str]
+        newStatus: Required[str]
+
+    class UpdateThingRequest(TypedDict, total=False):
+        thingName: Required[str]
+        thingTypeName: str
+        attributePayload: AttributePayload
+        expectedVersion: int
+        removeThingType: bool
+
+    class UpdateThingResponse(TypedDict, total=False):
+        pass
+
+    class UserProperty(TypedDict, total=False):
+        key: Required[str]
+        value: Required[str]
+
+else:
+
+    def __getattr__(name: str) -> type:
+        if name in __all__:
+            return dict
+        raise AttributeError(name)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Required, TypedDict
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from lakebed.kernel.errors import AwsError
+
+if TYPE_CHECKING:
+    from typing import Required, TypedDict
 
 __all__ = [
     "GetRetainedMessageRequest",
@@ -94,43 +97,47 @@ class UnauthorizedException(AwsError):
         super().__init__(self.code, message, status=status or self.status, members=members)
 
 
-class GetRetainedMessageRequest(TypedDict, total=False):
-    topic: Required[str]
+if TYPE_CHECKING:
 
+    class GetRetainedMessageRequest(TypedDict, total=False):
+        topic: Required[str]
 
-class GetRetainedMessageResponse(TypedDict, total=False):
-    topic: str
-    payload: bytes
-    qos: int
-    lastModifiedTime: int
-    userProperties: bytes
+    class GetRetainedMessageResponse(TypedDict, total=False):
+        topic: str
+        payload: bytes
+        qos: int
+        lastModifiedTime: int
+        userProperties: bytes
 
+    class ListRetainedMessagesRequest(TypedDict, total=False):
+        nextToken: str
+        maxResults: int
 
-class ListRetainedMessagesRequest(TypedDict, total=False):
-    nextToken: str
-    maxResults: int
+    class ListRetainedMessagesResponse(TypedDict, total=False):
+        retainedTopics: list[RetainedMessageSummary]
+        nextToken: str
 
+    class PublishRequest(TypedDict, total=False):
+        topic: Required[str]
+        qos: int
+        retain: bool
+        payload: bytes
+        userProperties: str
+        payloadFormatIndicator: str
+        contentType: str
+        responseTopic: str
+        correlationData: str
+        messageExpiry: int
 
-class ListRetainedMessagesResponse(TypedDict, total=False):
-    retainedTopics: list[RetainedMessageSummary]
-    nextToken: str
+    class RetainedMessageSummary(TypedDict, total=False):
+        topic: str
+        payloadSize: int
+        qos: int
+        lastModifiedTime: int
 
+else:
 
-class PublishRequest(TypedDict, total=False):
-    topic: Required[str]
-    qos: int
-    retain: bool
-    payload: bytes
-    userProperties: str
-    payloadFormatIndicator: str
-    contentType: str
-    responseTopic: str
-    correlationData: str
-    messageExpiry: int
-
-
-class RetainedMessageSummary(TypedDict, total=False):
-    topic: str
-    payloadSize: int
-    qos: int
-    lastModifiedTime: int
+    def __getattr__(name: str) -> type:
+        if name in __all__:
+            return dict
+        raise AttributeError(name)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Required, TypedDict
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from lakebed.kernel.errors import AwsError
+
+if TYPE_CHECKING:
+    from typing import Required, TypedDict
 
 __all__ = [
     "AccessDeniedException",
@@ -249,360 +252,319 @@ class ValidationException(AwsError):
         super().__init__(self.code, message, status=status or self.status, members=members)
 
 
-class AddTagsToStreamInput(TypedDict, total=False):
-    StreamName: str
-    Tags: Required[dict[str, str]]
-    StreamARN: str
-    StreamId: str
-
-
-class ChildShard(TypedDict, total=False):
-    ShardId: Required[str]
-    ParentShards: Required[list[str]]
-    HashKeyRange: Required[HashKeyRange]
-
-
-class CreateStreamInput(TypedDict, total=False):
-    StreamName: Required[str]
-    ShardCount: int
-    StreamModeDetails: StreamModeDetails
-    Tags: dict[str, str]
-    WarmThroughputMiBps: int
-    MaxRecordSizeInKiB: int
-    RecordDistributionStrategy: str
-
-
-class DecreaseStreamRetentionPeriodInput(TypedDict, total=False):
-    StreamName: str
-    RetentionPeriodHours: Required[int]
-    StreamARN: str
-    StreamId: str
-
-
-class DeleteStreamInput(TypedDict, total=False):
-    StreamName: str
-    EnforceConsumerDeletion: bool
-    StreamARN: str
-    StreamId: str
-
-
-class DescribeLimitsInput(TypedDict, total=False):
-    pass
-
-
-class DescribeLimitsOutput(TypedDict, total=False):
-    ShardLimit: Required[int]
-    OpenShardCount: Required[int]
-    OnDemandStreamCount: Required[int]
-    OnDemandStreamCountLimit: Required[int]
-    ChannelCount: int
-    ChannelCountLimit: int
-
-
-class DescribeStreamInput(TypedDict, total=False):
-    StreamName: str
-    Limit: int
-    ExclusiveStartShardId: str
-    StreamARN: str
-    StreamId: str
-
-
-class DescribeStreamOutput(TypedDict, total=False):
-    StreamDescription: Required[StreamDescription]
-
-
-class DescribeStreamSummaryInput(TypedDict, total=False):
-    StreamName: str
-    StreamARN: str
-    StreamId: str
-
-
-class DescribeStreamSummaryOutput(TypedDict, total=False):
-    StreamDescriptionSummary: Required[StreamDescriptionSummary]
-
-
-class EnhancedMetrics(TypedDict, total=False):
-    ShardLevelMetrics: list[str]
-
-
-class GetRecordsInput(TypedDict, total=False):
-    ShardIterator: Required[str]
-    Limit: int
-    StreamARN: str
-    StreamId: str
-    DryRun: bool
-
-
-class GetRecordsOutput(TypedDict, total=False):
-    Records: Required[list[Record]]
-    NextShardIterator: str
-    MillisBehindLatest: int
-    ChildShards: list[ChildShard]
-
-
-class GetShardIteratorInput(TypedDict, total=False):
-    StreamName: str
-    ShardId: Required[str]
-    ShardIteratorType: Required[str]
-    StartingSequenceNumber: str
-    Timestamp: float
-    StreamARN: str
-    StreamId: str
-    DryRun: bool
-
-
-class GetShardIteratorOutput(TypedDict, total=False):
-    ShardIterator: str
-
-
-class HashKeyRange(TypedDict, total=False):
-    StartingHashKey: Required[str]
-    EndingHashKey: Required[str]
-
-
-class IncreaseStreamRetentionPeriodInput(TypedDict, total=False):
-    StreamName: str
-    RetentionPeriodHours: Required[int]
-    StreamARN: str
-    StreamId: str
-
-
-class ListShardsInput(TypedDict, total=False):
-    StreamName: str
-    NextToken: str
-    ExclusiveStartShardId: str
-    MaxResults: int
-    StreamCreationTimestamp: float
-    ShardFilter: ShardFilter
-    StreamARN: str
-    StreamId: str
-
-
-class ListShardsOutput(TypedDict, total=False):
-    Shards: list[Shard]
-    NextToken: str
-
-
-class ListStreamsInput(TypedDict, total=False):
-    Limit: int
-    ExclusiveStartStreamName: str
-    NextToken: str
-
-
-class ListStreamsOutput(TypedDict, total=False):
-    StreamNames: Required[list[str]]
-    HasMoreStreams: Required[bool]
-    NextToken: str
-    StreamSummaries: list[StreamSummary]
-
-
-class ListTagsForResourceInput(TypedDict, total=False):
-    ResourceARN: Required[str]
-    StreamId: str
-
-
-class ListTagsForResourceOutput(TypedDict, total=False):
-    Tags: list[Tag]
-
-
-class ListTagsForStreamInput(TypedDict, total=False):
-    StreamName: str
-    ExclusiveStartTagKey: str
-    Limit: int
-    StreamARN: str
-    StreamId: str
-
-
-class ListTagsForStreamOutput(TypedDict, total=False):
-    Tags: Required[list[Tag]]
-    HasMoreTags: Required[bool]
-
-
-class MergeShardsInput(TypedDict, total=False):
-    StreamName: str
-    ShardToMerge: Required[str]
-    AdjacentShardToMerge: Required[str]
-    StreamARN: str
-    StreamId: str
-
-
-class PutRecordInput(TypedDict, total=False):
-    StreamName: str
-    Data: Required[bytes]
-    PartitionKey: str
-    ExplicitHashKey: str
-    SequenceNumberForOrdering: str
-    StreamARN: str
-    StreamId: str
-    DryRun: bool
-
-
-class PutRecordOutput(TypedDict, total=False):
-    ShardId: Required[str]
-    SequenceNumber: Required[str]
-    EncryptionType: str
-
-
-class PutRecordsInput(TypedDict, total=False):
-    Records: Required[list[PutRecordsRequestEntry]]
-    StreamName: str
-    StreamARN: str
-    StreamId: str
-    DryRun: bool
-
-
-class PutRecordsOutput(TypedDict, total=False):
-    FailedRecordCount: int
-    Records: Required[list[PutRecordsResultEntry]]
-    EncryptionType: str
-
-
-class PutRecordsRequestEntry(TypedDict, total=False):
-    Data: Required[bytes]
-    ExplicitHashKey: str
-    PartitionKey: str
-
-
-class PutRecordsResultEntry(TypedDict, total=False):
-    SequenceNumber: str
-    ShardId: str
-    ErrorCode: str
-    ErrorMessage: str
-
-
-class Record(TypedDict, total=False):
-    SequenceNumber: Required[str]
-    ApproximateArrivalTimestamp: float
-    Data: Required[bytes]
-    PartitionKey: str
-    EncryptionType: str
-
-
-class RemoveTagsFromStreamInput(TypedDict, total=False):
-    StreamName: str
-    TagKeys: Required[list[str]]
-    StreamARN: str
-    StreamId: str
-
-
-class SequenceNumberRange(TypedDict, total=False):
-    StartingSequenceNumber: Required[str]
-    EndingSequenceNumber: str
-
-
-class Shard(TypedDict, total=False):
-    ShardId: Required[str]
-    ParentShardId: str
-    AdjacentParentShardId: str
-    HashKeyRange: Required[HashKeyRange]
-    SequenceNumberRange: Required[SequenceNumberRange]
-
-
-class ShardFilter(TypedDict, total=False):
-    Type: Required[str]
-    ShardId: str
-    Timestamp: float
-
-
-class SplitShardInput(TypedDict, total=False):
-    StreamName: str
-    ShardToSplit: Required[str]
-    NewStartingHashKey: Required[str]
-    StreamARN: str
-    StreamId: str
-
-
-class StreamDescription(TypedDict, total=False):
-    StreamName: Required[str]
-    StreamARN: Required[str]
-    StreamStatus: Required[str]
-    StreamModeDetails: StreamModeDetails
-    Shards: Required[list[Shard]]
-    HasMoreShards: Required[bool]
-    RetentionPeriodHours: Required[int]
-    StreamCreationTimestamp: Required[float]
-    EnhancedMonitoring: Required[list[EnhancedMetrics]]
-    EncryptionType: str
-    KeyId: str
-
-
-class StreamDescriptionSummary(TypedDict, total=False):
-    StreamName: Required[str]
-    StreamARN: Required[str]
-    StreamId: str
-    StreamStatus: Required[str]
-    StreamModeDetails: StreamModeDetails
-    RetentionPeriodHours: Required[int]
-    StreamCreationTimestamp: Required[float]
-    EnhancedMonitoring: Required[list[EnhancedMetrics]]
-    EncryptionType: str
-    KeyId: str
-    OpenShardCount: Required[int]
-    ConsumerCount: int
-    WarmThroughput: WarmThroughputObject
-    MaxRecordSizeInKiB: int
-    ChannelCount: int
-    RecordDistributionStrategy: str
-    QueueCount: int
-
-
-class StreamModeDetails(TypedDict, total=False):
-    StreamMode: Required[str]
-
-
-class StreamSummary(TypedDict, total=False):
-    StreamName: Required[str]
-    StreamARN: Required[str]
-    StreamStatus: Required[str]
-    StreamModeDetails: StreamModeDetails
-    StreamCreationTimestamp: float
-
-
-class Tag(TypedDict, total=False):
-    Key: Required[str]
-    Value: str
-
-
-class TagResourceInput(TypedDict, total=False):
-    Tags: Required[dict[str, str]]
-    ResourceARN: Required[str]
-    StreamId: str
-
-
-class UntagResourceInput(TypedDict, total=False):
-    TagKeys: Required[list[str]]
-    ResourceARN: Required[str]
-    StreamId: str
-
-
-class UpdateMaxRecordSizeInput(TypedDict, total=False):
-    StreamARN: str
-    StreamId: str
-    MaxRecordSizeInKiB: Required[int]
-
-
-class UpdateShardCountInput(TypedDict, total=False):
-    StreamName: str
-    TargetShardCount: Required[int]
-    ScalingType: Required[str]
-    StreamARN: str
-    StreamId: str
-
-
-class UpdateShardCountOutput(TypedDict, total=False):
-    StreamName: str
-    CurrentShardCount: int
-    TargetShardCount: int
-    StreamARN: str
-
-
-class UpdateStreamModeInput(TypedDict, total=False):
-    StreamARN: Required[str]
-    StreamId: str
-    StreamModeDetails: Required[StreamModeDetails]
-    WarmThroughputMiBps: int
-
-
-class WarmThroughputObject(TypedDict, total=False):
-    TargetMiBps: int
-    CurrentMiBps: int
+if TYPE_CHECKING:
+
+    class AddTagsToStreamInput(TypedDict, total=False):
+        StreamName: str
+        Tags: Required[dict[str, str]]
+        StreamARN: str
+        StreamId: str
+
+    class ChildShard(TypedDict, total=False):
+        ShardId: Required[str]
+        ParentShards: Required[list[str]]
+        HashKeyRange: Required[HashKeyRange]
+
+    class CreateStreamInput(TypedDict, total=False):
+        StreamName: Required[str]
+        ShardCount: int
+        StreamModeDetails: StreamModeDetails
+        Tags: dict[str, str]
+        WarmThroughputMiBps: int
+        MaxRecordSizeInKiB: int
+        RecordDistributionStrategy: str
+
+    class DecreaseStreamRetentionPeriodInput(TypedDict, total=False):
+        StreamName: str
+        RetentionPeriodHours: Required[int]
+        StreamARN: str
+        StreamId: str
+
+    class DeleteStreamInput(TypedDict, total=False):
+        StreamName: str
+        EnforceConsumerDeletion: bool
+        StreamARN: str
+        StreamId: str
+
+    class DescribeLimitsInput(TypedDict, total=False):
+        pass
+
+    class DescribeLimitsOutput(TypedDict, total=False):
+        ShardLimit: Required[int]
+        OpenShardCount: Required[int]
+        OnDemandStreamCount: Required[int]
+        OnDemandStreamCountLimit: Required[int]
+        ChannelCount: int
+        ChannelCountLimit: int
+
+    class DescribeStreamInput(TypedDict, total=False):
+        StreamName: str
+        Limit: int
+        ExclusiveStartShardId: str
+        StreamARN: str
+        StreamId: str
+
+    class DescribeStreamOutput(TypedDict, total=False):
+        StreamDescription: Required[StreamDescription]
+
+    class DescribeStreamSummaryInput(TypedDict, total=False):
+        StreamName: str
+        StreamARN: str
+        StreamId: str
+
+    class DescribeStreamSummaryOutput(TypedDict, total=False):
+        StreamDescriptionSummary: Required[StreamDescriptionSummary]
+
+    class EnhancedMetrics(TypedDict, total=False):
+        ShardLevelMetrics: list[str]
+
+    class GetRecordsInput(TypedDict, total=False):
+        ShardIterator: Required[str]
+        Limit: int
+        StreamARN: str
+        StreamId: str
+        DryRun: bool
+
+    class GetRecordsOutput(TypedDict, total=False):
+        Records: Required[list[Record]]
+        NextShardIterator: str
+        MillisBehindLatest: int
+        ChildShards: list[ChildShard]
+
+    class GetShardIteratorInput(TypedDict, total=False):
+        StreamName: str
+        ShardId: Required[str]
+        ShardIteratorType: Required[str]
+        StartingSequenceNumber: str
+        Timestamp: float
+        StreamARN: str
+        StreamId: str
+        DryRun: bool
+
+    class GetShardIteratorOutput(TypedDict, total=False):
+        ShardIterator: str
+
+    class HashKeyRange(TypedDict, total=False):
+        StartingHashKey: Required[str]
+        EndingHashKey: Required[str]
+
+    class IncreaseStreamRetentionPeriodInput(TypedDict, total=False):
+        StreamName: str
+        RetentionPeriodHours: Required[int]
+        StreamARN: str
+        StreamId: str
+
+    class ListShardsInput(TypedDict, total=False):
+        StreamName: str
+        NextToken: str
+        ExclusiveStartShardId: str
+        MaxResults: int
+        StreamCreationTimestamp: float
+        ShardFilter: ShardFilter
+        StreamARN: str
+        StreamId: str
+
+    class ListShardsOutput(TypedDict, total=False):
+        Shards: list[Shard]
+        NextToken: str
+
+    class ListStreamsInput(TypedDict, total=False):
+        Limit: int
+        ExclusiveStartStreamName: str
+        NextToken: str
+
+    class ListStreamsOutput(TypedDict, total=False):
+        StreamNames: Required[list[str]]
+        HasMoreStreams: Required[bool]
+        NextToken: str
+        StreamSummaries: list[StreamSummary]
+
+    class ListTagsForResourceInput(TypedDict, total=False):
+        ResourceARN: Required[str]
+        StreamId: str
+
+    class ListTagsForResourceOutput(TypedDict, total=False):
+        Tags: list[Tag]
+
+    class ListTagsForStreamInput(TypedDict, total=False):
+        StreamName: str
+        ExclusiveStartTagKey: str
+        Limit: int
+        StreamARN: str
+        StreamId: str
+
+    class ListTagsForStreamOutput(TypedDict, total=False):
+        Tags: Required[list[Tag]]
+        HasMoreTags: Required[bool]
+
+    class MergeShardsInput(TypedDict, total=False):
+        StreamName: str
+        ShardToMerge: Required[str]
+        AdjacentShardToMerge: Required[str]
+        StreamARN: str
+        StreamId: str
+
+    class PutRecordInput(TypedDict, total=False):
+        StreamName: str
+        Data: Required[bytes]
+        PartitionKey: str
+        ExplicitHashKey: str
+        SequenceNumberForOrdering: str
+        StreamARN: str
+        StreamId: str
+        DryRun: bool
+
+    class PutRecordOutput(TypedDict, total=False):
+        ShardId: Required[str]
+        SequenceNumber: Required[str]
+        EncryptionType: str
+
+    class PutRecordsInput(TypedDict, total=False):
+        Records: Required[list[PutRecordsRequestEntry]]
+        StreamName: str
+        StreamARN: str
+        StreamId: str
+        DryRun: bool
+
+    class PutRecordsOutput(TypedDict, total=False):
+        FailedRecordCount: int
+        Records: Required[list[PutRecordsResultEntry]]
+        EncryptionType: str
+
+    class PutRecordsRequestEntry(TypedDict, total=False):
+        Data: Required[bytes]
+        ExplicitHashKey: str
+        PartitionKey: str
+
+    class PutRecordsResultEntry(TypedDict, total=False):
+        SequenceNumber: str
+        ShardId: str
+        ErrorCode: str
+        ErrorMessage: str
+
+    class Record(TypedDict, total=False):
+        SequenceNumber: Required[str]
+        ApproximateArrivalTimestamp: float
+        Data: Required[bytes]
+        PartitionKey: str
+        EncryptionType: str
+
+    class RemoveTagsFromStreamInput(TypedDict, total=False):
+        StreamName: str
+        TagKeys: Required[list[str]]
+        StreamARN: str
+        StreamId: str
+
+    class SequenceNumberRange(TypedDict, total=False):
+        StartingSequenceNumber: Required[str]
+        EndingSequenceNumber: str
+
+    class Shard(TypedDict, total=False):
+        ShardId: Required[str]
+        ParentShardId: str
+        AdjacentParentShardId: str
+        HashKeyRange: Required[HashKeyRange]
+        SequenceNumberRange: Required[SequenceNumberRange]
+
+    class ShardFilter(TypedDict, total=False):
+        Type: Required[str]
+        ShardId: str
+        Timestamp: float
+
+    class SplitShardInput(TypedDict, total=False):
+        StreamName: str
+        ShardToSplit: Required[str]
+        NewStartingHashKey: Required[str]
+        StreamARN: str
+        StreamId: str
+
+    class StreamDescription(TypedDict, total=False):
+        StreamName: Required[str]
+        StreamARN: Required[str]
+        StreamStatus: Required[str]
+        StreamModeDetails: StreamModeDetails
+        Shards: Required[list[Shard]]
+        HasMoreShards: Required[bool]
+        RetentionPeriodHours: Required[int]
+        StreamCreationTimestamp: Required[float]
+        EnhancedMonitoring: Required[list[EnhancedMetrics]]
+        EncryptionType: str
+        KeyId: str
+
+    class StreamDescriptionSummary(TypedDict, total=False):
+        StreamName: Required[str]
+        StreamARN: Required[str]
+        StreamId: str
+        StreamStatus: Required[str]
+        StreamModeDetails: StreamModeDetails
+        RetentionPeriodHours: Required[int]
+        StreamCreationTimestamp: Required[float]
+        EnhancedMonitoring: Required[list[EnhancedMetrics]]
+        EncryptionType: str
+        KeyId: str
+        OpenShardCount: Required[int]
+        ConsumerCount: int
+        WarmThroughput: WarmThroughputObject
+        MaxRecordSizeInKiB: int
+        ChannelCount: int
+        RecordDistributionStrategy: str
+        QueueCount: int
+
+    class StreamModeDetails(TypedDict, total=False):
+        StreamMode: Required[str]
+
+    class StreamSummary(TypedDict, total=False):
+        StreamName: Required[str]
+        StreamARN: Required[str]
+        StreamStatus: Required[str]
+        StreamModeDetails: StreamModeDetails
+        StreamCreationTimestamp: float
+
+    class Tag(TypedDict, total=False):
+        Key: Required[str]
+        Value: str
+
+    class TagResourceInput(TypedDict, total=False):
+        Tags: Required[dict[str, str]]
+        ResourceARN: Required[str]
+        StreamId: str
+
+    class UntagResourceInput(TypedDict, total=False):
+        TagKeys: Required[list[str]]
+        ResourceARN: Required[str]
+        StreamId: str
+
+    class UpdateMaxRecordSizeInput(TypedDict, total=False):
+        StreamARN: str
+        StreamId: str
+        MaxRecordSizeInKiB: Required[int]
+
+    class UpdateShardCountInput(TypedDict, total=False):
+        StreamName: str
+        TargetShardCount: Required[int]
+        ScalingType: Required[str]
+        StreamARN: str
+        StreamId: str
+
+    class UpdateShardCountOutput(TypedDict, total=False):
+        StreamName: str
+        CurrentShardCount: int
+        TargetShardCount: int
+        StreamARN: str
+
+    class UpdateStreamModeInput(TypedDict, total=False):
+        StreamARN: Required[str]
+        StreamId: str
+        StreamModeDetails: Required[StreamModeDetails]
+        WarmThroughputMiBps: int
+
+    class WarmThroughputObject(TypedDict, total=False):
+        TargetMiBps: int
+        CurrentMiBps: int
+
+else:
+
+    def __getattr__(name: str) -> type:
+        if name in __all__:
+            return dict
+        raise AttributeError(name)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Required, TypedDict
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from lakebed.kernel.errors import AwsError
+
+if TYPE_CHECKING:
+    from typing import Required, TypedDict
 
 __all__ = [
     "CreateLogGroupRequest",
@@ -165,219 +168,196 @@ class ValidationException(AwsError):
         super().__init__(self.code, message, status=status or self.status, members=members)
 
 
-class CreateLogGroupRequest(TypedDict, total=False):
-    logGroupName: Required[str]
-    kmsKeyId: str
-    tags: dict[str, str]
-    logGroupClass: str
-    deletionProtectionEnabled: bool
-
-
-class CreateLogStreamRequest(TypedDict, total=False):
-    logGroupName: Required[str]
-    logStreamName: Required[str]
-
-
-class DeleteLogGroupRequest(TypedDict, total=False):
-    logGroupName: Required[str]
-
-
-class DeleteLogStreamRequest(TypedDict, total=False):
-    logGroupName: Required[str]
-    logStreamName: Required[str]
-
-
-class DeleteRetentionPolicyRequest(TypedDict, total=False):
-    logGroupName: Required[str]
-
-
-class DescribeLogGroupsRequest(TypedDict, total=False):
-    accountIdentifiers: list[str]
-    logGroupNamePrefix: str
-    logGroupNamePattern: str
-    nextToken: str
-    limit: int
-    includeLinkedAccounts: bool
-    logGroupClass: str
-    logGroupIdentifiers: list[str]
-
-
-class DescribeLogGroupsResponse(TypedDict, total=False):
-    logGroups: list[LogGroup]
-    nextToken: str
-
-
-class DescribeLogStreamsRequest(TypedDict, total=False):
-    logGroupName: str
-    logGroupIdentifier: str
-    logStreamNamePrefix: str
-    orderBy: str
-    descending: bool
-    nextToken: str
-    limit: int
-
-
-class DescribeLogStreamsResponse(TypedDict, total=False):
-    logStreams: list[LogStream]
-    nextToken: str
-
-
-class Entity(TypedDict, total=False):
-    keyAttributes: dict[str, str]
-    attributes: dict[str, str]
-
-
-class FilterLogEventsRequest(TypedDict, total=False):
-    logGroupName: str
-    logGroupIdentifier: str
-    logStreamNames: list[str]
-    logStreamNamePrefix: str
-    startTime: int
-    endTime: int
-    filterPattern: str
-    nextToken: str
-    limit: int
-    startFromHead: bool
-    interleaved: bool
-    unmask: bool
-
-
-class FilterLogEventsResponse(TypedDict, total=False):
-    events: list[FilteredLogEvent]
-    searchedLogStreams: list[SearchedLogStream]
-    nextToken: str
-
-
-class FilteredLogEvent(TypedDict, total=False):
-    logStreamName: str
-    timestamp: int
-    message: str
-    ingestionTime: int
-    eventId: str
-
-
-class GetLogEventsRequest(TypedDict, total=False):
-    logGroupName: str
-    logGroupIdentifier: str
-    logStreamName: Required[str]
-    startTime: int
-    endTime: int
-    nextToken: str
-    limit: int
-    startFromHead: bool
-    unmask: bool
-
-
-class GetLogEventsResponse(TypedDict, total=False):
-    events: list[OutputLogEvent]
-    nextForwardToken: str
-    nextBackwardToken: str
-
-
-class InputLogEvent(TypedDict, total=False):
-    timestamp: Required[int]
-    message: Required[str]
-
-
-class ListTagsForResourceRequest(TypedDict, total=False):
-    resourceArn: Required[str]
-
-
-class ListTagsForResourceResponse(TypedDict, total=False):
-    tags: dict[str, str]
-
-
-class ListTagsLogGroupRequest(TypedDict, total=False):
-    logGroupName: Required[str]
-
-
-class ListTagsLogGroupResponse(TypedDict, total=False):
-    tags: dict[str, str]
-
-
-class LogGroup(TypedDict, total=False):
-    logGroupName: str
-    creationTime: int
-    retentionInDays: int
-    metricFilterCount: int
-    arn: str
-    storedBytes: int
-    kmsKeyId: str
-    dataProtectionStatus: str
-    inheritedProperties: list[str]
-    logGroupClass: str
-    logGroupArn: str
-    deletionProtectionEnabled: bool
-    bearerTokenAuthenticationEnabled: bool
-    retentionPolicyName: str
-
-
-class LogStream(TypedDict, total=False):
-    logStreamName: str
-    creationTime: int
-    firstEventTimestamp: int
-    lastEventTimestamp: int
-    lastIngestionTime: int
-    uploadSequenceToken: str
-    arn: str
-    storedBytes: int
-
-
-class OutputLogEvent(TypedDict, total=False):
-    timestamp: int
-    message: str
-    ingestionTime: int
-
-
-class PutLogEventsRequest(TypedDict, total=False):
-    logGroupName: Required[str]
-    logStreamName: Required[str]
-    logEvents: Required[list[InputLogEvent]]
-    sequenceToken: str
-    entity: Entity
-
-
-class PutLogEventsResponse(TypedDict, total=False):
-    nextSequenceToken: str
-    rejectedLogEventsInfo: RejectedLogEventsInfo
-    rejectedEntityInfo: RejectedEntityInfo
-
-
-class PutRetentionPolicyRequest(TypedDict, total=False):
-    logGroupName: Required[str]
-    retentionInDays: Required[int]
-
-
-class RejectedEntityInfo(TypedDict, total=False):
-    errorType: Required[str]
-
-
-class RejectedLogEventsInfo(TypedDict, total=False):
-    tooNewLogEventStartIndex: int
-    tooOldLogEventEndIndex: int
-    expiredLogEventEndIndex: int
-
-
-class SearchedLogStream(TypedDict, total=False):
-    logStreamName: str
-    searchedCompletely: bool
-
-
-class TagLogGroupRequest(TypedDict, total=False):
-    logGroupName: Required[str]
-    tags: Required[dict[str, str]]
-
-
-class TagResourceRequest(TypedDict, total=False):
-    resourceArn: Required[str]
-    tags: Required[dict[str, str]]
-
-
-class UntagLogGroupRequest(TypedDict, total=False):
-    logGroupName: Required[str]
-    tags: Required[list[str]]
-
-
-class UntagResourceRequest(TypedDict, total=False):
-    resourceArn: Required[str]
-    tagKeys: Required[list[str]]
+if TYPE_CHECKING:
+
+    class CreateLogGroupRequest(TypedDict, total=False):
+        logGroupName: Required[str]
+        kmsKeyId: str
+        tags: dict[str, str]
+        logGroupClass: str
+        deletionProtectionEnabled: bool
+
+    class CreateLogStreamRequest(TypedDict, total=False):
+        logGroupName: Required[str]
+        logStreamName: Required[str]
+
+    class DeleteLogGroupRequest(TypedDict, total=False):
+        logGroupName: Required[str]
+
+    class DeleteLogStreamRequest(TypedDict, total=False):
+        logGroupName: Required[str]
+        logStreamName: Required[str]
+
+    class DeleteRetentionPolicyRequest(TypedDict, total=False):
+        logGroupName: Required[str]
+
+    class DescribeLogGroupsRequest(TypedDict, total=False):
+        accountIdentifiers: list[str]
+        logGroupNamePrefix: str
+        logGroupNamePattern: str
+        nextToken: str
+        limit: int
+        includeLinkedAccounts: bool
+        logGroupClass: str
+        logGroupIdentifiers: list[str]
+
+    class DescribeLogGroupsResponse(TypedDict, total=False):
+        logGroups: list[LogGroup]
+        nextToken: str
+
+    class DescribeLogStreamsRequest(TypedDict, total=False):
+        logGroupName: str
+        logGroupIdentifier: str
+        logStreamNamePrefix: str
+        orderBy: str
+        descending: bool
+        nextToken: str
+        limit: int
+
+    class DescribeLogStreamsResponse(TypedDict, total=False):
+        logStreams: list[LogStream]
+        nextToken: str
+
+    class Entity(TypedDict, total=False):
+        keyAttributes: dict[str, str]
+        attributes: dict[str, str]
+
+    class FilterLogEventsRequest(TypedDict, total=False):
+        logGroupName: str
+        logGroupIdentifier: str
+        logStreamNames: list[str]
+        logStreamNamePrefix: str
+        startTime: int
+        endTime: int
+        filterPattern: str
+        nextToken: str
+        limit: int
+        startFromHead: bool
+        interleaved: bool
+        unmask: bool
+
+    class FilterLogEventsResponse(TypedDict, total=False):
+        events: list[FilteredLogEvent]
+        searchedLogStreams: list[SearchedLogStream]
+        nextToken: str
+
+    class FilteredLogEvent(TypedDict, total=False):
+        logStreamName: str
+        timestamp: int
+        message: str
+        ingestionTime: int
+        eventId: str
+
+    class GetLogEventsRequest(TypedDict, total=False):
+        logGroupName: str
+        logGroupIdentifier: str
+        logStreamName: Required[str]
+        startTime: int
+        endTime: int
+        nextToken: str
+        limit: int
+        startFromHead: bool
+        unmask: bool
+
+    class GetLogEventsResponse(TypedDict, total=False):
+        events: list[OutputLogEvent]
+        nextForwardToken: str
+        nextBackwardToken: str
+
+    class InputLogEvent(TypedDict, total=False):
+        timestamp: Required[int]
+        message: Required[str]
+
+    class ListTagsForResourceRequest(TypedDict, total=False):
+        resourceArn: Required[str]
+
+    class ListTagsForResourceResponse(TypedDict, total=False):
+        tags: dict[str, str]
+
+    class ListTagsLogGroupRequest(TypedDict, total=False):
+        logGroupName: Required[str]
+
+    class ListTagsLogGroupResponse(TypedDict, total=False):
+        tags: dict[str, str]
+
+    class LogGroup(TypedDict, total=False):
+        logGroupName: str
+        creationTime: int
+        retentionInDays: int
+        metricFilterCount: int
+        arn: str
+        storedBytes: int
+        kmsKeyId: str
+        dataProtectionStatus: str
+        inheritedProperties: list[str]
+        logGroupClass: str
+        logGroupArn: str
+        deletionProtectionEnabled: bool
+        bearerTokenAuthenticationEnabled: bool
+        retentionPolicyName: str
+
+    class LogStream(TypedDict, total=False):
+        logStreamName: str
+        creationTime: int
+        firstEventTimestamp: int
+        lastEventTimestamp: int
+        lastIngestionTime: int
+        uploadSequenceToken: str
+        arn: str
+        storedBytes: int
+
+    class OutputLogEvent(TypedDict, total=False):
+        timestamp: int
+        message: str
+        ingestionTime: int
+
+    class PutLogEventsRequest(TypedDict, total=False):
+        logGroupName: Required[str]
+        logStreamName: Required[str]
+        logEvents: Required[list[InputLogEvent]]
+        sequenceToken: str
+        entity: Entity
+
+    class PutLogEventsResponse(TypedDict, total=False):
+        nextSequenceToken: str
+        rejectedLogEventsInfo: RejectedLogEventsInfo
+        rejectedEntityInfo: RejectedEntityInfo
+
+    class PutRetentionPolicyRequest(TypedDict, total=False):
+        logGroupName: Required[str]
+        retentionInDays: Required[int]
+
+    class RejectedEntityInfo(TypedDict, total=False):
+        errorType: Required[str]
+
+    class RejectedLogEventsInfo(TypedDict, total=False):
+        tooNewLogEventStartIndex: int
+        tooOldLogEventEndIndex: int
+        expiredLogEventEndIndex: int
+
+    class SearchedLogStream(TypedDict, total=False):
+        logStreamName: str
+        searchedCompletely: bool
+
+    class TagLogGroupRequest(TypedDict, total=False):
+        logGroupName: Required[str]
+        tags: Required[dict[str, str]]
+
+    class TagResourceRequest(TypedDict, total=False):
+        resourceArn: Required[str]
+        tags: Required[dict[str, str]]
+
+    class UntagLogGroupRequest(TypedDict, total=False):
+        logGroupName: Required[str]
+        tags: Required[list[str]]
+
+    class UntagResourceRequest(TypedDict, total=False):
+        resourceArn: Required[str]
+        tagKeys: Required[list[str]]
+
+else:
+
+    def __getattr__(name: str) -> type:
+        if name in __all__:
+            return dict
+        raise AttributeError(name)

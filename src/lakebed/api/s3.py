@@ -1765,3 +1765,10 @@ if TYPE_CHECKING:
     class VersioningConfiguration(TypedDict, total=False):
         MFADelete: str
         Status: str
+
+else:
+
+    def __getattr__(name: str) -> type:
+        if name in __all__:
+            return dict
+        raise AttributeError(name)

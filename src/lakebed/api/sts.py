@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Required, TypedDict
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from lakebed.kernel.errors import AwsError
+
+if TYPE_CHECKING:
+    from typing import Required, TypedDict
 
 __all__ = [
     "AssumeRoleRequest",
@@ -79,83 +82,80 @@ class RegionDisabledException(AwsError):
         super().__init__(self.code, message, status=status or self.status, members=members)
 
 
-class AssumeRoleRequest(TypedDict, total=False):
-    RoleArn: Required[str]
-    RoleSessionName: Required[str]
-    PolicyArns: list[PolicyDescriptorType]
-    Policy: str
-    DurationSeconds: int
-    Tags: list[Tag]
-    TransitiveTagKeys: list[str]
-    ExternalId: str
-    SerialNumber: str
-    TokenCode: str
-    SourceIdentity: str
-    ProvidedContexts: list[ProvidedContext]
-    MinimumSessionTokenSize: int
+if TYPE_CHECKING:
 
+    class AssumeRoleRequest(TypedDict, total=False):
+        RoleArn: Required[str]
+        RoleSessionName: Required[str]
+        PolicyArns: list[PolicyDescriptorType]
+        Policy: str
+        DurationSeconds: int
+        Tags: list[Tag]
+        TransitiveTagKeys: list[str]
+        ExternalId: str
+        SerialNumber: str
+        TokenCode: str
+        SourceIdentity: str
+        ProvidedContexts: list[ProvidedContext]
+        MinimumSessionTokenSize: int
 
-class AssumeRoleResponse(TypedDict, total=False):
-    Credentials: Credentials
-    AssumedRoleUser: AssumedRoleUser
-    PackedPolicySize: int
-    SourceIdentity: str
-    SessionTokenUtilization: int
-    SessionTokenSize: int
+    class AssumeRoleResponse(TypedDict, total=False):
+        Credentials: Credentials
+        AssumedRoleUser: AssumedRoleUser
+        PackedPolicySize: int
+        SourceIdentity: str
+        SessionTokenUtilization: int
+        SessionTokenSize: int
 
+    class AssumedRoleUser(TypedDict, total=False):
+        AssumedRoleId: Required[str]
+        Arn: Required[str]
 
-class AssumedRoleUser(TypedDict, total=False):
-    AssumedRoleId: Required[str]
-    Arn: Required[str]
+    class Credentials(TypedDict, total=False):
+        AccessKeyId: Required[str]
+        SecretAccessKey: Required[str]
+        SessionToken: Required[str]
+        Expiration: Required[float]
 
+    class GetAccessKeyInfoRequest(TypedDict, total=False):
+        AccessKeyId: Required[str]
 
-class Credentials(TypedDict, total=False):
-    AccessKeyId: Required[str]
-    SecretAccessKey: Required[str]
-    SessionToken: Required[str]
-    Expiration: Required[float]
+    class GetAccessKeyInfoResponse(TypedDict, total=False):
+        Account: str
 
+    class GetCallerIdentityRequest(TypedDict, total=False):
+        pass
 
-class GetAccessKeyInfoRequest(TypedDict, total=False):
-    AccessKeyId: Required[str]
+    class GetCallerIdentityResponse(TypedDict, total=False):
+        UserId: str
+        Account: str
+        Arn: str
 
+    class GetSessionTokenRequest(TypedDict, total=False):
+        DurationSeconds: int
+        SerialNumber: str
+        TokenCode: str
+        MinimumSessionTokenSize: int
 
-class GetAccessKeyInfoResponse(TypedDict, total=False):
-    Account: str
+    class GetSessionTokenResponse(TypedDict, total=False):
+        Credentials: Credentials
+        SessionTokenUtilization: int
+        SessionTokenSize: int
 
+    class PolicyDescriptorType(TypedDict, total=False):
+        arn: str
 
-class GetCallerIdentityRequest(TypedDict, total=False):
-    pass
+    class ProvidedContext(TypedDict, total=False):
+        ProviderArn: str
+        ContextAssertion: str
 
+    class Tag(TypedDict, total=False):
+        Key: Required[str]
+        Value: Required[str]
 
-class GetCallerIdentityResponse(TypedDict, total=False):
-    UserId: str
-    Account: str
-    Arn: str
+else:
 
-
-class GetSessionTokenRequest(TypedDict, total=False):
-    DurationSeconds: int
-    SerialNumber: str
-    TokenCode: str
-    MinimumSessionTokenSize: int
-
-
-class GetSessionTokenResponse(TypedDict, total=False):
-    Credentials: Credentials
-    SessionTokenUtilization: int
-    SessionTokenSize: int
-
-
-class PolicyDescriptorType(TypedDict, total=False):
-    arn: str
-
-
-class ProvidedContext(TypedDict, total=False):
-    ProviderArn: str
-    ContextAssertion: str
-
-
-class Tag(TypedDict, total=False):
-    Key: Required[str]
-    Value: Required[str]
+    def __getattr__(name: str) -> type:
+        if name in __all__:
+            return dict
+        raise AttributeError(name)
