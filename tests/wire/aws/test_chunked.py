@@ -81,11 +81,15 @@ def test_changed_bodies_are_refused() -> None:
         decoder = _decoder(11)
         with pytest.raises(AwsError, match="SignatureDoesNotMatch"):
             decoder.feed(body.replace(old, new))
+
+    def whole(decoder: Decoder, data: bytes) -> None:
+        decoder.feed(data)
+        decoder.finish()
+
     for wrong in (b"6\r\nhello \r\n", b"x" * 2000, b"-1;chunk-signature=" + b"0" * 64 + b"\r\n", body + b"more"):
         decoder = _decoder(11)
         with pytest.raises(AwsError, match="IncompleteBody"):
-            decoder.feed(wrong)
-            decoder.finish()
+            whole(decoder, wrong)
     decoder = _decoder(12)
     decoder.feed(body)
     with pytest.raises(AwsError, match="IncompleteBody"):
@@ -116,9 +120,13 @@ def test_botocores_unsigned_chunks_with_a_trailer(data: bytes, cut: int) -> None
 def test_random_bytes_are_refused_never_crash(data: bytes) -> None:
     headers = {"x-amz-decoded-content-length": "5", "x-amz-trailer": "x-amz-checksum-sha256"}
     decoder = make_decoder(headers, None)
-    with pytest.raises(AwsError):
+    try:
         decoder.feed(data)
         decoder.finish()
+    except AwsError as error:
+        assert (error.http_status or 400) == 400
+    else:
+        pytest.fail("random bytes were taken for a body with its checksum")
 
 
 @pytest.mark.parametrize(("name", "expected"), [

@@ -28,7 +28,9 @@ def _signed(signer: Any, method: str, url: str, body: bytes = b"", **headers: st
     signer.add_auth(request)
     prepared = request.prepare()
     parts = urlsplit(prepared.url)
-    kept = {name.lower(): value if isinstance(value, str) else value.decode() for name, value in prepared.headers.items()}
+    kept = {
+        name.lower(): value if isinstance(value, str) else value.decode() for name, value in prepared.headers.items()
+    }
     return HttpRequest(method, parts.path or "/", parts.query, {"host": parts.netloc, **kept}, body)
 
 
@@ -45,7 +47,9 @@ def _verify(request: HttpRequest, secret: str = SECRET, now: float | None = None
 
 
 def _signers(service: str, credentials: Credentials) -> Any:
-    return (botocore.auth.S3SigV4Auth if service == "s3" else botocore.auth.SigV4Auth)(credentials, service, "us-east-1")
+    return (botocore.auth.S3SigV4Auth if service == "s3" else botocore.auth.SigV4Auth)(
+        credentials, service, "us-east-1"
+    )
 
 
 _SEGMENT = st.text(st.characters(min_codepoint=33, max_codepoint=0x2FF), min_size=1, max_size=8)
@@ -69,7 +73,12 @@ def test_s3_presigned() -> None:
     signer = botocore.auth.S3SigV4QueryAuth(WITH_TOKEN, "s3", "eu-west-1", expires=60)
     request = _signed(signer, "GET", "http://localhost:4566/bucket/a%20b/c?x=%2F")
     claim = _verify(request)
-    assert (claim.kind, claim.expires, claim.region, claim.session_token) == ("presigned", 60, "eu-west-1", WITH_TOKEN.token)
+    assert (claim.kind, claim.expires, claim.region, claim.session_token) == (
+        "presigned",
+        60,
+        "eu-west-1",
+        WITH_TOKEN.token,
+    )
     with pytest.raises(AwsError) as late:
         _verify(request, now=_now() + 61)
     assert (late.value.error_code, late.value.message) == ("AccessDenied", "Request has expired")
@@ -80,7 +89,10 @@ def test_s3_presigned() -> None:
 
 def test_presigned_of_another_service() -> None:
     signer = botocore.auth.SigV4QueryAuth(CREDENTIALS, "sts", "us-east-1", expires=900)
-    assert _verify(_signed(signer, "GET", "http://localhost/?Action=GetCallerIdentity&Version=2011-06-15")).service == "sts"
+    assert (
+        _verify(_signed(signer, "GET", "http://localhost/?Action=GetCallerIdentity&Version=2011-06-15")).service
+        == "sts"
+    )
 
 
 @pytest.mark.parametrize(
@@ -124,7 +136,7 @@ def test_clocks_apart() -> None:
     for shift in (-901, 902):
         with pytest.raises(AwsError, match="RequestTimeTooSkewed"):
             _verify(s3, now=_now() + shift)
-        with pytest.raises(AwsError, match="InvalidSignatureException: Signature (expired|not yet)"):
+        with pytest.raises(AwsError, match=r"InvalidSignatureException: Signature (expired|not yet)"):
             _verify(kinesis, now=_now() + shift)
     _verify(s3, now=_now() + 890)
 

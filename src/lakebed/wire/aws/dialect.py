@@ -59,6 +59,20 @@ GREEDY_LABELS: Mapping[str, frozenset[str]] = {"iot-data": frozenset({"topic"})}
 # Services that also speak the query protocol, with the namespace of its answers.
 QUERY_NAMESPACES: Mapping[str, str] = {"sqs": "http://queue.amazonaws.com/doc/2012-11-05/"}
 
+# SQS's codes in the query protocol, and in x-amzn-query-error, for the errors whose code is not their name.
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/CommonErrors.html and the pages of its operations
+_SQS_PREFIXED = (
+    "BatchEntryIdsNotDistinct", "BatchRequestTooLong", "EmptyBatchRequest", "InvalidBatchEntryId", "MessageNotInflight",
+    "PurgeQueueInProgress", "QueueDeletedRecently", "TooManyEntriesInBatchRequest", "UnsupportedOperation",
+)  # fmt: skip
+QUERY_CODES: Mapping[str, Mapping[str, str]] = {
+    "sqs": {
+        "QueueDoesNotExist": "AWS.SimpleQueueService.NonExistentQueue",
+        "QueueNameExists": "QueueAlreadyExists",
+        **{name: f"AWS.SimpleQueueService.{name}" for name in _SQS_PREFIXED},
+    }
+}
+
 _SQS_FLAT = {
     "AttributeNames": "AttributeName",
     "MessageSystemAttributeNames": "MessageSystemAttributeName",

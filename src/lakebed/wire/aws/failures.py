@@ -16,6 +16,7 @@ import msgspec
 
 from lakebed.kernel.errors import AwsError
 from lakebed.wire.aws import cbor
+from lakebed.wire.aws.dialect import QUERY_CODES
 from lakebed.wire.aws.jsonshapes import Writers
 from lakebed.wire.aws.message import HttpResponse
 from lakebed.wire.aws.model import Model, Shape
@@ -48,7 +49,8 @@ def describe(model: Model, error: AwsError) -> Failure:
     status = error.http_status or trait.get("httpStatusCode")
     if status is None:
         status = 500 if shape is not None and shape.get("fault") else type(error).status
-    return Failure(name, trait.get("code", name), status, error.message, error.members, shape)
+    code = trait.get("code") or QUERY_CODES.get(model.service, {}).get(name, name)
+    return Failure(name, code, status, error.message, error.members, shape)
 
 
 def _message_member(shape: Shape | None) -> str:

@@ -19,6 +19,8 @@ from typing import Any
 
 import msgspec
 
+from lakebed.wire.aws.dialect import QUERY_CODES
+
 Traits = Mapping[str, Any]
 
 
@@ -110,6 +112,8 @@ class Model:
                     self._by_code[name] = name
             for name in list(self._by_code):
                 self._by_code.setdefault(self.shapes[name].get("error", {}).get("code", name), name)
+            for name, old_code in QUERY_CODES.get(self.service, {}).items():
+                self._by_code.setdefault(old_code, name)
         found = self._by_code.get(code)
         return Shape(self, {"shape": found}) if found else None
 
