@@ -22,7 +22,6 @@ from lakebed.kernel.errors import AwsError, not_built
 from lakebed.kernel.kernel import Kernel
 from lakebed.ports.house import Ports
 from lakebed.ports.service import Service
-from lakebed.wire.aws import sigv4
 from lakebed.wire.aws.codec import Codec, Match
 from lakebed.wire.aws.message import HttpRequest, HttpResponse
 
@@ -109,7 +108,7 @@ class _Call:
 
     async def _run(self, body: _Body) -> HttpResponse:
         edge, sent = self._edge, self._request
-        claim = sigv4.read_claim(sent)
+        claim = self._claim()
         target = edge._route.identify(sent, claim.service if claim is not None else None)
         if target is None:
             raise errors.missing_token()
@@ -127,6 +126,16 @@ class _Call:
         )
         result = await edge._dispatch.run(self.codec, operation, params, who, self.trace)
         return self.codec.serialise(self.match, result or {}, self._request_id)
+
+    def _claim(self) -> authenticate.Claim | None:
+        """The request's claim; one that cannot be read is refused in the protocol it seems to speak."""
+        try:
+            return authenticate.read_claim(self._request)
+        except AwsError:
+            target = self._edge._route.identify(self._request, authenticate.hinted_service(self._request))
+            if target is not None:
+                self.trace.service, self.codec = target.service, target.codec
+            raise
 
     async def _with_body(self, target: Target, signed_path: str, body: _Body) -> HttpRequest:
         """The request with its body, verified; a stream's own hash or chunks are verified while it is read."""

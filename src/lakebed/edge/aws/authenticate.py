@@ -14,8 +14,9 @@ import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from hashlib import sha256
+from urllib.parse import unquote
 
-from lakebed.edge.aws import errors
+from lakebed.edge.aws import errors, sigv2
 from lakebed.kernel.clock import Clock
 from lakebed.kernel.errors import AwsError
 from lakebed.kernel.scope import ANONYMOUS, Principal, Scope
@@ -23,9 +24,13 @@ from lakebed.ports.house import Ports
 from lakebed.wire.aws import chunked, sigv4
 from lakebed.wire.aws.message import HttpRequest
 
+_SCOPE = re.compile(r"/([a-z0-9-]{1,64})/aws\d_request")
 _REGION = re.compile(r"[a-z]{2,4}(-[a-z]{2,12}){1,3}-\d")
 _OTHER_PARTITIONS = ("cn-", "us-gov-", "us-iso")
 _DEFAULT_REGION = "us-east-1"
+
+
+Claim = sigv4.Claim | sigv2.QueryClaim
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +39,25 @@ class Caller:
 
     principal: Principal
     scope: Scope
-    claim: sigv4.Claim | None = None
+    claim: Claim | None = None
     secret: str = ""
 
 
 _NOBODY = Caller(ANONYMOUS, Scope(ANONYMOUS.account, _DEFAULT_REGION))
 
 
-def identify(claim: sigv4.Claim | None, p: Ports, clock: Clock) -> Caller:
+def read_claim(request: HttpRequest) -> Claim | None:
+    """What a request says about who sent it; AwsError where that cannot be read."""
+    return sigv4.read_claim(request) or sigv2.read_claim(request)
+
+
+def hinted_service(request: HttpRequest) -> str | None:
+    """The signing name in credentials that could not be read, so that their refusal is told in its protocol."""
+    found = _SCOPE.search(request.headers.get("authorization", "") or unquote(request.query))
+    return None if found is None else found[1]
+
+
+def identify(claim: Claim | None, p: Ports, clock: Clock) -> Caller:
     """The caller a claim names; the signature is not verified yet."""
     if claim is None:
         return _NOBODY
@@ -62,7 +78,9 @@ def identify(claim: sigv4.Claim | None, p: Ports, clock: Clock) -> Caller:
 
 def verify(caller: Caller, request: HttpRequest, signed_path: str, clock: Clock, payload_sha256: str | None) -> None:
     """Raise unless the signature is the key's. ``payload_sha256`` None: the body is streamed and checked on the way."""
-    if caller.claim is not None:
+    if isinstance(caller.claim, sigv2.QueryClaim):
+        sigv2.verify(caller.claim, request, caller.secret, now=clock.wall())
+    elif caller.claim is not None:
         sigv4.verify(
             caller.claim,
             request,
@@ -76,6 +94,8 @@ def verify(caller: Caller, request: HttpRequest, signed_path: str, clock: Clock,
 def decoded(caller: Caller, request: HttpRequest, body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """The body with ``aws-chunked`` taken off and its signatures, checksum or declared hash checked while it is read."""
     claim = caller.claim
+    if isinstance(claim, sigv2.QueryClaim):
+        return body
     if claim is None:
         declared = request.headers.get("x-amz-content-sha256", "")
         unsigned = declared.startswith(sigv4.STREAMING) and "UNSIGNED" in declared
