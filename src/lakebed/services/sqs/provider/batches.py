@@ -17,7 +17,10 @@ from lakebed.services.sqs.provider.desk import Desk
 from lakebed.services.sqs.provider.messages import sent
 
 _Result = TypeVar(
-    "_Result", api.SendMessageBatchResult, api.DeleteMessageBatchResult, api.ChangeMessageVisibilityBatchResult
+    "_Result",
+    "api.SendMessageBatchResult",
+    "api.DeleteMessageBatchResult",
+    "api.ChangeMessageVisibilityBatchResult",
 )
 
 
