@@ -207,6 +207,36 @@ def test_sqs_names_the_missing_parameter() -> None:
         codec("sqs").check("SendMessage", {"QueueUrl": "q"})
 
 
+def test_s3_speaks_of_its_schema() -> None:
+    for params, code in [
+        ({"Bucket": "b"}, "MissingRequestBodyError"),
+        ({"Bucket": "b", "Delete": {"Objects": [{}]}}, "MalformedXML"),
+        ({"Bucket": "b", "Delete": {"Objects": [{"Key": "k"}]}, "RequestPayer": "x"}, "InvalidArgument"),
+    ]:
+        with pytest.raises(AwsError, match=code):
+            codec("s3").check("DeleteObjects", params)
+
+
+def test_patterns_that_would_backtrack_for_ever_do_not() -> None:
+    started = time.perf_counter()
+    with pytest.raises(AwsError, match="pattern"):
+        codec("glue").check("CreateJob", {"Name": "n", "Role": "r", "Command": {}, "CodeGenConfigurationNodes": {
+            "a": {"SelectFields": {"Name": "n", "Inputs": ["a"], "Paths": [["x"]]},
+                  "S3CsvSource": {}},
+        }} | {"Name": "\0"})  # fmt: skip
+    assert time.perf_counter() - started < 5
+    from lakebed.wire.aws.check import compile_pattern
+
+    json_path = compile_pattern(r"\$(\.[a-zA-Z0-9_.@\[\]\(\)-]+)*")
+    assert json_path is not None
+    assert json_path.fullmatch("$" + "." * 500 + "!") is None
+    assert json_path.fullmatch("$.a.b[0]")
+    for java, text in [(r"[\p{L}\p{N}-]+", "é-1"), (r"[\w-_]*", "a-b"), (r"[^\p{C}]*", "x"), (r"\P{C}*", "x")]:
+        compiled = compile_pattern(java)
+        assert compiled is not None
+        assert compiled.fullmatch(text)
+
+
 def _read_error(service: str, response: Any) -> dict[str, Any]:
     parser = botocore.parsers.ResponseParserFactory().create_parser(_model(service).protocol)
     raw = {"status_code": response.status, "headers": response.headers, "body": response.body}

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 from lakebed.kernel.errors import AwsError
 from lakebed.wire.aws import scalars
-from lakebed.wire.aws.dialect import CONSTRAINT_CODES
+from lakebed.wire.aws.dialect import CONSTRAINT_CODES, SAFE_PATTERNS
 from lakebed.wire.aws.model import Model, Shape
+from lakebed.wire.aws.xmltree import malformed_xml
 
 Checker = Callable[[Any, str, "Violations"], None]
 _MOST_REPORTED = 10
@@ -60,13 +62,19 @@ _JAVA_CLASSES = {
     r"\p{ASCII}": r"[\x00-\x7F]", r"\p{Graph}": r"[\x21-\x7E]", r"\p{Print}": r"[\x20-\x7E]", r"\p{Digit}": "[0-9]",
     r"\p{M}": r"[\u0300-\u036F]", r"\p{S}": r"[$+<=>^`|~]", r"\p{P}": r"[!-#%-*,-/:;?@\[-\]_{}]",
     r"\p{Space}": r"\s", r"\p{IsLetter}": r"[^\W\d_]", r"\p{Punct}": r"[!-/:-@\[-`{-~]", r"\p{Upper}": "[A-Z]",
-    r"\p{Lower}": "[a-z]", r"\p{XDigit}": "[0-9a-fA-F]",
+    r"\p{C}": r"[\x00-\x1F\x7F-\x9F]", r"\p{Cc}": r"[\x00-\x1F\x7F-\x9F]", r"\p{Cntrl}": r"[\x00-\x1F\x7F-\x9F]",
+    r"\P{C}": r"[^\x00-\x1F\x7F-\x9F]", r"\p{Lower}": "[a-z]", r"\p{XDigit}": "[0-9a-fA-F]",
 }  # fmt: skip
 
 
+_HYPHEN_AFTER_CLASS = re.compile(r"(\\[wdsWDS])-(?!\])")  # a plain hyphen in Java, a bad range in Python
+
+
+@cache
 def compile_pattern(pattern: str) -> re.Pattern[str] | None:
     """A model's (Java) pattern in Python's terms; None for one that Python cannot say, which is then not checked."""
-    text = pattern.replace(r"\uD800\uDC00-\uDBFF\uDFFF", "\U00010000-\U0010ffff")
+    text = SAFE_PATTERNS.get(pattern, pattern).replace(r"\z", r"\Z")
+    text = _HYPHEN_AFTER_CLASS.sub(r"\1\\-", text).replace(r"\uD800\uDC00-\uDBFF\uDFFF", "\U00010000-\U0010ffff")
     text = text.replace(r"\uD800\uDC00-\uDBFF\uDFFF".lower(), "\U00010000-\U0010ffff")
     for java, python in _JAVA_CLASSES.items():
         if java in text:
@@ -224,11 +232,10 @@ def _scalar(shape: Shape) -> Checker | None:
 
 def _text_checker(shape: Shape, low: int, high: int | None, *, sensitive: bool) -> Checker | None:
     pattern_text = shape.get("pattern")
-    pattern = compile_pattern(pattern_text) if pattern_text else None
     allowed = frozenset(shape.get("enum", ()))
     listed = ", ".join(shape.get("enum", ()))
     most = high if high is not None else 2**63
-    if not low and high is None and pattern is None and not allowed:
+    if not low and high is None and not pattern_text and not allowed:
         return None
 
     def check(value: Any, path: str, found: Violations) -> None:
@@ -239,7 +246,10 @@ def _text_checker(shape: Shape, low: int, high: int | None, *, sensitive: bool) 
             found.add(value, path, f"Member must have length less than or equal to {high}", sensitive=sensitive)
         elif allowed and value not in allowed:
             found.add(value, path, f"Member must satisfy enum value set: [{listed}]", sensitive=sensitive)
-        if pattern is not None and size <= _LONGEST_MATCHED and not pattern.fullmatch(value):
+        if not pattern_text or size > _LONGEST_MATCHED:
+            return
+        pattern = compile_pattern(pattern_text)
+        if pattern is not None and not pattern.fullmatch(value):
             words = f"Member must satisfy regular expression pattern: {pattern_text}"
             found.add(value, path, words, sensitive=sensitive)
 
@@ -251,6 +261,17 @@ def constraint_error(model: Model, found: Violations) -> AwsError:
     count = "1 validation error" if len(found) == 1 else f"{len(found)} validation errors"
     code = CONSTRAINT_CODES.get(model.service, "ValidationException")
     return AwsError(code, f"{count} detected: {'; '.join(found)}", status=400)
+
+
+def s3_error(shape: Shape, found: Violations) -> AwsError:
+    """S3 speaks of its schema where a body is wrong, and of an argument elsewhere; it never lists violations."""
+    payload = shape.get("payload")
+    start = f"'{step('', payload)}" if payload else None
+    if start is not None and any(f"null at {start}'" in violation for violation in found):
+        return AwsError("MissingRequestBodyError", "Request Body is empty", status=400)
+    if start is not None and any(f"at {start}" in violation for violation in found):
+        return malformed_xml()
+    return AwsError("InvalidArgument", f"Invalid Argument: {found[0]}", status=400)
 
 
 def check_sqs(required: list[str], params: Mapping[str, Any]) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 
 from lakebed.kernel.errors import AwsError
 from lakebed.wire.aws import cbor, failures
-from lakebed.wire.aws.check import Checker, Checkers, Violations, check_sqs, constraint_error
+from lakebed.wire.aws.check import Checker, Checkers, Violations, check_sqs, constraint_error, s3_error
 from lakebed.wire.aws.dialect import GREEDY_LABELS, QUERY_NAMESPACES
 from lakebed.wire.aws.formshapes import form_pairs
 from lakebed.wire.aws.message import HttpRequest, HttpResponse
@@ -137,6 +137,8 @@ class Codec:
             return
         found = Violations()
         checker(params, "", found)
+        if found and self.service == "s3" and (shape := self.model.input(operation)) is not None:
+            raise s3_error(shape, found)
         if found:
             raise constraint_error(self.model, found)
 

@@ -52,6 +52,11 @@ CONSTRAINT_CODES: Mapping[str, str] = {
     "s3": "InvalidArgument",
 }
 
+# Patterns whose backtracking is exponential, in a form that matches the same texts in linear time.
+SAFE_PATTERNS: Mapping[str, str] = {
+    r"\$(\.[a-zA-Z0-9_.@\[\]\(\)-]+)*": r"\$(\.[a-zA-Z0-9_.@\[\]\(\)-]+)?",
+}
+
 # Labels that take slashes although the model does not say so: devices publish to /topics/a/b.
 # https://docs.aws.amazon.com/iot/latest/developerguide/http.html
 GREEDY_LABELS: Mapping[str, frozenset[str]] = {"iot-data": frozenset({"topic"})}

@@ -226,6 +226,8 @@ class Rest:
             status, headers, rest = binding.split(result)
             body, content_type = body_of(rest)
             headers[id_header] = request_id
+            if status == 200 and "content-range" in headers:
+                status = 206  # a part of an object; the model names only the whole's status
             if content_type and not is_head and status != 204 and not (bodiless and not body):
                 headers.setdefault("content-type", content_type)
             return HttpResponse(status, headers, b"" if is_head or status == 204 else body)
