@@ -32,6 +32,7 @@ SERVICE = "lambda.amazonaws.com"
 _CREDENTIALS_SECONDS = 43_200
 _CREDENTIALS_LEFT_MIN = 23_000.0  # more than the age at which the runtime replaces a worker
 _CREDENTIALS_KEPT = 1000
+_DOOR_LOOKS, _DOOR_LOOK_SECONDS = 200, 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,7 @@ class Invoker:
         """One execution, its log written, its meters counted. ``wait``: seconds for a free worker beyond the default."""
         scope, key = named.scope, (named.scope.account, named.scope.region, version.name)
         arn = function_arn(scope, version.name)
+        await self._doors_open()
         reserved = self._admit(scope, version.name)
         self._running[key] += 1
         try:
@@ -135,6 +137,13 @@ class Invoker:
     async def retire(self, scope: Scope, version: FunctionVersion) -> None:
         """Its warm workers are out of date."""
         await self.p.runtime.retire(_key(scope, version))
+
+    async def _doors_open(self) -> None:
+        """At boot, background work may come before the house listens: a function must not be told an endpoint that is not."""
+        for _ in range(_DOOR_LOOKS):
+            if self.p.addresses.http_port:
+                return
+            await self.k.clock.sleep_until(self.k.clock.now() + _DOOR_LOOK_SECONDS)
 
     def _admit(self, scope: Scope, name: str) -> int | None:
         row = self.store.function(scope, name)
