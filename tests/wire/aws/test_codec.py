@@ -81,7 +81,16 @@ def test_other_routes() -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b"{", b"[]", b"\xff", b'{"StreamName": 1}', b'{"Records": {}}', b'{"Records": [{"Data": "!!"}]}', b"[" * 100_000],
+    [
+        b"{",
+        b"[]",
+        b"\xff",
+        b'{"StreamName": 1}',
+        b'{"Records": {}}',
+        b'{"Records": [null]}',
+        b'{"Records": [{"Data": "!!"}]}',
+        b"[" * 100_000,
+    ],
 )
 def test_bad_json(body: bytes) -> None:
     request = _json("kinesis", "PutRecords", body)

@@ -178,13 +178,15 @@ class Checkers:
             if simple:
                 own = Violations()
                 for item in value:
-                    inner(item, path, own)
+                    if item is not None:
+                        inner(item, path, own)
                 if own:
                     found.add(value, path, f"Member must satisfy constraint: [{_constraints(own)}]")
                 return
             start = f"{path}."
             for number, item in enumerate(value, 1):
-                inner(item, f"{start}{number}.member", found)
+                if item is not None:  # of a sparse list
+                    inner(item, f"{start}{number}.member", found)
 
         return check
 

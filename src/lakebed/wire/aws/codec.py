@@ -136,7 +136,10 @@ class Codec:
         if checker is None:
             return
         found = Violations()
-        checker(params, "", found)
+        try:
+            checker(params, "", found)
+        except RecursionError:
+            raise malformed("The request body is nested too deeply.") from None
         if found and self.service == "s3" and (shape := self.model.input(operation)) is not None:
             raise s3_error(shape, found)
         if found:

@@ -162,11 +162,16 @@ class Readers:
 
     def _list(self, shape: Shape) -> Reader:
         item_reader: list[Reader] = []
+        sparse = bool(shape.get("sparse"))
 
         def read(value: Any) -> list[Any]:
             if type(value) is not list:
                 raise malformed("Unexpected value type in payload; a list was expected.")
             read_item = item_reader[0]
+            if None not in value:
+                return [read_item(item) for item in value]
+            if not sparse:
+                raise malformed("A list has a null where a value is expected.")
             return [None if item is None else read_item(item) for item in value]
 
         self._compiled[shape.name] = read
