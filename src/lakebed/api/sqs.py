@@ -15,6 +15,8 @@ __all__ = [
     "BatchEntryIdsNotDistinct",
     "BatchRequestTooLong",
     "BatchResultErrorEntry",
+    "CancelMessageMoveTaskRequest",
+    "CancelMessageMoveTaskResult",
     "ChangeMessageVisibilityBatchRequest",
     "ChangeMessageVisibilityBatchRequestEntry",
     "ChangeMessageVisibilityBatchResult",
@@ -49,6 +51,9 @@ __all__ = [
     "KmsThrottled",
     "ListDeadLetterSourceQueuesRequest",
     "ListDeadLetterSourceQueuesResult",
+    "ListMessageMoveTasksRequest",
+    "ListMessageMoveTasksResult",
+    "ListMessageMoveTasksResultEntry",
     "ListQueueTagsRequest",
     "ListQueueTagsResult",
     "ListQueuesRequest",
@@ -68,6 +73,7 @@ __all__ = [
     "ReceiveMessageResult",
     "RemovePermissionRequest",
     "RequestThrottled",
+    "ResourceNotFoundException",
     "SendMessageBatchRequest",
     "SendMessageBatchRequestEntry",
     "SendMessageBatchResult",
@@ -75,6 +81,8 @@ __all__ = [
     "SendMessageRequest",
     "SendMessageResult",
     "SetQueueAttributesRequest",
+    "StartMessageMoveTaskRequest",
+    "StartMessageMoveTaskResult",
     "TagQueueRequest",
     "TooManyEntriesInBatchRequest",
     "UnsupportedOperation",
@@ -332,6 +340,16 @@ class RequestThrottled(AwsError):
         super().__init__(self.code, message, status=status or self.status, members=members)
 
 
+class ResourceNotFoundException(AwsError):
+    code: ClassVar[str] = "ResourceNotFoundException"
+    status: ClassVar[int] = 400
+
+    def __init__(
+        self, message: str, *, status: int | None = None, members: Mapping[str, Any] | None = None
+    ) -> None:
+        super().__init__(self.code, message, status=status or self.status, members=members)
+
+
 class TooManyEntriesInBatchRequest(AwsError):
     code: ClassVar[str] = "TooManyEntriesInBatchRequest"
     status: ClassVar[int] = 400
@@ -365,6 +383,12 @@ if TYPE_CHECKING:
         SenderFault: Required[bool]
         Code: Required[str]
         Message: str
+
+    class CancelMessageMoveTaskRequest(TypedDict, total=False):
+        TaskHandle: Required[str]
+
+    class CancelMessageMoveTaskResult(TypedDict, total=False):
+        ApproximateNumberOfMessagesMoved: int
 
     class ChangeMessageVisibilityBatchRequest(TypedDict, total=False):
         QueueUrl: Required[str]
@@ -439,6 +463,24 @@ if TYPE_CHECKING:
     class ListDeadLetterSourceQueuesResult(TypedDict, total=False):
         queueUrls: Required[list[str]]
         NextToken: str
+
+    class ListMessageMoveTasksRequest(TypedDict, total=False):
+        SourceArn: Required[str]
+        MaxResults: int
+
+    class ListMessageMoveTasksResult(TypedDict, total=False):
+        Results: list[ListMessageMoveTasksResultEntry]
+
+    class ListMessageMoveTasksResultEntry(TypedDict, total=False):
+        TaskHandle: str
+        Status: str
+        SourceArn: str
+        DestinationArn: str
+        MaxNumberOfMessagesPerSecond: int
+        ApproximateNumberOfMessagesMoved: int
+        ApproximateNumberOfMessagesToMove: int
+        FailureReason: str
+        StartedTimestamp: int
 
     class ListQueueTagsRequest(TypedDict, total=False):
         QueueUrl: Required[str]
@@ -542,6 +584,14 @@ if TYPE_CHECKING:
     class SetQueueAttributesRequest(TypedDict, total=False):
         QueueUrl: Required[str]
         Attributes: Required[dict[str, str]]
+
+    class StartMessageMoveTaskRequest(TypedDict, total=False):
+        SourceArn: Required[str]
+        DestinationArn: str
+        MaxNumberOfMessagesPerSecond: int
+
+    class StartMessageMoveTaskResult(TypedDict, total=False):
+        TaskHandle: str
 
     class TagQueueRequest(TypedDict, total=False):
         QueueUrl: Required[str]

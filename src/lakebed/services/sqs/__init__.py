@@ -4,7 +4,7 @@ Follows https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/We
 ``exchange`` is what happens to messages; ``provider/`` the API over it, ``port`` the same for other services, ``arrivals``
 who waits for what. Delivery is at least once and nearly in order of sending, as AWS promises of standard queues.
 
-Refused by name: FIFO queues, encryption at rest, message move tasks (see docs/deviations/sqs.md).
+Refused by name: FIFO queues, encryption at rest (see docs/deviations/sqs.md).
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from lakebed.services.sqs.exchange import Exchange
 from lakebed.services.sqs.port import SqsQueues
 from lakebed.services.sqs.provider.batches import BatchOperations
 from lakebed.services.sqs.provider.messages import MessageOperations
+from lakebed.services.sqs.provider.moves import MoveOperations
 from lakebed.services.sqs.provider.permissions import PermissionOperations
 from lakebed.services.sqs.provider.queues import QueueOperations
-from lakebed.services.sqs.work import Retention, Visibility
+from lakebed.services.sqs.work import Moves, Retention, Visibility
 
 _TOPOLOGY_QUEUES_MAX = 1000
 
@@ -37,11 +38,12 @@ def service(k: Kernel, p: Ports) -> Service:
         return [Link(queue.arn, queue.redrive[0], "dead letters") for queue in queues if queue.redrive]
 
     providers = (
-        QueueOperations(exchange), MessageOperations(exchange), BatchOperations(exchange), PermissionOperations(exchange)
+        QueueOperations(exchange), MessageOperations(exchange), BatchOperations(exchange), PermissionOperations(exchange),
+        MoveOperations(exchange),
     )  # fmt: skip
     return Service(
         "sqs",
         operations_of(*providers, prefix="sqs"),
-        tasks=[Retention(exchange), Visibility(exchange)],
+        tasks=[Retention(exchange), Visibility(exchange), Moves(exchange)],
         topology=topology,
     )

@@ -20,7 +20,7 @@ from lakebed.services.sqs.arrivals import Arrivals
 from lakebed.services.sqs.attributes import parameter_error
 from lakebed.services.sqs.digest import md5_of_body
 from lakebed.services.sqs.model import Draft, Message, Queue, Stored
-from lakebed.services.sqs.store import MessageStore, QueueStore
+from lakebed.services.sqs.store import MessageStore, MoveStore, QueueStore
 
 _DEAD_LETTERS_AT_ONCE = 1000
 
@@ -32,6 +32,7 @@ class Exchange:
         self.k, self.p = k, p
         self.queues = QueueStore(k.db)
         self.messages = MessageStore(k.db)
+        self.moves = MoveStore(k.db)
         self.arrivals = Arrivals(k.clock, k.tasks)
         self._in_flight: dict[int, int] = {}
         self._totals: dict[int, int] = {}
@@ -160,6 +161,30 @@ class Exchange:
             self.arrivals.announce(queue.arn)
         else:
             self.arrivals.expect(queue.arn, visible_at)
+
+    def redrive(self, queue: Queue, destination: str | None, limit: int) -> tuple[int, str]:
+        """Move up to ``limit`` dead letters to ``destination``, or each to where it came from: (how many, what failed)."""
+        now, failure = self.k.clock.now(), ""
+        by_target: dict[str, list[Message]] = {}
+        with self.k.db.tx() as tx:
+            for message in self.messages.receivable(tx, queue, now):
+                target_arn = destination or message.extra.dead_letter_source
+                if not target_arn or self.find(target_arn) is None:
+                    failure = (
+                        "CouldNotDetermineMessageSource"
+                        if not target_arn
+                        else "AWS.SimpleQueueService.NonExistentQueue"
+                    )
+                    break
+                by_target.setdefault(target_arn, []).append(message)
+                limit -= 1
+                if limit == 0:
+                    break
+            for target_arn, messages in by_target.items():
+                self.messages.move(tx, messages, self.require(target_arn), "", now)
+        for target_arn, messages in by_target.items():
+            self._moved(queue, self.require(target_arn), len(messages))
+        return sum(map(len, by_target.values())), failure
 
     def forget(self, queue: Queue) -> None:
         """A queue id went (purge, deletion, expiry): count anew."""

@@ -121,6 +121,21 @@ class Message(msgspec.Struct, frozen=True):
         return told
 
 
+class Move(msgspec.Struct, frozen=True):
+    """A message move task: dead letters of ``source`` on their way to ``destination``, or back (None)."""
+
+    source: str
+    id: int
+    handle: str
+    destination: str | None
+    rate: int | None
+    status: str
+    failure: str
+    to_move: int
+    moved: int
+    started: float
+
+
 def check_queue_name(name: str) -> None:
     """Raise unless ``name`` may name a standard queue."""
     if not _QUEUE_NAME.fullmatch(name):

@@ -13,7 +13,7 @@ import msgspec
 
 from lakebed.kernel.db import Database, Tx
 from lakebed.kernel.scope import Scope
-from lakebed.services.sqs.model import Message, Queue, Stored
+from lakebed.services.sqs.model import Message, Move, Queue, Stored
 
 _encode = msgspec.msgpack.encode
 _QUEUE = "account, region, name, id, attributes, tags, created, modified, purged"
@@ -70,6 +70,7 @@ class QueueStore:
         tx.execute(
             "DELETE FROM sqs_queue WHERE account=? AND region=? AND name=?", (scope.account, scope.region, queue.name)
         )
+        tx.execute("DELETE FROM sqs_move WHERE source=?", (queue.arn,))
         self.discard_messages(tx, queue)
 
     def discard_messages(self, tx: Tx, queue: Queue) -> None:
@@ -195,6 +196,56 @@ class MessageStore:
             (queue_id, sent_before, limit),
         )
         return int(done.rowcount)
+
+
+class MoveStore:
+    """Rows of ``sqs_move``."""
+
+    _COLUMNS = "source, id, handle, destination, rate, status, failure, to_move, moved, started"
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    def insert(self, tx: Tx, queue: Queue, move: Move) -> None:
+        """A new task; of a source's older ones nine stay."""
+        scope = queue.scope
+        tx.execute(
+            "INSERT INTO sqs_move (account, region, source, handle, destination, rate, status, to_move, started) "
+            "VALUES (?,?,?,?,?,?,?,?,?)",
+            (
+                scope.account, scope.region, move.source, move.handle, move.destination, move.rate, move.status,
+                move.to_move, move.started,
+            ),
+        )  # fmt: skip
+        tx.execute(
+            "DELETE FROM sqs_move WHERE source=? AND id NOT IN "
+            "(SELECT id FROM sqs_move WHERE source=? ORDER BY id DESC LIMIT 10)",
+            (move.source, move.source),
+        )
+
+    def latest(self, source: str, limit: int) -> list[Move]:
+        """Tasks of a source, the last first."""
+        rows = self._db.all(
+            f"SELECT {self._COLUMNS} FROM sqs_move WHERE source=? ORDER BY id DESC LIMIT ?",  # noqa: S608
+            (source, limit),
+        )
+        return [Move(*row) for row in rows]
+
+    def find(self, handle: str) -> Move | None:
+        """A task by its handle."""
+        row = self._db.one(f"SELECT {self._COLUMNS} FROM sqs_move WHERE handle=?", (handle,))  # noqa: S608
+        return Move(*row) if row else None
+
+    def all_running(self) -> list[Move]:
+        """Tasks to carry on, for the mover."""
+        return [Move(*row) for row in self._db.all(f"SELECT {self._COLUMNS} FROM sqs_move WHERE status='RUNNING'")]  # noqa: S608
+
+    def put(self, tx: Tx, move: Move) -> None:
+        """How far it is."""
+        tx.execute(
+            "UPDATE sqs_move SET status=?, failure=?, moved=? WHERE id=?",
+            (move.status, move.failure, move.moved, move.id),
+        )
 
 
 def _queue(row: Any, partition: str) -> Queue:

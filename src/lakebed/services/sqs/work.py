@@ -1,11 +1,17 @@
-"""Background work of SQS: retention, discarded messages, and telling subscribers of what becomes visible by time alone."""
+"""Background work of SQS: retention, discarded messages, message move tasks, and telling subscribers of what becomes
+visible by time alone."""
 
 from __future__ import annotations
 
+import msgspec
+
 from lakebed.services.sqs.arrivals import VISIBILITY_TASK
 from lakebed.services.sqs.exchange import Exchange
+from lakebed.services.sqs.model import Move
 
+MOVES_TASK = "sqs:moves"
 _AT_ONCE = 1000
+_MOVED_AT_ONCE = 500
 
 
 class Retention:
@@ -67,3 +73,39 @@ class Visibility:
                 planned = min(planned, soonest)
         exchange.arrivals.planned = planned
         return planned if planned != float("inf") else None
+
+
+class Moves:
+    """Carry on every running message move task, by its rate for a second where it has one."""
+
+    name = MOVES_TASK
+    period = 60.0
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+
+    async def activate(self) -> float | None:
+        """Due again at once, or in a second, while a task runs."""
+        exchange, wakes = self._exchange, []
+        now = exchange.k.clock.now()
+        for move in exchange.moves.all_running():
+            carried = self._carry_on(move)
+            with exchange.k.db.tx() as tx:
+                exchange.moves.put(tx, carried)
+            if carried.status == "RUNNING":
+                wakes.append(now + 1.0 if carried.rate else now)
+        return min(wakes, default=None)
+
+    def _carry_on(self, move: Move) -> Move:
+        """One step. What was in the source at the start is moved, so a task ends even if letters keep coming back."""
+        queue = self._exchange.find(move.source)
+        if queue is None:
+            return msgspec.structs.replace(move, status="FAILED", failure="AWS.SimpleQueueService.NonExistentQueue")
+        limit = min(move.rate or _MOVED_AT_ONCE, move.to_move - move.moved)
+        moved, failure = self._exchange.redrive(queue, move.destination, limit) if limit > 0 else (0, "")
+        total = move.moved + moved
+        if failure:
+            return msgspec.structs.replace(move, moved=total, status="FAILED", failure=failure)
+        if moved < limit or total >= move.to_move:
+            return msgspec.structs.replace(move, moved=total, status="COMPLETED")
+        return msgspec.structs.replace(move, moved=total)
