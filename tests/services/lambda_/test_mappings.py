@@ -11,10 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from lakebed.kernel.errors import AwsError
+from lakebed.kernel.scope import Scope
 from lakebed.services.lambda_.sources import events
 from lakebed.services.lambda_.sources.mapping import Mapping
 from lakebed.services.lambda_.sources.store import Checkpoint
 from lakebed.services.lambda_.sources.stream_poller import after_failure
+from tests.harness import SCOPE
 from tests.services.lambda_.conftest import Lab
 from tests.services.lambda_.fakes import DEAD, QUEUE, STREAM
 
@@ -190,6 +192,7 @@ async def test_a_failing_batch_blocks_its_shard(lab: Lab) -> None:
     assert tried >= 2
     lab.streams.add("b")
     await lab.clock.advance(120)
+    assert lab.harness.kernel.meters.snapshot()["resources"][ARN]["lagSeconds"] > 60  # type: ignore[index]
     lab.runtime.behave = lambda event: None
     await lab.clock.advance(61)
     assert lab.harness.kernel.db.one("SELECT next_offset FROM lambda_checkpoint")["next_offset"] == 2  # type: ignore[index]
@@ -287,3 +290,12 @@ def test_fitting_never_exceeds_an_event(sizes: list[int]) -> None:
     count = events.fitting(sizes)
     assert 1 <= count <= len(sizes)
     assert count == 1 or sum(sizes[:count]) + count + events.ENVELOPE_BYTES <= events.EVENT_BYTES_MAX
+
+
+async def test_topology_tells_every_configured_way(lab: Lab) -> None:
+    await mapped(lab, QUEUE)
+    await lab.call("UpdateFunctionConfiguration", FunctionName="fn", DeadLetterConfig={"TargetArn": DEAD})
+    topology = lab.harness.services["lambda"].topology
+    assert topology is not None
+    assert [(link.source, link.target) for link in topology(SCOPE)] == [(QUEUE, ARN), (ARN, DEAD)]
+    assert topology(Scope("111111111111", "us-east-1")) == []

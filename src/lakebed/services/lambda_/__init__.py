@@ -26,7 +26,7 @@ from lakebed.services.lambda_.port import FunctionsPort
 from lakebed.services.lambda_.provider.functions import FunctionOperations
 from lakebed.services.lambda_.provider.invocations import InvocationOperations
 from lakebed.services.lambda_.provider.limits import LimitOperations
-from lakebed.services.lambda_.provider.mappings import MappingOperations, links
+from lakebed.services.lambda_.provider.mappings import MappingOperations, failure_links, links
 from lakebed.services.lambda_.provider.permissions import PermissionOperations
 from lakebed.services.lambda_.provider.versions import VersionOperations
 from lakebed.services.lambda_.queue_store import QueueStore
@@ -47,7 +47,8 @@ def service(k: Kernel, p: Ports) -> Service:
     p.functions = FunctionsPort(k, invoker, queue)
 
     def topology(scope: Scope) -> Sequence[Link]:
-        return [Link(source, target, "event source mapping") for source, target in links(scope, pollers.store)]
+        mapped = [Link(source, target, "event source mapping") for source, target in links(scope, pollers.store)]
+        return [*mapped, *failure_links(scope, store, pollers.store)]
 
     async def stop() -> None:
         await pollers.stop()

@@ -12,7 +12,7 @@ from lakebed.kernel.errors import AwsError
 from lakebed.kernel.kernel import Kernel
 from lakebed.kernel.scope import Scope
 from lakebed.ports.house import Ports
-from lakebed.ports.service import Context, Request, operation
+from lakebed.ports.service import Context, Link, Request, operation
 from lakebed.services.lambda_ import pages
 from lakebed.services.lambda_.invoking import Invoker
 from lakebed.services.lambda_.model import FunctionVersion, invalid
@@ -22,7 +22,9 @@ from lakebed.services.lambda_.sources.mapping import Mapping
 from lakebed.services.lambda_.sources.pollers import Pollers
 from lakebed.services.lambda_.sources.store import MappingStore
 from lakebed.services.lambda_.sources.stream_poller import first_checkpoints
+from lakebed.services.lambda_.store import FunctionStore
 
+_LINKS_MAX = 1000
 _REFUSED = (
     "KMSKeyArn", "MetricsConfig", "LoggingConfig", "Topics", "Queues", "SourceAccessConfigurations",
     "SelfManagedEventSource", "AmazonManagedKafkaEventSourceConfig", "SelfManagedKafkaEventSourceConfig",
@@ -167,3 +169,20 @@ class MappingOperations:
 def links(scope: Scope, store: MappingStore) -> list[tuple[str, str]]:
     """(source, function) of the enabled mappings."""
     return [(mapping.source, function_arn(scope, mapping.function)) for mapping in store.some(scope) if mapping.enabled]
+
+
+def failure_links(scope: Scope, functions: FunctionStore, mappings: MappingStore) -> list[Link]:
+    """Where what failed goes: dead letters and destinations."""
+    found = [
+        Link(function_arn(scope, mapping.function), mapping.on_failure, "on failure")
+        for mapping in mappings.some(scope)
+        if mapping.on_failure
+    ]
+    for version in functions.latest_of_all(scope, "", _LINKS_MAX):
+        arn = function_arn(scope, version.name)
+        if version.dead_letter:
+            found.append(Link(arn, version.dead_letter, "dead letters"))
+        for _, config in functions.later_configs(scope, version.name):
+            targets = ((config.on_failure, "on failure"), (config.on_success, "on success"))
+            found += [Link(arn, target, label) for target, label in targets if target]
+    return found

@@ -73,6 +73,7 @@ class StreamPoller:
         self.uuid, self.name = mapping.uuid, mapping.task
         self._running: dict[str, asyncio.Task[None]] = {}
         self._window_ends: dict[str, float] = {}
+        self._oldest: dict[str, float] = {}  # arrival of the first unread record, by shard
 
     async def activate(self) -> float | None:
         """Start a batch of every shard that has one; woken by the stream, a window's or a pause's end, or an ended batch."""
@@ -108,6 +109,7 @@ class StreamPoller:
         for shard in shards:
             at = checkpoints[shard]
             if self.p.streams.finished(mapping.source, shard, at.offset):
+                self._oldest.pop(shard, None)
                 continue
             wake = self._shard(mapping, version, shard, at)
             if wake is not None:
@@ -115,6 +117,8 @@ class StreamPoller:
             tip = self.p.streams.position(mapping.source, shard, "LATEST")
             if self.p.streams.finished(mapping.source, shard, tip):
                 break  # a closed shard that is not read to its end: its children come later in the list
+        behind = self.k.clock.now() - min(self._oldest.values(), default=self.k.clock.now())
+        self.k.meters.lag(function_arn(self.scope, mapping.function), seconds=max(0.0, behind))
         return min(wakes, default=None)
 
     def _known(self, mapping: Mapping, shards: Sequence[str]) -> dict[str, Checkpoint]:
@@ -145,7 +149,9 @@ class StreamPoller:
             records = [record for record in records if record.offset < at.until] or records
         if not records:
             self._window_ends.pop(shard, None)
+            self._oldest.pop(shard, None)
             return None
+        self._oldest[shard] = records[0].arrived
         ends = self._window_ends.setdefault(shard, now + mapping.window)
         size = sum(len(record.data) for record in records)
         if (
