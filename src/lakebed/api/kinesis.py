@@ -8,17 +8,23 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from lakebed.kernel.errors import AwsError
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from typing import Required, TypedDict
 
 __all__ = [
     "AccessDeniedException",
     "AddTagsToStreamInput",
     "ChildShard",
+    "Consumer",
+    "ConsumerDescription",
     "CreateStreamInput",
     "DecreaseStreamRetentionPeriodInput",
     "DeleteStreamInput",
+    "DeregisterStreamConsumerInput",
     "DescribeLimitsInput",
     "DescribeLimitsOutput",
+    "DescribeStreamConsumerInput",
+    "DescribeStreamConsumerOutput",
     "DescribeStreamInput",
     "DescribeStreamOutput",
     "DescribeStreamSummaryInput",
@@ -44,6 +50,8 @@ __all__ = [
     "LimitExceededException",
     "ListShardsInput",
     "ListShardsOutput",
+    "ListStreamConsumersInput",
+    "ListStreamConsumersOutput",
     "ListStreamsInput",
     "ListStreamsOutput",
     "ListTagsForResourceInput",
@@ -59,6 +67,8 @@ __all__ = [
     "PutRecordsRequestEntry",
     "PutRecordsResultEntry",
     "Record",
+    "RegisterStreamConsumerInput",
+    "RegisterStreamConsumerOutput",
     "RemoveTagsFromStreamInput",
     "ResourceInUseException",
     "ResourceNotFoundException",
@@ -66,10 +76,15 @@ __all__ = [
     "Shard",
     "ShardFilter",
     "SplitShardInput",
+    "StartingPosition",
     "StreamDescription",
     "StreamDescriptionSummary",
     "StreamModeDetails",
     "StreamSummary",
+    "SubscribeToShardEvent",
+    "SubscribeToShardEventStream",
+    "SubscribeToShardInput",
+    "SubscribeToShardOutput",
     "Tag",
     "TagResourceInput",
     "UntagResourceInput",
@@ -265,6 +280,19 @@ if TYPE_CHECKING:
         ParentShards: Required[list[str]]
         HashKeyRange: Required[HashKeyRange]
 
+    class Consumer(TypedDict, total=False):
+        ConsumerName: Required[str]
+        ConsumerARN: Required[str]
+        ConsumerStatus: Required[str]
+        ConsumerCreationTimestamp: Required[float]
+
+    class ConsumerDescription(TypedDict, total=False):
+        ConsumerName: Required[str]
+        ConsumerARN: Required[str]
+        ConsumerStatus: Required[str]
+        ConsumerCreationTimestamp: Required[float]
+        StreamARN: Required[str]
+
     class CreateStreamInput(TypedDict, total=False):
         StreamName: Required[str]
         ShardCount: int
@@ -286,6 +314,12 @@ if TYPE_CHECKING:
         StreamARN: str
         StreamId: str
 
+    class DeregisterStreamConsumerInput(TypedDict, total=False):
+        StreamARN: str
+        ConsumerName: str
+        ConsumerARN: str
+        StreamId: str
+
     class DescribeLimitsInput(TypedDict, total=False):
         pass
 
@@ -296,6 +330,15 @@ if TYPE_CHECKING:
         OnDemandStreamCountLimit: Required[int]
         ChannelCount: int
         ChannelCountLimit: int
+
+    class DescribeStreamConsumerInput(TypedDict, total=False):
+        StreamARN: str
+        ConsumerName: str
+        ConsumerARN: str
+        StreamId: str
+
+    class DescribeStreamConsumerOutput(TypedDict, total=False):
+        ConsumerDescription: Required[ConsumerDescription]
 
     class DescribeStreamInput(TypedDict, total=False):
         StreamName: str
@@ -366,6 +409,17 @@ if TYPE_CHECKING:
 
     class ListShardsOutput(TypedDict, total=False):
         Shards: list[Shard]
+        NextToken: str
+
+    class ListStreamConsumersInput(TypedDict, total=False):
+        StreamARN: Required[str]
+        NextToken: str
+        MaxResults: int
+        StreamCreationTimestamp: float
+        StreamId: str
+
+    class ListStreamConsumersOutput(TypedDict, total=False):
+        Consumers: list[Consumer]
         NextToken: str
 
     class ListStreamsInput(TypedDict, total=False):
@@ -449,6 +503,15 @@ if TYPE_CHECKING:
         PartitionKey: str
         EncryptionType: str
 
+    class RegisterStreamConsumerInput(TypedDict, total=False):
+        StreamARN: Required[str]
+        ConsumerName: Required[str]
+        StreamId: str
+        Tags: dict[str, str]
+
+    class RegisterStreamConsumerOutput(TypedDict, total=False):
+        Consumer: Required[Consumer]
+
     class RemoveTagsFromStreamInput(TypedDict, total=False):
         StreamName: str
         TagKeys: Required[list[str]]
@@ -477,6 +540,11 @@ if TYPE_CHECKING:
         NewStartingHashKey: Required[str]
         StreamARN: str
         StreamId: str
+
+    class StartingPosition(TypedDict, total=False):
+        Type: Required[str]
+        SequenceNumber: str
+        Timestamp: float
 
     class StreamDescription(TypedDict, total=False):
         StreamName: Required[str]
@@ -519,6 +587,34 @@ if TYPE_CHECKING:
         StreamStatus: Required[str]
         StreamModeDetails: StreamModeDetails
         StreamCreationTimestamp: float
+
+    class SubscribeToShardEvent(TypedDict, total=False):
+        Records: Required[list[Record]]
+        ContinuationSequenceNumber: Required[str]
+        MillisBehindLatest: Required[int]
+        ChildShards: list[ChildShard]
+
+    class SubscribeToShardEventStream(TypedDict, total=False):
+        SubscribeToShardEvent: Required[SubscribeToShardEvent]
+        ResourceNotFoundException: dict[str, Any]
+        ResourceInUseException: dict[str, Any]
+        KMSDisabledException: dict[str, Any]
+        KMSInvalidStateException: dict[str, Any]
+        KMSAccessDeniedException: dict[str, Any]
+        KMSNotFoundException: dict[str, Any]
+        KMSOptInRequired: dict[str, Any]
+        KMSThrottlingException: dict[str, Any]
+        InternalFailureException: dict[str, Any]
+
+    class SubscribeToShardInput(TypedDict, total=False):
+        ConsumerARN: Required[str]
+        StreamId: str
+        ShardId: Required[str]
+        StartingPosition: Required[StartingPosition]
+        DryRun: bool
+
+    class SubscribeToShardOutput(TypedDict, total=False):
+        EventStream: Required[AsyncIterator[dict[str, Any]]]
 
     class Tag(TypedDict, total=False):
         Key: Required[str]

@@ -10,6 +10,7 @@ stream's period is never returned, even while its segment file still stands.
 
 from __future__ import annotations
 
+import asyncio
 import struct
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -67,6 +68,7 @@ class Records:
         self._limited = settings.enforce_shard_limits
         self._used: dict[tuple[str, int], list[int]] = {}
         self._subscribers: dict[str, dict[str, None]] = {}
+        self._watchers: dict[str, set[asyncio.Event]] = {}
 
     async def put(self, stream: Stream, entries: Sequence[Entry]) -> list[Placed]:
         """Append every entry the limits allow; the answers in the order of the entries. Durable when this returns."""
@@ -145,8 +147,7 @@ class Records:
                 size += sum(map(len, batch))
         if records:
             self._k.meters.into(stream.arn, records, size)
-            for task in self._subscribers.get(stream.arn, ()):
-                self._k.tasks.poke(task)
+            self.woken(stream.arn)
 
     def log(self, stream: Stream, shard: Shard) -> SegmentLog:
         """A shard's log."""
@@ -178,6 +179,22 @@ class Records:
         """The offset of the first record that arrived at or after ``timestamp`` and is still kept."""
         return max(self.log(stream, shard).offset_at(timestamp), self.trim_horizon(stream, shard))
 
+    def behind(self, stream: Stream, shard: Shard, offset: int) -> int:
+        """Milliseconds a reader at ``offset`` is behind the tip; 0 only where nothing is left to read."""
+        waiting = self.read(stream, shard, offset, 1, 1)
+        return max(int((self._k.clock.now() - waiting[0].arrived) * 1000), 1) if waiting else 0
+
+    def watch(self, arn: str, changed: asyncio.Event) -> None:
+        """Set ``changed`` at each put into the stream, until ``unwatch``."""
+        self._watchers.setdefault(arn, set()).add(changed)
+
+    def unwatch(self, arn: str, changed: asyncio.Event) -> None:
+        """Stop setting it."""
+        watchers = self._watchers.get(arn, set())
+        watchers.discard(changed)
+        if not watchers:
+            self._watchers.pop(arn, None)
+
     def subscribe(self, arn: str, task: str) -> None:
         """Poke ``task`` at each put into the stream."""
         self._subscribers.setdefault(arn, {})[task] = None
@@ -190,9 +207,11 @@ class Records:
             self._subscribers.pop(arn, None)
 
     def woken(self, arn: str) -> None:
-        """Poke everyone who waits: shards were closed or opened."""
+        """Wake everyone who waits: there are records, or shards were closed and opened."""
         for task in self._subscribers.get(arn, ()):
             self._k.tasks.poke(task)
+        for changed in self._watchers.get(arn, ()):
+            changed.set()
 
 
 def check_entry(stream: Stream, entry: Entry) -> None:

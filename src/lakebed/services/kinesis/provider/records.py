@@ -11,12 +11,12 @@ from typing import Any
 
 from lakebed.api import kinesis as api
 from lakebed.kernel.kernel import Kernel
-from lakebed.kernel.segment import LogRecord
 from lakebed.ports.house import Ports
 from lakebed.ports.service import Context, operation
 from lakebed.services.kinesis import tokens
-from lakebed.services.kinesis.model import Shard, Stream, shard_id
+from lakebed.services.kinesis.model import Stream, shard_id
 from lakebed.services.kinesis.provider.naming import stream_arn, stream_name, token_uid
+from lakebed.services.kinesis.reading import children, start, to_record
 from lakebed.services.kinesis.records import (
     PUT_BYTES_MAX,
     THROTTLED,
@@ -24,7 +24,6 @@ from lakebed.services.kinesis.records import (
     Placed,
     Records,
     check_entry,
-    decode,
 )
 from lakebed.services.kinesis.store import StreamStore
 
@@ -93,38 +92,18 @@ class RecordOperations:
         """https://docs.aws.amazon.com/kinesis/latest/APIReference/API_GetShardIterator.html"""
         stream = self._require(ctx, req)
         shard = stream.shard(req["ShardId"])
-        offset = self._start(ctx, stream, shard, req)
+        offset = start(
+            self.records,
+            stream,
+            shard,
+            req["ShardIteratorType"],
+            sequence_number=req.get("StartingSequenceNumber"),
+            timestamp=req.get("Timestamp"),
+            now=ctx.now,
+        )
         _stop_if_dry(req)
         position = tokens.Position(stream.uid, shard.number, offset, ctx.now)
         return {"ShardIterator": tokens.pack_iterator(position, stream.secret)}
-
-    def _start(self, ctx: Context, stream: Stream, shard: Shard, req: api.GetShardIteratorInput) -> int:
-        kind = req["ShardIteratorType"]
-        if kind == "TRIM_HORIZON":
-            return self.records.trim_horizon(stream, shard)
-        if kind == "LATEST":
-            return self.records.tip(stream, shard)
-        if kind == "AT_TIMESTAMP":
-            if "Timestamp" not in req:
-                raise api.InvalidArgumentException("Must either specify timestamp parameter for AT_TIMESTAMP type.")
-            if req["Timestamp"] > ctx.now:
-                raise api.InvalidArgumentException(
-                    f"The timestampInMillis parameter cannot be greater than the currentTimestampInMillis. "
-                    f"timestampInMillis: {int(req['Timestamp'] * 1000)}, currentTimestampInMillis: {int(ctx.now * 1000)}"
-                )
-            return self.records.at(stream, shard, req["Timestamp"])
-        if "StartingSequenceNumber" not in req:
-            raise api.InvalidArgumentException(
-                f"Must either specify starting sequence number parameter for {kind} type."
-            )
-        number = req["StartingSequenceNumber"]
-        offset = shard.offset_of(number)
-        if offset is None or offset > self.records.tip(stream, shard):
-            raise api.InvalidArgumentException(
-                f"StartingSequenceNumber {number} used in GetShardIterator on shard {shard.id} in stream {stream.name} "
-                f"under account {stream.scope.account} is invalid because it did not come from this stream."
-            )
-        return max(offset + (kind == "AFTER_SEQUENCE_NUMBER"), 0)
 
     @operation(
         "GetRecords", action=None, refused=("StreamId",)
@@ -139,22 +118,17 @@ class RecordOperations:
         found = self.records.read(stream, shard, position.offset, limit, _GET_BYTES_MAX)
         following = found[-1].offset + 1 if found else position.offset
         result: api.GetRecordsOutput = {
-            "Records": [_record(shard, record) for record in found],
-            "MillisBehindLatest": self._behind(ctx, stream, shard, following),
+            "Records": [to_record(shard, record) for record in found],
+            "MillisBehindLatest": self.records.behind(stream, shard, following),
         }
         if shard.end_offset is not None and following >= shard.end_offset:
-            result["ChildShards"] = _children(stream, shard)
+            result["ChildShards"] = children(stream, shard)
         else:
             onward = tokens.Position(stream.uid, shard.number, following, ctx.now)
             result["NextShardIterator"] = tokens.pack_iterator(onward, stream.secret)
         if found:
             self.k.meters.out(stream.arn, len(found), sum(len(record.data) for record in found))
         return result
-
-    def _behind(self, ctx: Context, stream: Stream, shard: Shard, offset: int) -> int:
-        """How far the answer is behind the tip; 0 only where nothing is left to read."""
-        waiting = self.records.read(stream, shard, offset, 1, 1)
-        return max(int((ctx.now - waiting[0].arrived) * 1000), 1) if waiting else 0
 
     def _position(self, ctx: Context, req: api.GetRecordsInput) -> tuple[Stream, tokens.Position]:
         stream = self.store.by_uid(token_uid(req, "ShardIterator"))
@@ -179,34 +153,6 @@ class RecordOperations:
                 f"ExclusiveMinimumSequenceNumber {number} used in PutRecord on stream {stream.name} under account "
                 f"{stream.scope.account} is invalid."
             )
-
-
-def _record(shard: Shard, record: LogRecord) -> api.Record:
-    key, data = decode(record)
-    return {
-        "SequenceNumber": shard.sequence_number(record.offset),
-        "ApproximateArrivalTimestamp": record.arrived,
-        "Data": data,
-        "PartitionKey": key,
-    }
-
-
-def _children(stream: Stream, shard: Shard) -> list[api.ChildShard]:
-    found: list[api.ChildShard] = []
-    for child in stream.shards:
-        parents = [number for number in (child.parent, child.adjacent_parent) if number is not None]
-        if shard.number in parents:
-            found.append(
-                {
-                    "ShardId": child.id,
-                    "ParentShards": [shard_id(number) for number in parents],
-                    "HashKeyRange": {
-                        "StartingHashKey": str(child.hash_start),
-                        "EndingHashKey": str(child.hash_end),
-                    },
-                }
-            )
-    return found
 
 
 def _throttled(stream: Stream, placed: Placed) -> str:

@@ -13,6 +13,7 @@ from lakebed.kernel.errors import not_built
 from lakebed.kernel.kernel import Kernel
 from lakebed.ports.service import Context, operation
 from lakebed.services.kinesis import model
+from lakebed.services.kinesis.consumers import ConsumerStore
 from lakebed.services.kinesis.model import Stream
 from lakebed.services.kinesis.provider.naming import stream_arn, stream_name
 from lakebed.services.kinesis.records import Records
@@ -26,8 +27,15 @@ _RECORD_KIB_MIN, _RECORD_KIB_MAX = 1024, 10240
 class StreamOperations:
     """Operations on whole streams."""
 
-    def __init__(self, k: Kernel, store: StreamStore, records: Records, settings: KinesisSettings) -> None:
-        self.k, self.store, self.records, self.settings = k, store, records, settings
+    def __init__(
+        self,
+        k: Kernel,
+        store: StreamStore,
+        consumers: ConsumerStore,
+        records: Records,
+        settings: KinesisSettings,
+    ) -> None:
+        self.k, self.store, self.consumers, self.records, self.settings = k, store, consumers, records, settings
 
     @operation("CreateStream", resource=stream_arn, refused=("WarmThroughputMiBps",))
     async def create_stream(self, ctx: Context, req: api.CreateStreamInput) -> None:
@@ -75,11 +83,13 @@ class StreamOperations:
 
     @operation("DeleteStream", resource=stream_arn, refused=("StreamId",))
     async def delete_stream(self, ctx: Context, req: api.DeleteStreamInput) -> None:
-        """Streams have no consumers yet, so EnforceConsumerDeletion never has anything to enforce.
-
-        https://docs.aws.amazon.com/kinesis/latest/APIReference/API_DeleteStream.html
-        """
+        """https://docs.aws.amazon.com/kinesis/latest/APIReference/API_DeleteStream.html"""
         stream = self._require(ctx, req)
+        if self.consumers.of(stream) and not req.get("EnforceConsumerDeletion"):
+            raise api.ResourceInUseException(
+                f"Stream {stream.name} under account {ctx.scope.account} has registered consumers; set "
+                "EnforceConsumerDeletion to delete them with it."
+            )
         with self.k.db.tx() as tx:
             self.store.delete(tx, stream)
             tx.after_commit(lambda: self.k.segments.delete(f"kinesis/{stream.uid}"))
@@ -123,7 +133,7 @@ class StreamOperations:
                 "EnhancedMonitoring": [{"ShardLevelMetrics": []}],
                 "EncryptionType": "NONE",
                 "OpenShardCount": len(stream.open_shards),
-                "ConsumerCount": 0,
+                "ConsumerCount": len(self.consumers.of(stream)),
                 "MaxRecordSizeInKiB": stream.record_kib_max,
                 "RecordDistributionStrategy": "USER_PARTITION_KEY",
             }
