@@ -15,6 +15,7 @@ __all__ = [
     "AbortIncompleteMultipartUpload",
     "AbortMultipartUploadOutput",
     "AbortMultipartUploadRequest",
+    "AccessControlPolicy",
     "AccessControlTranslation",
     "BlockedEncryptionTypes",
     "Bucket",
@@ -41,10 +42,14 @@ __all__ = [
     "CreateMultipartUploadRequest",
     "DefaultRetention",
     "Delete",
+    "DeleteBucketCorsRequest",
+    "DeleteBucketEncryptionRequest",
     "DeleteBucketLifecycleRequest",
     "DeleteBucketPolicyRequest",
+    "DeleteBucketReplicationRequest",
     "DeleteBucketRequest",
     "DeleteBucketTaggingRequest",
+    "DeleteBucketWebsiteRequest",
     "DeleteMarkerEntry",
     "DeleteMarkerReplication",
     "DeleteObjectOutput",
@@ -161,14 +166,18 @@ __all__ = [
     "PartitionedPrefix",
     "PolicyStatus",
     "PublicAccessBlockConfiguration",
+    "PutBucketAclRequest",
     "PutBucketEncryptionRequest",
     "PutBucketLifecycleConfigurationOutput",
     "PutBucketLifecycleConfigurationRequest",
     "PutBucketNotificationConfigurationRequest",
     "PutBucketOwnershipControlsRequest",
     "PutBucketPolicyRequest",
+    "PutBucketRequestPaymentRequest",
     "PutBucketTaggingRequest",
     "PutBucketVersioningRequest",
+    "PutObjectAclOutput",
+    "PutObjectAclRequest",
     "PutObjectOutput",
     "PutObjectRequest",
     "PutObjectTaggingOutput",
@@ -186,6 +195,7 @@ __all__ = [
     "ReplicationRuleOrOperator",
     "ReplicationTime",
     "ReplicationTimeValue",
+    "RequestPaymentConfiguration",
     "RestoreStatus",
     "RoutingRule",
     "S3KeyFilter",
@@ -337,6 +347,10 @@ if TYPE_CHECKING:
         RequestPayer: str
         ExpectedBucketOwner: str
         IfMatchInitiatedTime: float
+
+    class AccessControlPolicy(TypedDict, total=False):
+        Grants: list[Grant]
+        Owner: Owner
 
     class AccessControlTranslation(TypedDict, total=False):
         Owner: Required[str]
@@ -627,6 +641,14 @@ if TYPE_CHECKING:
         Objects: Required[list[ObjectIdentifier]]
         Quiet: bool
 
+    class DeleteBucketCorsRequest(TypedDict, total=False):
+        Bucket: Required[str]
+        ExpectedBucketOwner: str
+
+    class DeleteBucketEncryptionRequest(TypedDict, total=False):
+        Bucket: Required[str]
+        ExpectedBucketOwner: str
+
     class DeleteBucketLifecycleRequest(TypedDict, total=False):
         Bucket: Required[str]
         ExpectedBucketOwner: str
@@ -635,11 +657,19 @@ if TYPE_CHECKING:
         Bucket: Required[str]
         ExpectedBucketOwner: str
 
+    class DeleteBucketReplicationRequest(TypedDict, total=False):
+        Bucket: Required[str]
+        ExpectedBucketOwner: str
+
     class DeleteBucketRequest(TypedDict, total=False):
         Bucket: Required[str]
         ExpectedBucketOwner: str
 
     class DeleteBucketTaggingRequest(TypedDict, total=False):
+        Bucket: Required[str]
+        ExpectedBucketOwner: str
+
+    class DeleteBucketWebsiteRequest(TypedDict, total=False):
         Bucket: Required[str]
         ExpectedBucketOwner: str
 
@@ -1413,6 +1443,19 @@ if TYPE_CHECKING:
         BlockPublicPolicy: bool
         RestrictPublicBuckets: bool
 
+    class PutBucketAclRequest(TypedDict, total=False):
+        ACL: str
+        AccessControlPolicy: AccessControlPolicy
+        Bucket: Required[str]
+        ContentMD5: str
+        ChecksumAlgorithm: str
+        GrantFullControl: str
+        GrantRead: str
+        GrantReadACP: str
+        GrantWrite: str
+        GrantWriteACP: str
+        ExpectedBucketOwner: str
+
     class PutBucketEncryptionRequest(TypedDict, total=False):
         Bucket: Required[str]
         ContentMD5: str
@@ -1451,6 +1494,13 @@ if TYPE_CHECKING:
         Policy: Required[str]
         ExpectedBucketOwner: str
 
+    class PutBucketRequestPaymentRequest(TypedDict, total=False):
+        Bucket: Required[str]
+        ContentMD5: str
+        ChecksumAlgorithm: str
+        RequestPaymentConfiguration: Required[RequestPaymentConfiguration]
+        ExpectedBucketOwner: str
+
     class PutBucketTaggingRequest(TypedDict, total=False):
         Bucket: Required[str]
         ContentMD5: str
@@ -1464,6 +1514,25 @@ if TYPE_CHECKING:
         ChecksumAlgorithm: str
         MFA: str
         VersioningConfiguration: Required[VersioningConfiguration]
+        ExpectedBucketOwner: str
+
+    class PutObjectAclOutput(TypedDict, total=False):
+        RequestCharged: str
+
+    class PutObjectAclRequest(TypedDict, total=False):
+        ACL: str
+        AccessControlPolicy: AccessControlPolicy
+        Bucket: Required[str]
+        ContentMD5: str
+        ChecksumAlgorithm: str
+        GrantFullControl: str
+        GrantRead: str
+        GrantReadACP: str
+        GrantWrite: str
+        GrantWriteACP: str
+        Key: Required[str]
+        RequestPayer: str
+        VersionId: str
         ExpectedBucketOwner: str
 
     class PutObjectOutput(TypedDict, total=False):
@@ -1622,6 +1691,9 @@ if TYPE_CHECKING:
 
     class ReplicationTimeValue(TypedDict, total=False):
         Minutes: int
+
+    class RequestPaymentConfiguration(TypedDict, total=False):
+        Payer: Required[str]
 
     class RestoreStatus(TypedDict, total=False):
         IsRestoreInProgress: bool

@@ -103,6 +103,16 @@ async def test_what_is_fixed_is_told(s3: Call) -> None:
         ("GetObjectLockConfiguration", "ObjectLockConfigurationNotFoundError"),
     ):
         assert (await refused(s3(operation, Bucket="shelf"))).error_code == code
+    for operation in ("DeleteBucketEncryption", "DeleteBucketCors", "DeleteBucketWebsite", "DeleteBucketReplication"):
+        await s3(operation, Bucket="shelf")
+    await s3("PutBucketRequestPayment", Bucket="shelf", RequestPaymentConfiguration={"Payer": "BucketOwner"})
+    requester = s3("PutBucketRequestPayment", Bucket="shelf", RequestPaymentConfiguration={"Payer": "Requester"})
+    assert (await refused(requester)).http_status == 501
+    await s3("PutBucketAcl", Bucket="shelf", ACL="private")
+    public = await refused(s3("PutBucketAcl", Bucket="shelf", ACL="public-read"))
+    assert public.error_code == "AccessControlListNotSupported"
+    told = await s3("GetBucketAcl", Bucket="shelf")
+    await s3("PutBucketAcl", Bucket="shelf", AccessControlPolicy={"Owner": told["Owner"], "Grants": told["Grants"]})
     kms = {"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms"}}]}
     refusal = await refused(s3("PutBucketEncryption", Bucket="shelf", ServerSideEncryptionConfiguration=kms))
     assert refusal.http_status == 501

@@ -76,7 +76,11 @@ def _move_tables(crc: Crc, exponent: int) -> tuple[tuple[bytes, ...], ...]:
     """[input byte][output byte] translation tables of a move over ``2**exponent`` zero bytes."""
     matrix = _power(crc, exponent)
     size = crc.width // 8
-    images = [[_times(matrix, value << 8 * place) for value in range(256)] for place in range(size)]
+    images = [[0] * 256 for _ in range(size)]
+    for place, row in enumerate(images):
+        for value in range(1, 256):
+            lowest = value & -value
+            row[value] = row[value ^ lowest] ^ matrix[8 * place + lowest.bit_length() - 1]
     return tuple(tuple(bytes(image >> 8 * out & 0xFF for image in row) for out in range(size)) for row in images)
 
 

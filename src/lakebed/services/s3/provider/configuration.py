@@ -10,12 +10,12 @@ from __future__ import annotations
 from typing import Any
 
 from lakebed.api import s3 as api
-from lakebed.kernel.errors import not_built
+from lakebed.kernel.errors import AwsError, not_built
 from lakebed.ports.service import Context, operation
 from lakebed.services.s3.access import Access
 from lakebed.services.s3.model.errors import malformed_xml, missing
 from lakebed.services.s3.model.shapes import canonical_id
-from lakebed.services.s3.provider.request import bucket_arn, object_arn
+from lakebed.services.s3.provider.request import bucket_arn, check_acl, object_arn
 from lakebed.services.s3.reading import Reading
 
 _ENFORCED = "BucketOwnerEnforced"
@@ -63,6 +63,21 @@ class ConfigurationOperations:
         self.reading.require(ctx.principal, bucket, req["Key"], version_id)
         return _owner_acl(bucket.account)  # type: ignore[return-value]  # built by members
 
+    @operation("PutBucketAcl", action=None, resource=bucket_arn)
+    async def put_bucket_acl(self, ctx: Context, req: dict[str, Any]) -> None:
+        """https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketAcl.html"""
+        bucket = self.access.bucket(ctx, req, "s3:PutBucketAcl")
+        _check_owner_only(req, bucket.account)
+
+    @operation("PutObjectAcl", action=None, resource=object_arn)
+    async def put_object_acl(self, ctx: Context, req: dict[str, Any]) -> dict[str, Any]:
+        """https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObjectAcl.html"""
+        version_id = req.get("VersionId")
+        bucket = self.access.bucket(ctx, req, "s3:PutObjectVersionAcl" if version_id else "s3:PutObjectAcl", req["Key"])
+        self.reading.require(ctx.principal, bucket, req["Key"], version_id, "PUT")
+        _check_owner_only(req, bucket.account)
+        return {}
+
     @operation("GetBucketEncryption", action=None, resource=bucket_arn)
     async def get_bucket_encryption(self, ctx: Context, req: dict[str, Any]) -> api.GetBucketEncryptionOutput:
         """https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketEncryption.html"""
@@ -83,6 +98,33 @@ class ConfigurationOperations:
                 raise not_built("s3", "PutBucketEncryption", member)
         if default.get("SSEAlgorithm") != "AES256" or default.get("KMSMasterKeyID"):
             raise not_built("s3", "PutBucketEncryption", f"SSEAlgorithm {default.get('SSEAlgorithm')}")
+
+    @operation("DeleteBucketEncryption", action=None, resource=bucket_arn)
+    async def delete_bucket_encryption(self, ctx: Context, req: dict[str, Any]) -> None:
+        """https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteBucketEncryption.html (back to SSE-S3, which it is)"""
+        self.access.bucket(ctx, req, "s3:PutEncryptionConfiguration")
+
+    @operation("DeleteBucketCors", action=None, resource=bucket_arn)
+    async def delete_bucket_cors(self, ctx: Context, req: dict[str, Any]) -> None:
+        """https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteBucketCors.html"""
+        self.access.bucket(ctx, req, "s3:PutBucketCORS")
+
+    @operation("DeleteBucketWebsite", action=None, resource=bucket_arn)
+    async def delete_bucket_website(self, ctx: Context, req: dict[str, Any]) -> None:
+        """https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteBucketWebsite.html"""
+        self.access.bucket(ctx, req, "s3:DeleteBucketWebsite")
+
+    @operation("DeleteBucketReplication", action=None, resource=bucket_arn)
+    async def delete_bucket_replication(self, ctx: Context, req: dict[str, Any]) -> None:
+        """https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteBucketReplication.html"""
+        self.access.bucket(ctx, req, "s3:PutReplicationConfiguration")
+
+    @operation("PutBucketRequestPayment", action=None, resource=bucket_arn)
+    async def put_bucket_request_payment(self, ctx: Context, req: dict[str, Any]) -> None:
+        """https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketRequestPayment.html"""
+        self.access.bucket(ctx, req, "s3:PutBucketRequestPayment")
+        if req["RequestPaymentConfiguration"].get("Payer") != "BucketOwner":
+            raise not_built("s3", "PutBucketRequestPayment", "Payer Requester")
 
     @operation("GetBucketAccelerateConfiguration", action=None, resource=bucket_arn)
     async def get_bucket_accelerate_configuration(
@@ -135,6 +177,22 @@ class ConfigurationOperations:
             "Object Lock configuration does not exist for this bucket",
             bucket.name,
         )
+
+
+def _check_owner_only(req: dict[str, Any], account: str) -> None:
+    """An ACL that leaves everything to the owner is what there is; any other is not supported."""
+    check_acl(req, also="private")
+    policy = req.get("AccessControlPolicy")
+    if policy is None:
+        return
+    told = _owner_acl(account)
+    named = [(grant.get("Grantee") or {}, grant.get("Permission")) for grant in policy.get("Grants") or ()]
+    grants = [
+        (grantee.get("URI") or grantee.get("EmailAddress") or grantee.get("ID"), permission)
+        for grantee, permission in named
+    ]
+    if grants != [(told["Owner"]["ID"], "FULL_CONTROL")]:
+        raise AwsError("AccessControlListNotSupported", "The bucket does not allow ACLs", status=400)
 
 
 def _owner_acl(account: str) -> dict[str, Any]:

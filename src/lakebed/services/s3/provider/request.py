@@ -43,9 +43,11 @@ def bucket_arn(_: Scope, request: Mapping[str, Any]) -> str:
     return f"arn:aws:s3:::{request['Bucket']}"
 
 
-def check_acl(request: Mapping[str, Any]) -> None:
-    """ACLs are disabled in every bucket (BucketOwnerEnforced): only the canned ACL that says so is taken."""
-    if request.get("ACL") not in (None, "bucket-owner-full-control") or any(request.get(name) for name in _GRANTS):
+def check_acl(request: Mapping[str, Any], *, also: str = "bucket-owner-full-control") -> None:
+    """ACLs are disabled in every bucket (BucketOwnerEnforced): only a canned ACL that says so is taken."""
+    if request.get("ACL") not in (None, "bucket-owner-full-control", also) or any(
+        request.get(name) for name in _GRANTS
+    ):
         raise AwsError("AccessControlListNotSupported", "The bucket does not allow ACLs", status=400)
 
 

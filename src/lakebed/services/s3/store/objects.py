@@ -21,6 +21,7 @@ _COLUMNS = (
     "bucket, key, rank, version_id, size, etag, modified, storage_class, checksum_algorithm, checksum_type, blob, facts"
 )
 _LISTED = "key, rank, version_id, size, etag, modified, storage_class, checksum_algorithm, checksum_type"
+_SWEEP_PAGE = 5000
 _decode_facts = msgspec.msgpack.Decoder(Facts).decode
 _encode = msgspec.msgpack.encode
 
@@ -152,8 +153,14 @@ class ObjectRows:
     def blobs(self) -> Iterator[str]:
         """Every blob that a version names, for the sweep at boot."""
         for table in ("s3_object", "s3_version"):
-            for row in self._db.all(f"SELECT blob FROM {table} WHERE blob<>''"):  # noqa: S608 - two literals
-                yield row["blob"]
+            place: tuple[str, bytes, int] = ("", b"", -(1 << 63))
+            while rows := self._db.all(
+                f"SELECT bucket, key, rank, blob FROM {table} WHERE (bucket, key, rank) > (?, ?, ?) "  # noqa: S608
+                "ORDER BY bucket, key, rank LIMIT ?",
+                (*place, _SWEEP_PAGE),
+            ):
+                yield from (row["blob"] for row in rows if row["blob"])
+                place = (rows[-1]["bucket"], rows[-1]["key"], rows[-1]["rank"])
 
 
 def _row(version: ObjectVersion) -> tuple[object, ...]:
