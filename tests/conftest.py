@@ -6,8 +6,15 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from tests.harness import Harness
+
+
+@pytest.fixture(scope="session")
+def event_loop_policy() -> uvloop.EventLoopPolicy:
+    """Tests run on the loop the server runs on."""
+    return uvloop.EventLoopPolicy()
 
 
 @pytest.fixture

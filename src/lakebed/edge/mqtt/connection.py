@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from typing import Any
+from typing import Any, cast
 
 from lakebed.edge.mqtt import limits
 from lakebed.edge.mqtt.broker import MessageBroker, PendingWill, QuotaExceededError
@@ -80,8 +80,7 @@ class Connection(asyncio.Protocol):
     # asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's TLS transport is one by behaviour, not by class
         self._sockets.add(self)
         if len(self._sockets) > limits.CONNECTIONS_MAX:
             self._ended = True
