@@ -47,20 +47,26 @@ def run(sql: str, message: Any = MESSAGE) -> Any:
         ("VALUE a.b", {"c": 3}),
         ("a.list[2].x AS x, a.list[9] AS y, get(a.list, 0) AS z", {"x": 9, "z": 1}),
         ("topic(2) AS line, topic() AS t, topic(9) AS none", {"line": "line1", "t": "dt/line1/x"}),
-        ("timestamp() AS at, clientid() AS c, principal() AS p", {"at": 1750000000500, "c": "client", "p": "principal"}),
-        ("n + 1 AS a1, n - 0.5 AS b1, n * num AS c1, n / 2 AS d1, n % 4 AS e1, n / 2.0 AS f1", {"a1": 8, "b1": 6.5, "c1": 84, "d1": 3, "e1": 3, "f1": 3.5}),
+        ("timestamp() AS at, clientid() AS c, principal() AS p",
+         {"at": 1750000000500, "c": "client", "p": "principal"}),
+        ("n + 1 AS a1, n - 0.5 AS b1, n * num AS c1, n / 2 AS d1, n % 4 AS e1, n / 2.0 AS f1",
+         {"a1": 8, "b1": 6.5, "c1": 84, "d1": 3, "e1": 3, "f1": 3.5}),
         ("s + n AS x, -n AS y, n / 0 AS z", {"x": "abc7", "y": -7}),
         ("CASE WHEN temp > 30 THEN 'hot' WHEN temp > 20 THEN 'warm' ELSE 'cold' END AS t", {"t": "warm"}),
         ("CASE n WHEN 7 THEN 'seven' END AS t, CASE n WHEN 8 THEN 1 END AS u", {"t": "seven"}),
         ("n IN (1, 7) AS a1, n IN [1, 2] AS b1, missing IN (1) AS c1", {"a1": True, "b1": False}),
-        ("upper(s) AS u, concat(s, '-', n) AS c, substring(s, 1) AS d, length(s) AS l", {"u": "ABC", "c": "abc-7", "d": "bc", "l": 3}),
-        ("cast(num AS Int) AS i, cast(temp AS Int) AS j, cast(n AS String) AS k, cast('x' AS Int) AS l", {"i": 12, "j": 21, "k": "7"}),
-        ("round(temp) AS r, floor(temp) AS f, ceil(temp) AS c, abs(-3) AS a1, power(2, 3) AS p", {"r": 22, "f": 21, "c": 22, "a1": 3, "p": 8}),
+        ("upper(s) AS u, concat(s, '-', n) AS c, substring(s, 1) AS d, length(s) AS l",
+         {"u": "ABC", "c": "abc-7", "d": "bc", "l": 3}),
+        ("cast(num AS Int) AS i, cast(temp AS Int) AS j, cast(n AS String) AS k, cast('x' AS Int) AS l",
+         {"i": 12, "j": 21, "k": "7"}),
+        ("round(temp) AS r, floor(temp) AS f, ceil(temp) AS c, abs(-3) AS a1, power(2, 3) AS p",
+         {"r": 22, "f": 21, "c": 22, "a1": 3, "p": 8}),
         ("isUndefined(missing) AS u, isNull(nil) AS n1, isNull(n) AS n2", {"u": True, "n1": True, "n2": False}),
         ("(SELECT VALUE v FROM rows WHERE v > 2) AS big", {"big": [5]}),
         ("(SELECT c FROM a.b) AS inner1", {"inner1": {"c": 3}}),
         ("{'k': n, 'l': [1, s]} AS o", {"o": {"k": 7, "l": [1, "abc"]}}),
-        ("md5('a') AS h, encode('a', 'base64') AS e, decode('eyJ4IjoxfQ==', 'base64') AS d", {"h": "0cc175b9c0f1b6a831c399e269772661", "e": "YQ==", "d": {"x": 1}}),
+        ("md5('a') AS h, encode('a', 'base64') AS e, decode('eyJ4IjoxfQ==', 'base64') AS d",
+         {"h": "0cc175b9c0f1b6a831c399e269772661", "e": "YQ==", "d": {"x": 1}}),
         ("get_mqtt_property('content_type') AS c, get_user_properties('k') AS u", {"c": "json", "u": ["v", "w"]}),
         ("upper(missing) AS u, temp", {"temp": 21.5}),
         ("`temp` AS t, 'x''y' AS q", {"t": 21.5, "q": "x'y"}),
@@ -144,7 +150,9 @@ def test_arithmetic_is_pythons_and_undefined_spreads(case: tuple[str, Any]) -> N
 @st.composite
 def conditions(draw: st.DrawFn, depth: int = 0) -> tuple[str, bool | None]:
     if depth > 3 or draw(st.booleans()):
-        return draw(st.sampled_from([("true", True), ("false", False), ("missing", None), ("7", None), ("'TRUE'", True)]))
+        return draw(
+            st.sampled_from([("true", True), ("false", False), ("missing", None), ("7", None), ("'TRUE'", True)])
+        )
     left, right = draw(conditions(depth + 1)), draw(conditions(depth + 1))
     kind = draw(st.sampled_from(["AND", "OR", "NOT"]))
     if kind == "NOT":
