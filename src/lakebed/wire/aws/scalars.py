@@ -61,7 +61,7 @@ def _read_timestamp(text: str) -> float:
 def write_iso(seconds: float) -> str:
     """``2024-01-31T12:00:00Z``, with milliseconds where there are any."""
     millis = round(seconds * 1000)
-    text = datetime.fromtimestamp(millis // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S").rjust(19, "0")
+    text = datetime.fromtimestamp(millis // 1000, UTC).isoformat()[:19]
     return f"{text}.{millis % 1000:03d}Z" if millis % 1000 else f"{text}Z"
 
 
