@@ -193,7 +193,7 @@ async def test_a_restart_keeps_functions_and_sweeps_orphans(lab: Lab) -> None:
     await lab.create(Role=ROLE)
     data = lab.harness.kernel.data
     (data / "lambda" / "zips" / "dead.zip").write_bytes(b"x")
-    (data / "lambda" / "code" / ".half.draft").mkdir()
+    (data / "scratch" / "lambda" / ".half.draft").mkdir()
     again = make_kernel(data.parent / "other")
     again = type(again)(**{name: getattr(again, name) for name in again.__slots__} | {"data": data})
     names = [path.stem for path in (data / "lambda" / "zips").iterdir() if path.stem != "dead"]

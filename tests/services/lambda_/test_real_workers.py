@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from lakebed.engines.run_python import PythonRuntime
+from lakebed.kernel.backup import restore_backup, write_backup
 from lakebed.services import lambda_
 from tests.harness import Harness
 from tests.services.lambda_.fakes import QUEUE, ROLE, FakeLogs, FakeQueues, zipped
@@ -116,3 +117,17 @@ async def test_a_restart_runs_what_was_queued(tmp_path: Path) -> None:
     assert 'got {"n": 3}' in [line for _, _, line in second.logs.lines]
     assert not second.harness.kernel.db.all("SELECT 1 FROM lambda_later")
     await second.stop()
+
+
+async def test_a_backup_holds_the_package_and_not_what_is_made_from_it(house: House, tmp_path: Path) -> None:
+    await create(house)
+    await house.invoke({"n": 1})
+    kernel, archive = house.harness.kernel, tmp_path / "backup.tar"
+    await write_backup(kernel.data, archive, kernel.db, kernel.disk)
+    restore_backup(archive, tmp_path / "restored")
+    names = {path.relative_to(tmp_path / "restored").parts[0] for path in (tmp_path / "restored").rglob("*.*")}
+    assert "scratch" not in names
+    again = House(tmp_path / "restored")
+    await again.harness.start()
+    assert (await again.invoke({"n": 2}))["twice"] == 4
+    await again.stop()

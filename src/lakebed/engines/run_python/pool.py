@@ -44,7 +44,7 @@ class Pool:
 
     def __init__(self, kernel: Kernel, settings: RunPythonSettings) -> None:
         self.k, self.settings = kernel, settings
-        self._folders = kernel.data / "engines" / "run_python" / "tmp"
+        self._folders = kernel.data / "scratch" / "run_python"
         self._numbers = itertools.count(1)
         self._idle: list[WorkerProcess] = []  # the one used last at the end
         self._busy: Counter[str] = Counter()

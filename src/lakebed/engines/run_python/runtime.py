@@ -107,11 +107,11 @@ class PythonRuntime:
                 first = await worker.init(self._environment(worker, call))
                 init_ms = (clock.monotonic() - started) * 1000
                 started = clock.monotonic()
-                answer = first if first.header["error"] else None
+                answer = first if first.header.get("error", True) else None
                 self._tell_isolation(worker)
             if answer is None:
                 answer = await worker.invoke(self._header(worker, call), call.event, started + spec.timeout_seconds)
-            payload, failed = answer.body, bool(answer.header["error"])
+            payload, failed = answer.body, bool(answer.header.get("error", True))
             if not worker.ready:
                 payload = outcome.with_request_id(payload, call.request_id)
         except WorkerTimeoutError:

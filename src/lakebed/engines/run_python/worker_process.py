@@ -128,7 +128,7 @@ class WorkerProcess:
         }
         answer = await self._exchange(setup, b"", self.k.clock.monotonic() + INIT_SECONDS)
         self.isolation = {name: answer.header.get(name) for name in ("hidden", "nobody", "bare")}
-        self.ready = not answer.header["error"]
+        self.ready = not answer.header.get("error", True)
         return answer
 
     async def invoke(self, header: Mapping[str, Any], event: bytes, until: float) -> Answer:
@@ -160,6 +160,7 @@ class WorkerProcess:
         self._child.kill()
         self._writer.close()
         await self._child.wait()
+        await self._close_streams()
         asyncio.get_running_loop().remove_reader(self._log_fd)
         self._take_log()
         os.close(self._log_fd)
@@ -167,6 +168,16 @@ class WorkerProcess:
         with suppress(OSError):
             await self._writer.wait_closed()
         await asyncio.to_thread(shutil.rmtree, self._folder, True)
+
+    async def _close_streams(self) -> None:
+        """The standard streams we do not use; left to the garbage they would outlive their loop."""
+        process = self._child.process
+        with suppress(OSError):
+            if process.stdin is not None:
+                process.stdin.close()
+                await process.stdin.wait_closed()
+            if process.stdout is not None:
+                await process.stdout.read()
 
     async def _exchange(self, header: Mapping[str, Any], body: bytes, until: float) -> Answer:
         head = json.dumps(header).encode()

@@ -44,12 +44,12 @@ class Code(NamedTuple):
 
 
 class CodeStore:
-    """Packages below ``data/lambda``."""
+    """Packages as they came below ``data/lambda/zips``, unpacked below ``data/scratch/lambda``."""
 
     def __init__(self, kernel: Kernel) -> None:
         self.k = kernel
         self._zips = kernel.data / "lambda" / "zips"
-        self._folders = kernel.data / "lambda" / "code"
+        self._folders = kernel.data / "scratch" / "lambda"  # made again from the zips, so no part of a backup
         for folder in (self._zips, self._folders):
             folder.mkdir(parents=True, exist_ok=True)
         self._keeping: Counter[str] = Counter()
