@@ -126,6 +126,7 @@ async def test_a_kinesis_delivery_stream_takes_no_puts(house: House) -> None:
         {"Prefix": "!{partitionKeyFromLambda:a}/", "ErrorOutputPrefix": "!{firehose:error-output-type}/"},
         {"ErrorOutputPrefix": "!{timestamp:yyyy}/"},
         {"CustomTimeZone": "Mars/Base"},
+        {"Prefix": "x" * 600},
         {"S3BackupMode": "Enabled"},
         {"DataFormatConversionConfiguration": {**CONVERSION, "SchemaConfiguration": {}}},
         {"DataFormatConversionConfiguration": CONVERSION},  # five megabytes are too few for it

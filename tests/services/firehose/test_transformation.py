@@ -124,14 +124,17 @@ async def test_partitions_follow_the_keys_of_the_function(house: House) -> None:
     house.functions.transform = lambda event: each(event, change)
     await house.create(size=64, ProcessingConfiguration=processor(BufferIntervalInSeconds="0"), **PARTITIONED)
     records = [json.dumps({"site": f"s{n % 3}", "n": n}).encode() for n in range(30)]
-    await house.put(*records, b'{"n": 99}')
+    await house.put(*records, b'{"n": 99}', json.dumps({"site": "x" * 600}).encode())
     await house.clock.advance(60)
     assert len(house.buckets.under("p/")) == 3
     for site in range(3):
         (body,) = house.buckets.under(f"p/site=s{site}/y=2025/d-1-").values()
         assert body == b"".join(records[site::3])
-    (line,) = error_lines(house, "e/processing-failed/")
-    assert line["errorCode"] == "DynamicPartitioning.MissingKeys"
+    lines = error_lines(house, "e/processing-failed/")
+    assert [line["errorCode"] for line in lines] == [
+        "DynamicPartitioning.MissingKeys",
+        "DynamicPartitioning.KeysTooLong",
+    ]
 
 
 async def test_partitions_beyond_the_limit_go_to_the_error_prefix(house: House) -> None:

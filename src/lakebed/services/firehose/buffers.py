@@ -87,7 +87,12 @@ class Buffers:
 
     def seal_due(self, now: float, hints: Callable[[str], Hints]) -> None:
         """Seal the buffers whose time has come, oldest first."""
-        due = [buffer for buffer in self.open.values() if buffer.started + hints(buffer.lane).interval <= now]
+        # A buffer that was begun in the future (the machine's clock was set back) does not wait for it to come again.
+        due = [
+            buffer
+            for buffer in self.open.values()
+            if buffer.started + hints(buffer.lane).interval <= now or buffer.started > now
+        ]
         for buffer in sorted(due, key=lambda each: each.started):
             self.sealed.append(self.open.pop(buffer.lane))
 

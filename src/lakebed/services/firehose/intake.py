@@ -71,7 +71,7 @@ class Intake:
         if not self._batch:
             return None
         due = self._batch[0].arrived + rule.interval
-        if not self._full(rule) and due > now:
+        if not self._full(rule) and due > now >= self._batch[0].arrived:
             return due
         if self._retry_at > now:
             return self._retry_at

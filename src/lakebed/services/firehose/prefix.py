@@ -20,7 +20,8 @@ _EXPRESSION = re.compile(r"!\{([^:{}]*)(?::([^{}]*))?\}")
 _TIME_PIECE = re.compile(r"'((?:[^']|'')*)'|([A-Za-z])\2*|[^A-Za-z']+|'")
 DEFAULT_TIME = "!{timestamp:yyyy/MM/dd/HH/}"
 NO_KEY = "__HIVE_DEFAULT_PARTITION__"  # of records buffered before an update brought the key into the prefix
-KEY_BYTES_MAX = 512  # of an evaluated prefix
+EVALUATED_CHARACTERS_MAX = 512
+_SUFFIX_BYTES_MAX = 64 + 10 + 20 + 36 + 128 + 4  # stream name, version, time, uuid, extension, hyphens
 
 
 FROM_LAMBDA, FROM_QUERY = "partitionKeyFromLambda", "partitionKeyFromQuery"
@@ -69,6 +70,11 @@ def key_name(piece: Piece) -> str:
     return f"{'Q' if piece.namespace == FROM_QUERY else 'L'}:{piece.value}"
 
 
+def key_room(prefix: str) -> int:
+    """Bytes that partition key values may add to a prefix before the object's key is longer than S3's 1,024."""
+    return min(EVALUATED_CHARACTERS_MAX, 1024 - _SUFFIX_BYTES_MAX - len(evaluate(prefix, _SAMPLE).encode()))
+
+
 def check_pair(prefix: str, error_prefix: str, *, partitioned: bool) -> None:
     """The rules AWS states for Prefix and ErrorOutputPrefix together."""
     pieces, error_pieces = parse(prefix), parse(error_prefix)
@@ -87,6 +93,11 @@ def check_pair(prefix: str, error_prefix: str, *, partitioned: bool) -> None:
         )
     if any(piece.namespace.startswith("partitionKey") for piece in error_expressions):
         raise api.InvalidArgumentException("ErrorOutputPrefix cannot contain partition key expressions.")
+    for text in (evaluate(prefix, _SAMPLE), evaluate_error(error_prefix, prefix, _SAMPLE)):
+        if len(text.encode("utf-8", "replace")) > EVALUATED_CHARACTERS_MAX:
+            raise api.InvalidArgumentException(
+                f"Prefix and ErrorOutputPrefix cannot be longer than {EVALUATED_CHARACTERS_MAX} characters once evaluated."
+            )
     keyed = any(piece.namespace.startswith("partitionKey") for piece in pieces)
     if keyed and not partitioned:
         raise api.InvalidArgumentException(
@@ -214,3 +225,6 @@ _LETTERS: Mapping[str, Callable[[datetime, int], str]] = {
     "Z": lambda at, width: _offset(at, 3 if width == 5 else 2, zulu=width == 5),
     "V": lambda at, _width: str(at.tzinfo),
 }
+_SAMPLE = Moment(
+    datetime(2025, 9, 24, 12, 30, 30, tzinfo=ZoneInfo("UTC")), {}, "format-conversion-failed", lambda: "A" * 11
+)

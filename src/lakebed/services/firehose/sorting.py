@@ -40,6 +40,7 @@ class Sorter:
         self._lambda_arn = parameters["LambdaArn"] if parameters else ""
         self._wanted = [(piece, prefix.key_name(piece)) for piece in stream.partition_keys]
         self._query = stream.query if any(p.namespace == prefix.FROM_QUERY for p in stream.partition_keys) else None
+        self._room = prefix.key_room(stream.destination.get("Prefix", "")) if self._wanted else 0
         self._partitions = buffers.partitions() if self._wanted else set()
         self.dropped = 0
 
@@ -70,8 +71,14 @@ class Sorter:
         empty = [name.partition(":")[2] for name, value in used.items() if not value]
         if empty:
             raise PartitionError("MissingKeys", f"Partition keys without a value: {', '.join(empty)}.")
-        if sum(len(value.encode("utf-8", "replace")) for value in used.values()) > prefix.KEY_BYTES_MAX:
-            raise PartitionError("KeysTooLong", f"Partition keys exceed {prefix.KEY_BYTES_MAX} bytes.")
+        try:
+            size = sum(len(value.encode()) for value in used.values())
+        except UnicodeEncodeError:
+            raise PartitionError("KeysNotText", "A partition key is no valid Unicode.") from None
+        if size > self._room:
+            raise PartitionError(
+                "KeysTooLong", f"Partition keys exceed the {self._room} bytes an object's key has left."
+            )
         lane = frames.data_lane(used)
         if lane not in self._partitions:
             if len(self._partitions) >= s3.PARTITIONS_MAX:
