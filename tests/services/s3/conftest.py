@@ -86,3 +86,9 @@ async def refused(awaitable: Awaitable[Any]) -> AwsError:
     except AwsError as failure:
         return failure
     raise AssertionError("the call succeeded")
+
+
+async def leftovers(harness: Harness) -> int:
+    """Files that no row names, once the house had the time to remove what it meant to."""
+    await harness.clock.settle()
+    return harness.kernel.blobs.sweep(harness.ports.objects.known_blobs())

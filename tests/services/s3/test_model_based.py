@@ -12,7 +12,7 @@ import pytest
 
 from lakebed.services import s3 as package
 from tests.harness import Harness
-from tests.services.s3.conftest import Call, caller_of
+from tests.services.s3.conftest import Call, caller_of, leftovers
 
 KEYS = ["a", "a/b", "a/b/", "a/b/c", "b", "ü/ä", "%41", "..", "c\x7f"]
 PART = 5 << 20
@@ -86,7 +86,7 @@ async def test_random_work_and_crashes(tmp_path: Path, seed: int) -> None:
         if step % 20 == 19:
             await check(s3, model)
     await check(s3, model)
-    assert harness.kernel.blobs.sweep(harness.ports.objects.known_blobs()) == 0, "live work leaks files"
+    assert await leftovers(harness) == 0, "live work leaks files"
     await harness.stop()
 
 
@@ -131,7 +131,7 @@ async def test_random_versions(tmp_path: Path, seed: int) -> None:
         for version, body in model:
             if body is not None:
                 assert (await s3("GetObject", **at, VersionId=version))["Body"] == body
-    assert harness.kernel.blobs.sweep(harness.ports.objects.known_blobs()) == 0
+    assert await leftovers(harness) == 0
     await harness.stop()
 
 
@@ -156,4 +156,4 @@ async def test_many_writers_of_one_key(s3: Call, harness: Harness) -> None:
     await asyncio.gather(*(s3("PutObject", Bucket="shelf", Key="k", Body=body) for body in bodies))
     got = await s3("GetObject", Bucket="shelf", Key="k")
     assert got["Body"] in bodies
-    assert harness.kernel.blobs.sweep(harness.ports.objects.known_blobs()) == 0
+    assert await leftovers(harness) == 0

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.harness import Harness
-from tests.services.s3.conftest import Call, refused
+from tests.services.s3.conftest import Call, leftovers, refused
 
 BIG = bytes(range(256)) * (5 << 12)  # 5 MiB
 UP = {"Bucket": "shelf", "Key": "k"}
@@ -44,7 +44,7 @@ async def test_parts_become_one_object(s3: Call, harness: Harness) -> None:
     edge = await s3("GetObject", **UP, Range=f"bytes={len(BIG) - 2}-{len(BIG) + 1}")
     assert edge["Body"] == BIG[-2:] + b"ta"
     assert (await refused(complete(s3, upload_id, parts))).error_code == "NoSuchUpload"
-    assert harness.kernel.blobs.sweep(harness.ports.objects.known_blobs()) == 0, "blobs of parts were left"
+    assert await leftovers(harness) == 0, "blobs of parts were left"
 
 
 async def test_completion_is_checked(s3: Call) -> None:
@@ -93,7 +93,7 @@ async def test_abort_and_lists(s3: Call, harness: Harness) -> None:
         await s3("AbortMultipartUpload", **UP, UploadId=found)
     assert not (await s3("ListMultipartUploads", Bucket="shelf")).get("Uploads")
     assert (await refused(s3("ListParts", **UP, UploadId=upload_id))).error_code == "NoSuchUpload"
-    assert harness.kernel.blobs.sweep([]) == 0
+    assert await leftovers(harness) == 0
 
 
 async def test_composite_and_full_object_checksums(s3: Call) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from lakebed.kernel.errors import AwsError
 from tests.harness import Harness
-from tests.services.s3.conftest import Call, refused
+from tests.services.s3.conftest import Call, leftovers, refused
 
 MD5_HELLO = '"5d41402abc4b2a76b9719d911017c592"'
 
@@ -80,7 +80,7 @@ async def test_content_md5(s3: Call, harness: Harness) -> None:
     ).error_code == "InvalidDigest"
     assert (await s3("GetObject", Bucket="shelf", Key="k"))["Body"] == b"hello"
     assert len(list(harness.ports.objects.known_blobs())) == 1
-    assert harness.kernel.blobs.sweep(harness.ports.objects.known_blobs()) == 0, "failed writes left files"
+    assert await leftovers(harness) == 0, "failed writes left files"
 
 
 async def test_a_trailing_checksum_is_compared(s3: Call, harness: Harness) -> None:
@@ -110,7 +110,7 @@ async def test_a_body_that_is_cut_short_leaves_nothing(s3: Call, harness: Harnes
     with pytest.raises(ConnectionResetError):
         await handler(harness.context("s3", "PutObject"), {"Bucket": "shelf", "Key": "k", "Body": torn()})
     assert (await refused(s3("GetObject", Bucket="shelf", Key="k"))).error_code == "NoSuchKey"
-    assert harness.kernel.blobs.sweep(harness.ports.objects.known_blobs()) == 0
+    assert await leftovers(harness) == 0
 
 
 @pytest.mark.parametrize(
@@ -265,7 +265,7 @@ async def test_versions(s3: Call, harness: Harness) -> None:
     assert (await s3("GetObject", **at))["Body"] == b"one"
     await s3("DeleteObject", **at, VersionId=one)
     await s3("DeleteBucket", Bucket="shelf")
-    assert harness.kernel.blobs.sweep([]) == 0
+    assert await leftovers(harness) == 0
 
 
 async def test_attributes(s3: Call) -> None:

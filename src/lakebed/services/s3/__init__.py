@@ -9,7 +9,7 @@ its events; an overwritten blob goes after that commit, and readers that opened 
   model/      pure rules                      writing.py   the life of versions, and the events of it
   store/      the only SQL                    reading.py   versions and their bytes
   port.py     S3 for other services           work.py      delivery of events to queues and functions
-  lending.py  files that engines may be reading are removed later    expiry.py  lifecycle rules, applied
+  removal.py  files of what is gone               expiry.py    lifecycle rules, applied
 
 Refused and why: docs/deviations/s3.md. ``service`` needs ``p.identity`` for every call, ``p.queues`` and ``p.functions``
 where notifications name them.
@@ -23,7 +23,6 @@ from lakebed.ports.house import Ports
 from lakebed.ports.service import Link, Service, operations_of
 from lakebed.services.s3.access import Access
 from lakebed.services.s3.expiry import Expiry
-from lakebed.services.s3.lending import Lending
 from lakebed.services.s3.model import notifications
 from lakebed.services.s3.port import S3Objects
 from lakebed.services.s3.provider.buckets import BucketOperations
@@ -37,6 +36,7 @@ from lakebed.services.s3.provider.objects import ObjectOperations
 from lakebed.services.s3.provider.policies import PolicyOperations
 from lakebed.services.s3.provider.tagging import TagOperations
 from lakebed.services.s3.reading import Reading
+from lakebed.services.s3.removal import Removal
 from lakebed.services.s3.settings import S3Settings
 from lakebed.services.s3.store.buckets import Buckets
 from lakebed.services.s3.store.objects import ObjectRows
@@ -51,12 +51,12 @@ def service(k: Kernel, p: Ports) -> Service:
     settings = k.settings.section("services", "s3", S3Settings)
     buckets, objects, uploads = Buckets(k.db), ObjectRows(k.db), UploadRows(k.db)
     access = Access(p, buckets)
-    lending = Lending(k)
-    writing, reading = Writing(k, objects, lending, settings.object_bytes_max), Reading(k, access, objects)
+    removal = Removal(k)
+    writing, reading = Writing(k, objects, removal, settings.object_bytes_max), Reading(k, access, objects)
     expiry = Expiry(k, buckets, (objects, uploads), writing)
     delivery = EventDelivery(k, p, buckets)
     k.outbox.handle(TOPIC, delivery.deliver)
-    p.objects = S3Objects(k, access, buckets, (objects, uploads), writing, reading, lending)
+    p.objects = S3Objects(k, access, buckets, (objects, uploads), writing, reading, removal)
 
     def topology(scope: Scope) -> list[Link]:
         return [
@@ -66,15 +66,15 @@ def service(k: Kernel, p: Ports) -> Service:
         ]
 
     providers = (
-        BucketOperations(k, access, buckets, (objects, uploads)),
+        BucketOperations(k, access, buckets, (objects, uploads), writing),
         ConfigurationOperations(access, reading),
         CopyOperations(k, access, buckets, uploads, writing, reading),
         LifecycleOperations(k, access, buckets, expiry),
         ListOperations(access, objects),
         MultipartOperations(k, access, buckets, (objects, uploads), writing),
         NotificationOperations(k, access, buckets, delivery),
-        ObjectOperations(k, access, buckets, objects, writing, reading),
+        ObjectOperations(k, access, buckets, objects, writing, reading, removal),
         PolicyOperations(k, access, buckets),
         TagOperations(k, access, objects, writing, reading),
     )
-    return Service("s3", operations_of(*providers, prefix="s3"), tasks=[lending, expiry], topology=topology)
+    return Service("s3", operations_of(*providers, prefix="s3"), tasks=[removal, expiry], topology=topology)

@@ -144,5 +144,5 @@ class Expiry:
                     for rule in rules
                 ):
                     blobs = self._uploads.remove(tx, row.upload)
-                    tx.after_commit(lambda gone=blobs: self._k.blobs.delete(gone))  # type: ignore[misc]
+                    self._writing.retire(tx, bucket.name, blobs)
             position = Position(page[-1].key, page[-1].rank)

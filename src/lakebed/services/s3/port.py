@@ -12,12 +12,12 @@ from lakebed.kernel.kernel import Kernel
 from lakebed.kernel.scope import Principal
 from lakebed.ports.objects import ObjectInfo
 from lakebed.services.s3.access import Access
-from lakebed.services.s3.lending import Lending
 from lakebed.services.s3.model import listing
 from lakebed.services.s3.model.errors import no_such_key
 from lakebed.services.s3.model.names import key_bytes
 from lakebed.services.s3.model.shapes import Bucket, Caller, Facts, NewObject, ObjectVersion
 from lakebed.services.s3.reading import Reading
+from lakebed.services.s3.removal import Removal
 from lakebed.services.s3.store.buckets import Buckets
 from lakebed.services.s3.store.objects import ObjectRows
 from lakebed.services.s3.store.uploads import UploadRows
@@ -37,11 +37,11 @@ class S3Objects:
         rows: tuple[ObjectRows, UploadRows],
         writing: Writing,
         reading: Reading,
-        lending: Lending,
+        removal: Removal,
     ) -> None:
         self._k, self._access, self._buckets = k, access, buckets
         self._objects, self._uploads = rows
-        self._writing, self._reading, self._lending = writing, reading, lending
+        self._writing, self._reading, self._removal = writing, reading, removal
 
     async def put(
         self,
@@ -72,7 +72,7 @@ class S3Objects:
         """See the port."""
         found = self._permitted(principal, bucket, "s3:GetObject", key)
         version = self._reading.require(principal, found, key)
-        self._lending.lend(bucket)
+        self._removal.lend(bucket)
         return self._info(version)
 
     async def read(self, info: ObjectInfo, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
@@ -94,7 +94,7 @@ class S3Objects:
         found = self._permitted(principal, bucket, "s3:ListBucket", conditions={"s3:prefix": prefix})
         raw = prefix.encode()
         start = listing.start_behind(after.encode(), raw, b"") if after else listing.from_key(raw)
-        self._lending.lend(bucket)
+        self._removal.lend(bucket)
         end = listing.successor(raw) if raw else None
         return [self._info(version) for version in self._objects.whole_page(found.name, start, end, limit)]
 

@@ -21,7 +21,6 @@ from lakebed.kernel.blobs import BlobWriter
 from lakebed.kernel.db import Tx
 from lakebed.kernel.errors import AwsError
 from lakebed.kernel.kernel import Kernel
-from lakebed.services.s3.lending import Lending
 from lakebed.services.s3.model import checksums, conditions, notifications
 from lakebed.services.s3.model.names import key_bytes
 from lakebed.services.s3.model.shapes import (
@@ -33,6 +32,7 @@ from lakebed.services.s3.model.shapes import (
     NewObject,
     ObjectVersion,
 )
+from lakebed.services.s3.removal import Removal
 from lakebed.services.s3.store.objects import ObjectRows
 
 TOPIC = "s3.notifications"
@@ -91,8 +91,8 @@ class Deleted(NamedTuple):
 class Writing:
     """Writes of one house."""
 
-    def __init__(self, k: Kernel, objects: ObjectRows, lending: Lending, bytes_max: int) -> None:
-        self._k, self._objects, self._lending, self._bytes_max = k, objects, lending, bytes_max
+    def __init__(self, k: Kernel, objects: ObjectRows, removal: Removal, bytes_max: int) -> None:
+        self._k, self._objects, self._removal, self._bytes_max = k, objects, removal, bytes_max
 
     async def take(self, body: bytes | AsyncIterator[bytes] | None, checks: BodyChecks) -> Taken:
         """Stream a body into a blob; raises what is wrong with it and leaves nothing behind."""
@@ -109,11 +109,11 @@ class Writing:
                     await self._append(writer, chunk, md5, wanted)
             checksum = checksums.encoded(wanted.digest()) if wanted else ""
             self._verify(checks, writer.size, md5.digest(), checksum, getattr(body, "trailers", None))
+            size = writer.size
+            return Taken(await writer.commit(), size, md5.hexdigest(), checksum)
         except BaseException:
             writer.abort()
             raise
-        size = writer.size
-        return Taken(await writer.commit(), size, md5.hexdigest(), checksum)
 
     async def _append(
         self, writer: BlobWriter, chunk: bytes, md5: checksums.Hasher, wanted: checksums.Hasher | None
@@ -295,9 +295,14 @@ class Writing:
                 body = notifications.event_json(event, bucket, version, caller, target, self._k.clock.now())
                 self._k.outbox.emit(tx, TOPIC, notifications.Delivery(bucket.name, target.kind, target.arn, body))
 
+    def retire(self, tx: Tx, bucket: str, blobs: list[str]) -> None:
+        """Remove files once ``tx`` is durable."""
+        if blobs:
+            tx.after_commit(lambda: self._removal.retire(bucket, blobs))
+
     def _drop_blob(self, tx: Tx, version: ObjectVersion) -> None:
         if version.blob:
-            tx.after_commit(lambda: self._lending.retire(version.bucket, [version.blob]))
+            self.retire(tx, version.bucket, [version.blob])
 
 
 def _hash(piece: bytes, md5: checksums.Hasher, wanted: checksums.Hasher | None) -> None:

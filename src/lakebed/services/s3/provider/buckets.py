@@ -24,6 +24,7 @@ from lakebed.services.s3.settings import S3Settings
 from lakebed.services.s3.store.buckets import Buckets
 from lakebed.services.s3.store.objects import ObjectRows
 from lakebed.services.s3.store.uploads import UploadRows
+from lakebed.services.s3.writing import Writing
 
 _FIRST_REGION = "us-east-1"
 _GRANTS = ("GrantFullControl", "GrantRead", "GrantReadACP", "GrantWrite", "GrantWriteACP")
@@ -32,8 +33,15 @@ _GRANTS = ("GrantFullControl", "GrantRead", "GrantReadACP", "GrantWrite", "Grant
 class BucketOperations:
     """Buckets themselves."""
 
-    def __init__(self, k: Kernel, access: Access, buckets: Buckets, rows: tuple[ObjectRows, UploadRows]) -> None:
-        self.k, self.access, self.buckets = k, access, buckets
+    def __init__(
+        self,
+        k: Kernel,
+        access: Access,
+        buckets: Buckets,
+        rows: tuple[ObjectRows, UploadRows],
+        writing: Writing,
+    ) -> None:
+        self.k, self.access, self.buckets, self.writing = k, access, buckets, writing
         self.objects, self.uploads = rows
         self.settings = k.settings.section("services", "s3", S3Settings)
 
@@ -85,7 +93,7 @@ class BucketOperations:
                 )
             blobs = self.uploads.remove_all(tx, bucket.name)
             self.buckets.remove(tx, bucket.name)
-            tx.after_commit(lambda: self.k.blobs.delete(blobs))
+            self.writing.retire(tx, bucket.name, blobs)
 
     @operation("HeadBucket", action=None, resource=bucket_arn)
     async def head_bucket(self, ctx: Context, req: dict[str, Any]) -> api.HeadBucketOutput:

@@ -161,12 +161,10 @@ class CopyOperations:
         try:
             with self.k.db.tx() as tx:
                 self.uploads.require(bucket, req["Key"], upload_id)
-                old = self.uploads.put_part(tx, upload_id, part)
+                self.writing.retire(tx, bucket, self.uploads.put_part(tx, upload_id, part))
         except AwsError:
             self.k.blobs.delete([part.blob])
             raise
-        if old:
-            self.k.blobs.delete([old])
 
 
 def _source_range(header: str | None, source: ObjectVersion) -> tuple[int, int]:

@@ -109,12 +109,10 @@ class MultipartOperations:
         try:
             with self.k.db.tx() as tx:
                 self.uploads.require(bucket.name, req["Key"], upload.upload_id)
-                old = self.uploads.put_part(tx, upload.upload_id, part)
+                self.writing.retire(tx, bucket.name, self.uploads.put_part(tx, upload.upload_id, part))
         except AwsError:
             self.k.blobs.delete([part.blob])
             raise
-        if old:
-            self.k.blobs.delete([old])
         answer: dict[str, Any] = {"ETag": f'"{part.etag}"', "ServerSideEncryption": "AES256"}
         if taken.checksum:
             answer[checksums.member(checks.algorithm)] = taken.checksum
@@ -170,7 +168,7 @@ class MultipartOperations:
                 still_there, new, caller(ctx), "s3:ObjectCreated:CompleteMultipartUpload", wanted
             )
             blobs = self.uploads.remove(tx, upload)
-            tx.after_commit(lambda: self.k.blobs.delete(blobs))
+            self.writing.retire(tx, bucket, blobs)
         return version
 
     @operation("AbortMultipartUpload", action=None, resource=object_arn)
@@ -183,7 +181,7 @@ class MultipartOperations:
             if wanted is not None and int(wanted) != int(upload.initiated):
                 raise precondition_failed("If-Match-Initiated-Time")
             blobs = self.uploads.remove(tx, upload)
-            tx.after_commit(lambda: self.k.blobs.delete(blobs))
+            self.writing.retire(tx, bucket.name, blobs)
         return {}
 
     @operation("ListParts", action=None, resource=object_arn, refused=CUSTOMER_KEY)

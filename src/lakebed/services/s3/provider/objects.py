@@ -12,10 +12,11 @@ from typing import Any
 import msgspec
 
 from lakebed.api import s3 as api
+from lakebed.kernel.db import Tx
 from lakebed.kernel.errors import AwsError
 from lakebed.kernel.kernel import Kernel
 from lakebed.ports.service import Context, operation
-from lakebed.services.s3.access import Access, caller
+from lakebed.services.s3.access import Access, caller, request_conditions
 from lakebed.services.s3.model import checksums, conditions
 from lakebed.services.s3.model.conditions import ByteRange, ReadConditions
 from lakebed.services.s3.model.errors import access_denied, invalid_request, malformed_xml, precondition_failed
@@ -34,6 +35,7 @@ from lakebed.services.s3.provider.request import (
     version_told,
 )
 from lakebed.services.s3.reading import Reading
+from lakebed.services.s3.removal import Removal
 from lakebed.services.s3.store.buckets import Buckets
 from lakebed.services.s3.store.objects import ObjectRows
 from lakebed.services.s3.writing import BodyChecks, Conditions, Writing
@@ -46,17 +48,24 @@ _OVERRIDES = {
     "ResponseContentType": "ContentType",
     "ResponseExpires": "Expires",
 }
-_DELETE_MAX = 1000
+_DELETE_MAX, _DELETE_BATCH = 1000, 100
 
 
 class ObjectOperations:
     """Whole objects."""
 
     def __init__(
-        self, k: Kernel, access: Access, buckets: Buckets, objects: ObjectRows, writing: Writing, reading: Reading
-    ):
+        self,
+        k: Kernel,
+        access: Access,
+        buckets: Buckets,
+        objects: ObjectRows,
+        writing: Writing,
+        reading: Reading,
+        removal: Removal,
+    ) -> None:
         self.k, self.access, self.buckets, self.objects = k, access, buckets, objects
-        self.writing, self.reading = writing, reading
+        self.writing, self.reading, self.removal = writing, reading, removal
 
     @operation(
         "PutObject", action=None, resource=object_arn, refused=(*WRITE_REFUSED, *UNBUILT_CHECKSUMS, "WriteOffsetBytes")
@@ -179,25 +188,31 @@ class ObjectOperations:
             raise access_denied()
         deleted: list[dict[str, Any]] = []
         errors: list[dict[str, Any]] = []
-        with self.k.db.tx() as tx:
-            for entry in entries:
-                named = {name: entry[name] for name in ("Key", "VersionId") if entry.get(name) is not None}
-                version_id = entry.get("VersionId")
-                try:
-                    self.access.check(ctx.principal, bucket, _delete_action(version_id), entry["Key"])
-                    self._check_delete(bucket, entry["Key"], version_id, entry)
-                    done = self.writing.delete(tx, bucket, entry["Key"], version_id, caller(ctx))
-                except AwsError as failure:
-                    errors.append({**named, "Code": failure.error_code, "Message": failure.message})
-                    continue
-                told: dict[str, Any] = dict(named)
-                if done.marker:
-                    told |= {"DeleteMarker": True, "DeleteMarkerVersionId": done.version_id}
-                deleted.append(told)
+        for start in range(0, len(entries), _DELETE_BATCH):
+            with self.k.db.tx() as tx:
+                for entry in entries[start : start + _DELETE_BATCH]:
+                    self._delete_one(tx, ctx, bucket, entry, (deleted, errors))
+            await self.removal.remove_due()
         answer: dict[str, Any] = {"Errors": errors} if errors else {}
         if not req["Delete"].get("Quiet") and deleted:
             answer["Deleted"] = deleted
         return answer  # type: ignore[return-value]  # built by members
+
+    def _delete_one(
+        self, tx: Tx, ctx: Context, bucket: Bucket, entry: Mapping[str, Any], told: tuple[list[Any], list[Any]]
+    ) -> None:
+        """One key of DeleteObjects; what came of it goes to ``told``, the deleted and the errors."""
+        named = {name: entry[name] for name in ("Key", "VersionId") if entry.get(name) is not None}
+        version_id = entry.get("VersionId")
+        try:
+            self.access.check(ctx.principal, bucket, _delete_action(version_id), entry["Key"], request_conditions(ctx))
+            self._check_delete(bucket, entry["Key"], version_id, entry)
+            done = self.writing.delete(tx, bucket, entry["Key"], version_id, caller(ctx))
+        except AwsError as failure:
+            told[1].append({**named, "Code": failure.error_code, "Message": failure.message})
+            return
+        marker = {"DeleteMarker": True, "DeleteMarkerVersionId": done.version_id} if done.marker else {}
+        told[0].append({**named, **marker})
 
     def _check_delete(self, bucket: Bucket, key: str, version_id: str | None, wanted: Mapping[str, Any]) -> None:
         """Conditions of a delete: the object must still be what the client saw; an absent one satisfies none."""

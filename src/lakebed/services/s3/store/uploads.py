@@ -72,14 +72,14 @@ class UploadRows:
         rows = tx.all("SELECT * FROM s3_upload WHERE bucket=?", (bucket,))
         return [blob for row in rows for blob in self.remove(tx, _upload(row))]
 
-    def put_part(self, tx: Tx, upload_id: str, part: Part) -> str | None:
-        """Store a part over an earlier one of its number; the earlier one's blob."""
+    def put_part(self, tx: Tx, upload_id: str, part: Part) -> list[str]:
+        """Store a part over an earlier one of its number; the earlier one's blobs."""
         old = tx.one("SELECT blob FROM s3_part WHERE upload_id=? AND number=?", (upload_id, part.number))
         tx.execute(
             "INSERT OR REPLACE INTO s3_part (upload_id, number, size, etag, modified, checksum, blob) VALUES (?,?,?,?,?,?,?)",
             (upload_id, part.number, part.size, part.etag, part.modified, part.checksum, part.blob),
         )
-        return old["blob"] if old else None
+        return [old["blob"]] if old else []
 
     def parts(self, upload_id: str, after: int = 0, limit: int = 10_000) -> Sequence[Part]:
         """Parts by number."""
