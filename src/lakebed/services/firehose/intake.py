@@ -16,8 +16,10 @@ from lakebed.kernel.errors import AwsError
 from lakebed.kernel.kernel import Kernel
 from lakebed.kernel.scope import Principal
 from lakebed.ports.house import Ports
+from lakebed.ports.streams import StreamRecord
 from lakebed.services.firehose import destination as s3
 from lakebed.services.firehose import frames, transform
+from lakebed.services.firehose.aggregates import MAGIC, parts_of
 from lakebed.services.firehose.buffers import Buffers
 from lakebed.services.firehose.journal import Journal
 from lakebed.services.firehose.model import DeliveryStream
@@ -98,7 +100,7 @@ class Intake:
         return _BATCH_RECORDS - len(self._batch)
 
     def _full(self, rule: Rule) -> bool:
-        return self._size >= rule.size or not self._places
+        return self._size >= rule.size or self._places <= 0
 
     def _take(self, records: Sequence[SourceRecord], ahead: dict[str, int]) -> None:
         self._batch += records
@@ -129,10 +131,7 @@ class Intake:
             found = read(arn, shard, ahead[shard], records_max=self._places, bytes_max=rule.size - self._size)
             if not found:
                 return
-            self._take(
-                [SourceRecord(r.data, r.arrived, r.offset, shard, r.partition_key, r.sequence_number) for r in found],
-                ahead,
-            )
+            self._take([each for record in found for each in _taken_apart(record, shard)], ahead)
 
     def _is_open(self, arn: str, shard: str) -> bool:
         """An open shard has no children yet, so nobody need wait for it."""
@@ -163,9 +162,15 @@ class Intake:
 
     async def _outcomes_by_halves(self, stream: DeliveryStream, parameters: Mapping[str, str]) -> list[Outcome] | None:
         """A batch whose event is over Lambda's limit: the records behind the first half are read again later."""
-        if len(self._batch) == 1:
-            return transform.all_failed(1, "Lambda.InvokeError", "The record exceeds Lambda's request limit of 6 MB.")
-        kept = self._batch[: len(self._batch) // 2]
+        half = len(self._batch) // 2
+        while half and self._batch[half].sub:  # an aggregate is read again whole or not at all
+            half -= 1
+        if not half:
+            count = len(self._batch)
+            return transform.all_failed(
+                count, "Lambda.InvokeError", "The record exceeds Lambda's request limit of 6 MB."
+            )
+        kept = self._batch[:half]
         assert self._ahead is not None
         for record in reversed(self._batch[len(kept) :]):
             self._ahead[record.shard] = record.offset
@@ -202,13 +207,23 @@ class Intake:
         self._batch, size = [], self._size
         self._size, self._attempts, self._retry_at = 0, 0, 0.0
         if stream.source.stream_arn:
-            self._k.meters.out(stream.source.stream_arn, len(batch), size, to=stream.arn)
+            taken = sum(1 for record in batch if not record.sub)
+            self._k.meters.out(stream.source.stream_arn, taken, size, to=stream.arn)
             self._k.meters.into(stream.arn, len(batch), size)
         if dropped:
             self._k.meters.drop(stream.arn, dropped)
 
     def _principal(self, stream: DeliveryStream, role_arn: str) -> Principal:
         return self._p.identity.service_session(role_arn, SERVICE, session_name=stream.name)
+
+
+def _taken_apart(record: StreamRecord, shard: str) -> list[SourceRecord]:
+    """The records of a stream's record: itself, unless it is an aggregate."""
+    data, arrived, offset, number = record.data, record.arrived, record.offset, record.sequence_number
+    parts = parts_of(data) if data.startswith(MAGIC) else None
+    if parts is None:
+        return [SourceRecord(data, arrived, offset, shard, record.partition_key, number)]
+    return [SourceRecord(part, arrived, offset, shard, key, number, sub) for sub, (key, part) in enumerate(parts)]
 
 
 def _rule(parameters: Mapping[str, str] | None) -> Rule:

@@ -20,7 +20,10 @@ FAILED = "processing-failed"
 
 
 class SourceRecord(NamedTuple):
-    """A record as its source gave it, and where it was there; the last three only from a Kinesis stream."""
+    """A record as its source gave it, and where it was there; from ``shard`` on only from a Kinesis stream.
+
+    ``sub`` counts within an aggregate, whose records all have its offset and sequence number.
+    """
 
     data: bytes
     arrived: float
@@ -28,6 +31,7 @@ class SourceRecord(NamedTuple):
     shard: str = ""
     partition_key: str = ""
     sequence_number: str = ""
+    sub: int = 0
 
 
 class Outcome(NamedTuple):
@@ -51,7 +55,7 @@ def event(invocation_id: str, stream_arn: str, source_arn: str, region: str, bat
         if source_arn:
             entry["kinesisRecordMetadata"] = {
                 "sequenceNumber": record.sequence_number,
-                "subsequenceNumber": 0,
+                "subsequenceNumber": record.sub,
                 "partitionKey": record.partition_key,
                 "shardId": record.shard,
                 "approximateArrivalTimestamp": int(record.arrived * 1000),
