@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from typing import Required, TypedDict
 
 __all__ = [
+    "DeleteConnectionRequest",
+    "ForbiddenException",
     "GetRetainedMessageRequest",
     "GetRetainedMessageResponse",
     "InternalFailureException",
@@ -25,6 +27,16 @@ __all__ = [
     "ThrottlingException",
     "UnauthorizedException",
 ]
+
+
+class ForbiddenException(AwsError):
+    code: ClassVar[str] = "ForbiddenException"
+    status: ClassVar[int] = 403
+
+    def __init__(
+        self, message: str, *, status: int | None = None, members: Mapping[str, Any] | None = None
+    ) -> None:
+        super().__init__(self.code, message, status=status or self.status, members=members)
 
 
 class InternalFailureException(AwsError):
@@ -98,6 +110,11 @@ class UnauthorizedException(AwsError):
 
 
 if TYPE_CHECKING:
+
+    class DeleteConnectionRequest(TypedDict, total=False):
+        clientId: Required[str]
+        cleanSession: bool
+        preventWillMessage: bool
 
     class GetRetainedMessageRequest(TypedDict, total=False):
         topic: Required[str]

@@ -7,6 +7,7 @@ import ssl
 
 import pytest
 
+from lakebed.kernel.errors import AwsError
 from lakebed.ports.devices import IngestUnavailableError
 from lakebed.wire.mqtt import packets as mqtt
 from lakebed.wire.mqtt.reasons import Reason
@@ -260,3 +261,13 @@ async def test_a_batch_reaches_the_stream_in_order_and_in_few_puts(world: World)
     assert len(world.streams.puts) < 60
     meter = world.k.meters.snapshot()["resources"]["arn:aws:iot:us-east-1:000000000000:rule/r"]  # type: ignore[index]
     assert (meter["recordsIn"], meter["recordsOut"]) == (1000, 1000)
+
+
+async def test_a_connection_is_ended_by_the_api(world: World) -> None:
+    device = Device(world, await world.certificate(), V5)
+    await device.connect("d", properties={"session_expiry_interval": 600})
+    await world.harness.call("iot-data", "DeleteConnection", clientId="d", cleanSession=True)
+    assert await device.hear() == mqtt.Disconnect(Reason.ADMINISTRATIVE_ACTION)
+    assert world.k.db.all("SELECT * FROM mqtt_session") == []
+    with pytest.raises(AwsError, match="not connected"):
+        await world.harness.call("iot-data", "DeleteConnection", clientId="d")

@@ -165,7 +165,9 @@ def test_hostile_bytes_end_in_a_reason_and_nothing_else(data: bytes, version: in
 def test_one_wrong_byte_is_never_a_crash(data: st.DataObject, version: int, at: int, value: int) -> None:
     stream = bytearray(encode(data.draw(st.one_of(publishes(version), others(version))), version))
     stream[at % len(stream)] = value
-    Decoder(LIMIT, version).feed(bytes(stream))
+    decoder = Decoder(LIMIT, version)
+    decoder.feed(bytes(stream))
+    assert decoder.failure is None or isinstance(decoder.failure.reason, Reason)
 
 
 @pytest.mark.parametrize(

@@ -341,7 +341,14 @@ class MessageBroker:
         return found if found is not None and not self._is_stale(found) else None
 
     def retained_topics(self, scope: Scope, *, after: str = "", limit: int = 200) -> Sequence[RetainedMessage]:
-        return [kept for kept in self.store.retained_after(scope, after, limit) if not self._is_stale(kept)]
+        found: list[RetainedMessage] = []
+        while len(found) < limit:
+            page = self.store.retained_after(scope, after, limit)
+            found += [kept for kept in page if not self._is_stale(kept)]
+            if len(page) < limit:
+                break
+            after = page[-1].topic
+        return found[:limit]
 
     def _is_stale(self, kept: RetainedMessage) -> bool:
         expiry = kept.properties.message_expiry

@@ -80,7 +80,9 @@ class Connection(asyncio.Protocol):
     # asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)  # uvloop's TLS transport is one by behaviour, not by class
+        self._transport = cast(
+            "asyncio.Transport", transport
+        )  # uvloop's TLS transport is one by behaviour, not by class
         self._sockets.add(self)
         if len(self._sockets) > limits.CONNECTIONS_MAX:
             self._ended = True

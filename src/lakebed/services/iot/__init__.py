@@ -16,7 +16,7 @@ from lakebed.kernel.kernel import Kernel
 from lakebed.kernel.scope import Scope
 from lakebed.ports.house import Ports
 from lakebed.ports.service import Link, Service, operations_of
-from lakebed.services.iot.core import Core
+from lakebed.services.iot.state import Core
 from lakebed.services.iot.gate import Gate
 from lakebed.services.iot.provider.certificates import CertificateOperations
 from lakebed.services.iot.provider.data import DataOperations

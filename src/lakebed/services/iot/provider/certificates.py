@@ -10,7 +10,7 @@ from lakebed.api import iot as api
 from lakebed.kernel.scope import Scope
 from lakebed.ports.devices import CertificateFacts
 from lakebed.ports.service import Context, Request, operation
-from lakebed.services.iot.core import Core
+from lakebed.services.iot.state import Core
 from lakebed.services.iot.model import ACTIVE, INACTIVE, REVOKED, Certificate
 
 _PAGE = 25

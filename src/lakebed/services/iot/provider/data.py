@@ -15,7 +15,7 @@ from lakebed.api import iot_data as api
 from lakebed.kernel.scope import Scope
 from lakebed.ports.devices import NO_PROPERTIES, MessageProperties
 from lakebed.ports.service import Context, Request, operation
-from lakebed.services.iot.core import Core
+from lakebed.services.iot.state import Core
 
 _PAGE = 25
 _MOST = 200
@@ -24,6 +24,11 @@ _MOST = 200
 def topic_arn(scope: Scope, req: Request) -> str:
     """The topic an operation is on."""
     return scope.arn("iot", f"topic/{req['topic']}")
+
+
+def client_arn(scope: Scope, req: Request) -> str:
+    """The client an operation is on."""
+    return scope.arn("iot", f"client/{req['clientId']}")
 
 
 class DataOperations:
@@ -94,6 +99,18 @@ class DataOperations:
         if len(kept) > limit:
             answer["nextToken"] = kept[limit - 1].topic
         return answer
+
+    @operation("DeleteConnection", action="iot:DeleteConnection", resource=client_arn)
+    async def delete_connection(self, ctx: Context, req: api.DeleteConnectionRequest) -> None:
+        """https://docs.aws.amazon.com/iot/latest/apireference/API_iotdata_DeleteConnection.html"""
+        ended = self.core.p.broker.disconnect(
+            ctx.scope,
+            req["clientId"],
+            clean_session=bool(req.get("cleanSession", False)),
+            prevent_will=bool(req.get("preventWillMessage", False)),
+        )
+        if not ended:
+            raise api.ResourceNotFoundException(f"Client {req['clientId']} is not connected")
 
 
 def _properties(req: api.PublishRequest) -> MessageProperties:

@@ -11,7 +11,7 @@ from lakebed.kernel.arn import parse
 from lakebed.kernel.errors import not_built
 from lakebed.kernel.scope import Scope
 from lakebed.ports.service import Context, Request, operation
-from lakebed.services.iot.core import TAGS_MAX, Core, tags_of
+from lakebed.services.iot.state import TAGS_MAX, Core, tags_of
 
 _DATA_TYPES = ("iot:Data", "iot:Data-ATS", "iot:Data-Beta")
 _MQTT_PORT = 8883

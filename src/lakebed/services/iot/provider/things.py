@@ -9,7 +9,7 @@ from __future__ import annotations
 from lakebed.api import iot as api
 from lakebed.kernel.scope import Scope
 from lakebed.ports.service import Context, Request, operation
-from lakebed.services.iot.core import Core
+from lakebed.services.iot.state import Core
 from lakebed.services.iot.model import Thing
 
 _ATTRIBUTES_MAX = 50
