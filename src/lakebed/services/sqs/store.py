@@ -156,13 +156,13 @@ class MessageStore:
     def counts(self, queue: Queue, now: float) -> tuple[int, int, int]:
         """(receivable, in flight, delayed)."""
         row = self._db.one(
-            "SELECT count(*) FILTER (WHERE visible_at<=:now) AS ready, "
-            "count(*) FILTER (WHERE visible_at>:now AND receives>0) AS flying, "
-            "count(*) FILTER (WHERE visible_at>:now AND receives=0) AS delayed FROM sqs_message WHERE queue_id=:queue",
+            "SELECT (SELECT count(*) FROM sqs_message WHERE queue_id=:queue AND visible_at<=:now) AS ready, "
+            "(SELECT count(*) FROM sqs_message WHERE queue_id=:queue AND visible_at>:now) AS hidden",
             {"now": now, "queue": queue.id},
         )
         assert row is not None, "an aggregate has one row"
-        return int(row["ready"]), int(row["flying"]), int(row["delayed"])
+        flying = self.in_flight(queue, now)
+        return int(row["ready"]), flying, int(row["hidden"]) - flying
 
     def in_flight(self, queue: Queue, now: float) -> int:
         """Messages handed out and neither deleted nor visible again."""

@@ -52,7 +52,7 @@ class Visibility:
     """Poke subscribers of queues where a delay or a visibility timeout ended."""
 
     name = VISIBILITY_TASK
-    period = 60.0
+    period = 600.0
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
@@ -79,7 +79,7 @@ class Moves:
     """Carry on every running message move task, by its rate for a second where it has one."""
 
     name = MOVES_TASK
-    period = 60.0
+    period = 3600.0
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange

@@ -27,7 +27,9 @@ CREATE TABLE sqs_message (
   first_received REAL,
   received REAL
 ) STRICT;
-CREATE INDEX sqs_message_visible ON sqs_message (queue_id, visible_at, receives);
+-- In the order of receiving: equal times by seq, which every index ends with.
+CREATE INDEX sqs_message_visible ON sqs_message (queue_id, visible_at);
+CREATE INDEX sqs_message_in_flight ON sqs_message (queue_id, visible_at) WHERE receives > 0;
 CREATE INDEX sqs_message_sent ON sqs_message (queue_id, sent);
 CREATE TABLE sqs_discarded (
   account TEXT NOT NULL,
