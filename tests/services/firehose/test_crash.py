@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from lakebed.kernel.segments import SegmentLog
 from lakebed.services.firehose.store import DeliveryStore
+from tests.harness import make_kernel
 from tests.services.firehose.conftest import STREAM, House, processor
 from tests.services.firehose.neighbours import Buckets
 
@@ -123,6 +125,22 @@ async def test_an_intake_that_was_cut_reads_each_record_once(tmp_path: Path, mon
     await feed(house, "stream", range(30, 40))
     await house.clock.advance(120)
     assert delivered(house) == list(range(40))
+
+
+@pytest.mark.parametrize("source", ["put", "stream", "function"])
+async def test_where_an_acknowledgement_waits_for_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
+    monkeypatch.setattr("tests.harness.make_kernel", partial(make_kernel, power_safe=True))
+    house = await House(tmp_path / "data").start()
+    assert house.harness.kernel.disk.power_safe
+    await create(house, source)
+    await feed(house, source, range(300))
+    house = await house.again()
+    await feed(house, source, range(300, 600))
+    await house.clock.advance(120)
+    assert delivered(house) == list(range(600))
+    await house.harness.stop()
 
 
 async def test_a_half_written_buffer_is_read_again_from_the_stream(tmp_path: Path) -> None:

@@ -102,6 +102,21 @@ async def test_kinesis_metadata_reaches_the_function(house: House) -> None:
     assert list(house.buckets.under("2025/").values()) == [b"A"]
 
 
+async def test_an_event_never_exceeds_lambdas_limit(house: House) -> None:
+    await house.harness.call("kinesis", "CreateStream", StreamName="s", ShardCount=2)
+    await house.create(STREAM, ProcessingConfiguration=processor(BufferSizeInMBs="3", BufferIntervalInSeconds="1"))
+    await house.put_stream(*[(f"k{n % 10}", b"%06d" % n + b"." * 290) for n in range(9000)])
+    await house.clock.advance(70)
+    assert len(house.functions.events) > 1
+    assert all(len(json.dumps(event)) < 6.5e6 for event in house.functions.events)
+    body = b"".join(house.buckets.under("").values())
+    found = [int(body[place : place + 6]) for place in range(0, len(body), 296)]
+    assert sorted(found) == list(range(9000))
+    for key in range(10):
+        own = [number for number in found if number % 10 == key]
+        assert own == sorted(own)
+
+
 def test_answers_that_break_the_contract() -> None:
     def codes(answer: Any) -> list[str]:
         raw = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
