@@ -92,6 +92,17 @@ async def test_a_bucket_policy_suffices_at_home_and_its_deny_wins(house: Harness
     assert (await refused(get(house, ada()))).error_code == "AccessDenied"
 
 
+async def test_the_owners_root_can_mend_a_policy_that_shuts_everybody_out(house: Harness) -> None:
+    await house.call("s3", "DeletePublicAccessBlock", Bucket="shelf")
+    await bucket_policy(house, "*", "s3:*", effect="Deny")
+    assert (await refused(house.call("s3", "ListObjectsV2", Bucket="shelf"))).error_code == "AccessDenied"
+    await grant(house, "s3:*")
+    mend = house.call("s3", "DeleteBucketPolicy", Bucket="shelf", principal=ada())
+    assert (await refused(mend)).error_code == "AccessDenied"
+    await house.call("s3", "DeleteBucketPolicy", Bucket="shelf")
+    assert (await house.call("s3", "ListObjectsV2", Bucket="shelf"))["KeyCount"] == 1
+
+
 async def test_another_account_needs_the_bucket_policy(house: Harness) -> None:
     assert (await refused(get(house, OTHER_ROOT))).error_code == "AccessDenied"
     await bucket_policy(house, {"AWS": f"arn:aws:iam::{OTHER}:root"}, "s3:GetObject")
