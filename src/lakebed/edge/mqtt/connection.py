@@ -86,7 +86,7 @@ class Connection(asyncio.Protocol):
         self._sockets.add(self)
         if len(self._sockets) > limits.CONNECTIONS_MAX:
             self._ended = True
-            transport.abort()
+            self._transport.abort()
 
     def connection_lost(self, _exc: Exception | None) -> None:
         self._sockets.discard(self)

@@ -16,7 +16,6 @@ from lakebed.kernel.kernel import Kernel
 from lakebed.kernel.scope import Scope
 from lakebed.ports.house import Ports
 from lakebed.ports.service import Link, Service, operations_of
-from lakebed.services.iot.state import Core
 from lakebed.services.iot.gate import Gate
 from lakebed.services.iot.provider.certificates import CertificateOperations
 from lakebed.services.iot.provider.data import DataOperations
@@ -25,6 +24,7 @@ from lakebed.services.iot.provider.policies import PolicyOperations
 from lakebed.services.iot.provider.rules import RuleOperations
 from lakebed.services.iot.provider.things import ThingOperations
 from lakebed.services.iot.rules import RuleEngine
+from lakebed.services.iot.state import Core
 from lakebed.services.iot.store import IotStore
 
 

@@ -10,8 +10,8 @@ from lakebed.api import iot as api
 from lakebed.kernel.scope import Scope
 from lakebed.ports.devices import CertificateFacts
 from lakebed.ports.service import Context, Request, operation
-from lakebed.services.iot.state import Core
 from lakebed.services.iot.model import ACTIVE, INACTIVE, REVOKED, Certificate
+from lakebed.services.iot.state import Core
 
 _PAGE = 25
 

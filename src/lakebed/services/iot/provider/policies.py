@@ -10,9 +10,9 @@ from lakebed.api import iot as api
 from lakebed.kernel.errors import not_built
 from lakebed.kernel.scope import Scope
 from lakebed.ports.service import Context, Request, operation
-from lakebed.services.iot.state import Core, tags_of
 from lakebed.services.iot.model import PolicyVersion
 from lakebed.services.iot.policy import MalformedPolicyError, UnbuiltPolicyError, compile_policy
+from lakebed.services.iot.state import Core, tags_of
 
 _PAGE = 25
 _VERSIONS_MAX = 5

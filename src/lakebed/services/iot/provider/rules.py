@@ -15,9 +15,9 @@ from lakebed.kernel.errors import not_built
 from lakebed.kernel.scope import Scope
 from lakebed.ports.service import Context, Request, operation
 from lakebed.services.iot.actions import SERVICE
-from lakebed.services.iot.state import TAGS_MAX, Core
 from lakebed.services.iot.model import Rule
 from lakebed.services.iot.sql.lexer import SqlError
+from lakebed.services.iot.state import TAGS_MAX, Core
 from lakebed.wire.mqtt.topics import is_filter, matches
 
 _PAGE = 25

@@ -9,8 +9,8 @@ from __future__ import annotations
 from lakebed.api import iot as api
 from lakebed.kernel.scope import Scope
 from lakebed.ports.service import Context, Request, operation
-from lakebed.services.iot.state import Core
 from lakebed.services.iot.model import Thing
+from lakebed.services.iot.state import Core
 
 _ATTRIBUTES_MAX = 50
 _PAGE = 50
