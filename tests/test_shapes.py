@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 import os
 import zipfile
 from collections.abc import Iterator
@@ -45,6 +46,7 @@ UNMODELLED = {
         "IncompleteBody", "NotModified", "InvalidPolicyDocument", "AccessControlListNotSupported", "MetadataTooLarge",
         "EntityTooLarge", "InvalidLocationConstraint", "XAmzContentSHA256Mismatch",
     },
+    "logs": {"InvalidParameterException"},
     "sqs": {"InvalidParameterValueException", "InvalidAttributeValue", "MissingRequiredParameterException"},
     "iam": {"InvalidClientTokenId"},
     "iot": {"SqlParseException", "InvalidRequestException"},
@@ -78,6 +80,12 @@ class World:
             archive.writestr("f.py", "def handler(event, context):\n    return event\n")
         role = "arn:aws:iam::000000000000:role/fuzz"
         call = made.call
+        trust = {"Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole"}
+        document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+        await call("iam", "CreateRole", RoleName="fuzz", AssumeRolePolicyDocument=document)
+        everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+        document = json.dumps({"Version": "2012-10-17", "Statement": [everything]})
+        await call("iam", "PutRolePolicy", RoleName="fuzz", PolicyName="all", PolicyDocument=document)
         await call("s3", "CreateBucket", Bucket="fuzz-bucket")
         await call("sqs", "CreateQueue", QueueName="fuzz")
         await call("kinesis", "CreateStream", StreamName="fuzz", ShardCount=1)
