@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lakebed.engines.sql_duckdb import jsonkeys
 from lakebed.engines.sql_duckdb.instance import literal
 from lakebed.lake.sql.typed import Typed, cast
 from lakebed.lake.types import VARCHAR, Type, duckdb_text, parse_hive, quote
@@ -63,7 +64,7 @@ def _select(
     if relation.format == "parquet":
         return _parquet(connection, columns, files)
     if relation.format == "json":
-        return _json(columns, files, compression, relation.options)
+        return _json(connection, columns, files, compression, relation.options)
     if relation.format in ("csv", "opencsv"):
         return _csv(relation, columns, files, compression)
     raise SqlFailure("NOT_SUPPORTED", f"tables in {relation.format} are not built")
@@ -86,23 +87,19 @@ def _parquet(connection: Any, columns: Sequence[tuple[str, Type]], files: str) -
     return f"SELECT {', '.join([*listed, _FILE])} FROM {scan}"
 
 
-def _json(columns: Sequence[tuple[str, Type]], files: str, compression: str, options: Mapping[str, str]) -> str:
-    keys = {name: options.get(f"mapping.{name}", name) for name, _ in columns}
-    wanted = ", ".join(f"{literal(keys[name])}: {literal(duckdb_text(_read_as(kind)))}" for name, kind in columns)
+def _json(
+    connection: Any, columns: Sequence[tuple[str, Type]], files: str, compression: str, options: Mapping[str, str]
+) -> str:
     lenient = "true" if options.get("ignore.malformed.json", "").lower() == "true" else "false"
-    scan = (
-        f"read_json({files}, columns={{{wanted}}}, format='newline_delimited', filename={literal(_FILE)}, "
-        f"ignore_errors={lenient}, compression={literal(compression or 'none')}, maximum_object_size=134217728)"
+    common = (
+        f"format='newline_delimited', filename={literal(_FILE)}, ignore_errors={lenient}, "
+        f"compression={literal(compression or 'none')}, maximum_object_size=134217728"
     )
-    listed = [
-        f"{cast(Typed(quote(keys[name]), VARCHAR), kind).sql if kind.base == 'varbinary' else quote(keys[name])} AS {quote(name)}"
-        for name, kind in columns
-    ]
-    return f"SELECT {', '.join([*listed, _FILE])} FROM {scan}"
-
-
-def _read_as(kind: Type) -> Type:
-    return VARCHAR if kind.base == "varbinary" else kind
+    fold = options.get("case.insensitive", "true").lower() != "false"
+    found = jsonkeys.structure(connection, f"read_json_objects({files}, {common})")
+    wanted = [(name, options.get(f"mapping.{name}", name), kind) for name, kind in columns]
+    read, made = jsonkeys.columns(wanted, found, fold=fold)
+    return f"SELECT {', '.join([*made, _FILE])} FROM read_json({files}, columns={jsonkeys.spec(read)}, {common})"
 
 
 def _csv(relation: Relation, columns: Sequence[tuple[str, Type]], files: str, compression: str) -> str:

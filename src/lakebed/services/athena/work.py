@@ -1,0 +1,170 @@
+"""The runners: each takes the oldest queued execution, runs it to its end, and writes outcome and end in one transaction.
+
+An execution that was running when the house died is claimed again at the next boot and run anew, since nothing of it was
+visible; one that dies twice fails. It never becomes SUCCEEDED before its result object is in S3.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from lakebed.kernel.errors import AwsError
+from lakebed.kernel.kernel import Kernel
+from lakebed.kernel.runs import LEASE_SECONDS, LeaseLostError, Run
+from lakebed.kernel.scope import Principal
+from lakebed.lake import location
+from lakebed.lake.statements import Statement, classify
+from lakebed.lake.types import UnknownTypeError
+from lakebed.ports.house import Ports
+from lakebed.ports.sql import SqlFailure
+from lakebed.services.athena import ddl, model, queries
+from lakebed.services.athena.settings import AthenaSettings
+from lakebed.services.athena.store import Store
+
+KIND = "athena"
+_ATTEMPTS_MAX = 2
+_QUERIES = {"query": queries.select, "ctas": queries.create_table_as, "insert": queries.insert, "unload": queries.unload,
+            "create_view": queries.create_view}  # fmt: skip
+Body = dict[str, Any]
+
+
+class Runner:
+    """A task: one execution at a time. Several of them share ``running``."""
+
+    period = 30.0
+
+    def __init__(self, number: int, k: Kernel, p: Ports, store: Store, settings: AthenaSettings) -> None:
+        self.name = f"athena-runner-{number}"
+        self._k, self._p, self._store, self._settings = k, p, store, settings
+
+    async def activate(self) -> float | None:
+        """Run one, if there is one."""
+        run = self._k.runs.claim(KIND)
+        if run is None:
+            return None
+        keeper = asyncio.get_running_loop().create_task(self._keep(run))
+        try:
+            await self._run(run)
+        finally:
+            keeper.cancel()
+            await asyncio.gather(keeper, return_exceptions=True)
+        return self._k.clock.now()
+
+    async def _keep(self, run: Run) -> None:
+        while True:
+            await self._k.clock.sleep_until(self._k.clock.now() + LEASE_SECONDS / 3)
+            self._k.runs.renew(run)
+
+    async def _run(self, run: Run) -> None:
+        body = self._store.execution(run.scope, run.id)
+        if body is None or body["state"] in model.FINAL:
+            with self._k.db.tx() as tx:
+                self._k.runs.end(tx, run)
+            return
+        started = self._k.clock.monotonic()
+        body = {**body, "state": "RUNNING", "started": self._k.clock.now()}
+        with self._k.db.tx() as tx:
+            self._store.put_execution(tx, run.scope, body)
+        scratch = self._k.data / "athena" / "scratch" / run.id
+        try:
+            if run.attempts > _ATTEMPTS_MAX:
+                raise SqlFailure("GENERIC_INTERNAL_ERROR", "The server stopped while the query ran.", category=1, retryable=True)  # noqa: TRY301 - one place writes failures
+            done = await self._execute(run, body, scratch)
+            body = {**body, **done, "state": "SUCCEEDED", "completed": self._k.clock.now()}
+        except SqlFailure as failure:
+            body = model.failed(body, failure, self._k.clock.now())
+        except UnknownTypeError as wrong:
+            body = model.failed(body, SqlFailure("TYPE_NOT_FOUND", str(wrong)), self._k.clock.now())
+        except AwsError as wrong:
+            body = model.failed(body, _from_aws(wrong), self._k.clock.now())
+        finally:
+            self._k.disk.remove(scratch)
+        self._end(run, self._timed(body, started))
+
+    async def _execute(self, run: Run, body: Body, scratch: Path) -> Body:
+        principal = msgspec.convert(run.body["principal"], Principal)
+        work = queries.Work(
+            self._k, self._p, principal, run.scope, body, scratch, self._settings.dml_timeout_seconds
+        )
+        statement = classify(body.get("effective_sql") or body["sql"])
+        if statement.kind in _QUERIES:
+            made: Body = await _QUERIES[statement.kind](work, statement)
+        else:
+            made = await self._definition(work, statement)
+        if statement.kind == "create_view":
+            await _text(work, [])
+        return made
+
+    async def _definition(self, work: queries.Work, statement: Statement) -> Body:
+        if statement.kind in ("prepare", "deallocate"):
+            self._prepared(work, statement)
+            lines, names = list[str](), tuple[str, ...]()
+        else:
+            handler, names = ddl.BUILT[statement.kind]
+            lines = await handler(work, statement)
+        await _text(work, lines)
+        columns = [
+            {"CatalogName": "hive", "SchemaName": "", "TableName": "", "Name": name, "Label": name, "Type": "string",
+             "Precision": 0, "Scale": 0, "Nullable": "UNKNOWN", "CaseSensitive": False}
+            for name in names
+        ]  # fmt: skip
+        return {"columns": columns, "format": "txt", "rows": len(lines)}
+
+    def _prepared(self, work: queries.Work, statement: Statement) -> None:
+        group = work.body["workgroup"]
+        with self._k.db.tx() as tx:
+            if statement.kind == "deallocate":
+                if self._store.prepared(work.scope, group, statement.name) is None:
+                    raise SqlFailure("NOT_FOUND", f"PreparedStatement {statement.name} was not found in workGroup {group}")
+                self._store.delete_prepared(tx, work.scope, group, statement.name)
+                return
+            made = {"StatementName": statement.name, "QueryStatement": statement.sql, "WorkGroupName": group,
+                    "LastModifiedTime": self._k.clock.now()}  # fmt: skip
+            self._store.put_prepared(tx, work.scope, made)
+
+    def _timed(self, body: Body, started: float) -> Body:
+        engine = round((self._k.clock.monotonic() - started) * 1000)
+        queue = max(0, round((body["started"] - body["submitted"]) * 1000))
+        planning = min(body.get("planning_ms", 0), engine)
+        statistics = {
+            "EngineExecutionTimeInMillis": engine, "DataScannedInBytes": body.get("scanned", 0),
+            "DataManifestLocation": body.get("manifest"), "TotalExecutionTimeInMillis": engine + queue,
+            "QueryQueueTimeInMillis": queue, "QueryPlanningTimeInMillis": planning, "ServicePreProcessingTimeInMillis": 0,
+            "ServiceProcessingTimeInMillis": 0,
+            "ResultReuseInformation": {"ReusedPreviousResult": False},
+        }  # fmt: skip
+        return {**body, "statistics": statistics}
+
+    def _end(self, run: Run, body: Body) -> None:
+        with suppress(LeaseLostError), self._k.db.tx() as tx:
+            current = self._store.execution(run.scope, run.id)
+            if current is not None and current["state"] == "CANCELLED":
+                body = {**current, "statistics": body["statistics"]}
+            self._store.put_execution(tx, run.scope, body)
+            self._k.runs.end(tx, run)
+        arn = run.scope.arn("athena", f"workgroup/{body['workgroup']}")
+        if body["state"] == "SUCCEEDED":
+            bucket = location.parse(body["output"]).bucket
+            self._k.meters.into(arn, 1, body.get("scanned", 0))
+            self._k.meters.out(arn, 1, body.get("output_bytes", 0), to=f"arn:{run.scope.partition}:s3:::{bucket}")
+        elif body["state"] == "FAILED":
+            self._k.meters.error(arn)
+
+
+async def _text(work: queries.Work, lines: list[str]) -> None:
+    bucket, key = location.parse(work.body["output"])
+    await work.p.objects.put(work.principal, bucket, key, "".join(f"{line}\n" for line in lines).encode(), content_type="text/plain")
+
+
+def _from_aws(wrong: AwsError) -> SqlFailure:
+    """Another service's refusal as a query's failure."""
+    if "AccessDenied" in wrong.error_code:
+        return SqlFailure("PERMISSION_DENIED", f"Access denied: {wrong.message}")
+    names = {"EntityNotFoundException": "SCHEMA_NOT_FOUND", "AlreadyExistsException": "TABLE_ALREADY_EXISTS",
+             "NoSuchBucket": "HIVE_INVALID_BUCKET"}  # fmt: skip
+    return SqlFailure(names.get(wrong.error_code, "HIVE_METASTORE_ERROR"), f"{wrong.message} ({wrong.error_code})")
