@@ -97,15 +97,19 @@ __all__ = [
     "PartitionInput",
     "PartitionValueList",
     "PrincipalPermissions",
+    "PropertyPredicate",
     "QuerySessionContext",
     "RLSProperties",
     "ResourceNotReadyException",
     "ResourceNumberLimitExceededException",
     "SchemaId",
     "SchemaReference",
+    "SearchTablesRequest",
+    "SearchTablesResponse",
     "Segment",
     "SerDeInfo",
     "SkewedInfo",
+    "SortCriterion",
     "StatusDetails",
     "StorageDescriptor",
     "SubObjectStatistics",
@@ -674,6 +678,11 @@ if TYPE_CHECKING:
         Principal: DataLakePrincipal
         Permissions: list[str]
 
+    class PropertyPredicate(TypedDict, total=False):
+        Key: str
+        Value: str
+        Comparator: str
+
     class QuerySessionContext(TypedDict, total=False):
         QueryId: str
         QueryStartTime: float
@@ -694,6 +703,20 @@ if TYPE_CHECKING:
         SchemaVersionId: str
         SchemaVersionNumber: int
 
+    class SearchTablesRequest(TypedDict, total=False):
+        CatalogId: str
+        NextToken: str
+        Filters: list[PropertyPredicate]
+        SearchText: str
+        SortCriteria: list[SortCriterion]
+        MaxResults: int
+        ResourceShareType: str
+        IncludeStatusDetails: bool
+
+    class SearchTablesResponse(TypedDict, total=False):
+        NextToken: str
+        TableList: list[Table]
+
     class Segment(TypedDict, total=False):
         SegmentNumber: Required[int]
         TotalSegments: Required[int]
@@ -707,6 +730,10 @@ if TYPE_CHECKING:
         SkewedColumnNames: list[str]
         SkewedColumnValues: list[str]
         SkewedColumnValueLocationMaps: dict[str, str]
+
+    class SortCriterion(TypedDict, total=False):
+        FieldName: str
+        Sort: str
 
     class StatusDetails(TypedDict, total=False):
         RequestedChange: Table

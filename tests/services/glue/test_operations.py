@@ -224,3 +224,29 @@ async def test_a_hundred_thousand_partitions_stay_quick(glue: Harness) -> None:
         assert len(found["Partitions"]) == count
         print(expression, spent)
         assert spent < seconds * 5, f"{expression}: {spent:.3f}s"
+
+
+async def test_searching_tables(glue: Harness) -> None:
+    await glue.call("glue", "CreateDatabase", DatabaseInput={"Name": "other"})
+    for name in ("customer-link", "xxlinkyy", "stock"):
+        table = {"Name": name, "Parameters": {"owner": "sales"}, "Description": f"all of {name}"}
+        await glue.call("glue", "CreateTable", DatabaseName="other", TableInput=table)
+
+    async def search(**params: Any) -> list[str]:
+        seen, token = [], {}
+        while True:
+            page = await glue.call("glue", "SearchTables", MaxResults=1, **params, **token)
+            seen += [table["Name"] for table in page["TableList"]]
+            if "NextToken" not in page:
+                return seen
+            token = {"NextToken": page["NextToken"]}
+
+    assert await search() == ["trips", "customer-link", "stock", "xxlinkyy"]
+    assert await search(SearchText="LINK") == ["customer-link", "xxlinkyy"]
+    assert await search(SearchText='"stock"') == ["stock"]
+    assert await search(Filters=[{"Key": "Name", "Value": "link"}]) == ["customer-link"]
+    assert await search(Filters=[{"Key": "owner", "Value": "sales"}, {"Key": "Name", "Value": "stock"}]) == ["stock"]
+    now = str(int(glue.clock.now()))
+    assert await search(Filters=[{"Key": "UpdateTime", "Value": now, "Comparator": "LESS_THAN"}]) == []
+    assert len(await search(Filters=[{"Key": "CreateTime", "Value": now, "Comparator": "GREATER_THAN_EQUALS"}])) == 4
+    await fails("InvalidInputException", search(Filters=[{"Key": "CreateTime", "Value": "soon"}]))

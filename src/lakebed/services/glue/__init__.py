@@ -18,6 +18,7 @@ from lakebed.services.glue.catalogue import Catalogue
 from lakebed.services.glue.port import GlueCatalog
 from lakebed.services.glue.provider.databases import DatabaseOperations
 from lakebed.services.glue.provider.partitions import PartitionOperations
+from lakebed.services.glue.provider.search import SearchOperations
 from lakebed.services.glue.provider.tables import TableOperations
 from lakebed.services.glue.work import Discard
 
@@ -27,5 +28,10 @@ def service(k: Kernel, p: Ports) -> Service:
     k.db.migrate("glue", "lakebed.services.glue", k.clock)
     catalogue = Catalogue(k)
     p.catalog = GlueCatalog(catalogue, p)
-    providers = DatabaseOperations(catalogue), TableOperations(catalogue), PartitionOperations(catalogue)
+    providers = (
+        DatabaseOperations(catalogue),
+        TableOperations(catalogue),
+        PartitionOperations(catalogue),
+        SearchOperations(catalogue, p),
+    )
     return Service("glue", operations_of(*providers, prefix="glue"), tasks=[Discard(catalogue)])

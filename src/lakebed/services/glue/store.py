@@ -91,6 +91,15 @@ class TableStore:
         )
         return [_table(scope, row) for row in rows]
 
+    def after_all(self, scope: Scope, after: tuple[str, str], limit: int) -> list[Table]:
+        """Of all databases, by database and name."""
+        rows = self._db.all(
+            f"SELECT {_TABLE} FROM glue_table WHERE account=? AND region=? AND (database, name) > (?, ?) "  # noqa: S608
+            "ORDER BY database, name LIMIT ?",
+            (scope.account, scope.region, *after, limit),
+        )
+        return [_table(scope, row) for row in rows]
+
     def insert(self, tx: Tx, table: Table) -> None:
         """A new table, with its first version; the id is given here."""
         row = tx.execute(
