@@ -312,23 +312,41 @@ def _limit(setup: dict[str, Any]) -> None:
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a too large file is an OSError, not a death
 
 
-def _needed(setup: dict[str, Any]) -> tuple[str, ...]:
-    return setup["code"], sys.prefix, os.path.dirname(os.__file__)
+def _needed() -> tuple[str, ...]:
+    return sys.prefix, os.path.dirname(os.__file__)
 
 
-def _become_nobody(setup: dict[str, Any]) -> bool:
-    if os.geteuid() != 0 or not all(_reachable(path, _NOBODY) for path in _needed(setup)):
+def _become_nobody(libc: ctypes.CDLL, setup: dict[str, Any]) -> bool:
+    """Leave root, where nobody else's rights reach the interpreter; file permissions then guard the data directory."""
+    if os.geteuid() != 0 or not all(_reachable(path, _NOBODY) for path in _needed()):
         return False
     os.chown(setup["tmp"], _NOBODY, _NOBODY)
+    for path in (setup["code"], setup["tmp"]):
+        if not _reachable(path, _NOBODY):
+            _reach_by_descriptor(setup, path)
     os.setgroups([])
     os.setgid(_NOBODY)
     os.setuid(_NOBODY)
+    libc.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)  # else /proc/self stays root's
     return True
+
+
+def _reach_by_descriptor(setup: dict[str, Any], path: str) -> None:
+    """A folder below ones that nobody may not enter: named by an open descriptor from now on."""
+    descriptor = os.open(path, os.O_PATH | os.O_DIRECTORY)
+    os.set_inheritable(descriptor, True)
+    name = f"/proc/self/fd/{descriptor}"
+    for key in ("code", "tmp"):
+        setup[key] = name if setup[key] == path else setup[key]
+    environment = setup["environment"]
+    for key, value in environment.items():
+        environment[key] = value.replace(path, name)
 
 
 def _drop_capabilities(libc: ctypes.CDLL, setup: dict[str, Any]) -> bool:
     """Without capabilities even root can not unmount what hides the data, nor look into the server's process."""
-    if not all(_reachable(path, os.geteuid()) for path in _needed(setup)):
+    paths = [path for path in (*_needed(), setup["code"]) if not path.startswith("/proc/self/fd/")]
+    if not all(_reachable(path, os.geteuid()) for path in paths):
         return False
     for capability in range(64):
         libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
@@ -350,7 +368,7 @@ def _sandbox(setup: dict[str, Any], frame_fd: int) -> dict[str, Any]:
             told["hidden"] = _hide(libc, setup) or ""
             if not told["hidden"]:
                 _enter_process_namespace(libc, frame_fd)
-            told["nobody"] = _become_nobody(setup)
+            told["nobody"] = _become_nobody(libc, setup)
             told["bare"] = _drop_capabilities(libc, setup)
         libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
         libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)  # again: changing the user cleared it
