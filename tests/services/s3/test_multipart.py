@@ -43,7 +43,11 @@ async def test_parts_become_one_object(s3: Call, harness: Harness) -> None:
     assert part["ContentRange"] == f"bytes {len(BIG)}-{len(BIG) + 3}/{len(BIG) + 4}"
     edge = await s3("GetObject", **UP, Range=f"bytes={len(BIG) - 2}-{len(BIG) + 1}")
     assert edge["Body"] == BIG[-2:] + b"ta"
+    assert (await complete(s3, upload_id, parts))["ETag"] == done["ETag"], "a lost answer is told again"
+    assert (await refused(complete(s3, upload_id, parts[:1]))).error_code == "NoSuchUpload"
+    await s3("PutObject", **UP, Body=b"newer")
     assert (await refused(complete(s3, upload_id, parts))).error_code == "NoSuchUpload"
+    assert (await s3("GetObject", **UP))["Body"] == b"newer"
     assert await leftovers(harness) == 0, "blobs of parts were left"
 
 

@@ -7,6 +7,7 @@ ones into one blob off the event loop, then swaps rows in one transaction. Unfin
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
@@ -50,6 +51,7 @@ from lakebed.services.s3.writing import BodyChecks, Conditions, Taken, Writing
 
 PART_BYTES_MIN = 5 << 20
 _PARTS_MAX = 10_000
+_MD5 = re.compile(r"[0-9a-f]{32}")
 _OBJECT_BYTES_MAX = 50 << 40
 
 
@@ -121,11 +123,27 @@ class MultipartOperations:
     @operation("CompleteMultipartUpload", action=None, resource=object_arn, refused=(*CUSTOMER_KEY, *UNBUILT_CHECKSUMS))
     async def complete_multipart_upload(self, ctx: Context, req: dict[str, Any]) -> api.CompleteMultipartUploadOutput:
         """https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html"""
+        bucket = self.access.bucket(ctx, req, "s3:PutObject", req["Key"])
+        try:
+            version = await self._completed(ctx, req, bucket)
+        except AwsError as failure:
+            before = self._completed_before(req, bucket) if failure.error_code == "NoSuchUpload" else None
+            if before is None:
+                raise
+            version = before
+        answer: dict[str, Any] = {
+            "Location": f"{ctx.endpoint}/{bucket.name}/{version.key}", "Bucket": bucket.name, "Key": version.key,
+            "ETag": version.quoted_etag, "ServerSideEncryption": "AES256",
+        }  # fmt: skip
+        answer |= checksums.told(version.checksum_algorithm, version.facts.checksum, version.checksum_type)
+        answer |= expiration_told(bucket, version)
+        return answer | version_told(bucket, version)  # type: ignore[return-value]  # built by members
+
+    async def _completed(self, ctx: Context, req: Mapping[str, Any], bucket: Bucket) -> ObjectVersion:
+        """Check, concatenate, swap: the version the upload becomes."""
         key = req["Key"]
-        bucket = self.access.bucket(ctx, req, "s3:PutObject", key)
         upload = self.uploads.require(bucket.name, key, req["UploadId"])
-        named = (req.get("MultipartUpload") or {}).get("Parts") or ()
-        parts = _chosen(named, {part.number: part for part in self.uploads.parts(upload.upload_id)}, upload)
+        parts = _chosen(_named(req), {part.number: part for part in self.uploads.parts(upload.upload_id)}, upload)
         checksum = _whole_checksum(req, upload, parts)
         wanted = Conditions(req.get("IfMatch"), req.get("IfNoneMatch"))
         conditions.check_write(*wanted, key, self.objects.current(bucket.name, key_bytes(key)))
@@ -135,21 +153,23 @@ class MultipartOperations:
             except FileNotFoundError:  # a part was replaced or the upload ended while we copied
                 raise no_such_upload(upload.upload_id) from None
         new = NewObject(
-            key, sum(part.size for part in parts), _etag(parts), blob,
+            key, sum(part.size for part in parts), _etag([part.etag for part in parts]), blob,
             msgspec.structs.replace(
                 upload.facts, checksum=checksum,
                 parts=tuple(PartFacts(part.number, part.size, part.checksum) for part in parts),
             ),
             upload.storage_class, upload.checksum_algorithm, upload.checksum_type,
         )  # fmt: skip
-        version = self._swap(ctx, bucket.name, upload, parts, new, wanted)
-        answer: dict[str, Any] = {
-            "Location": f"{ctx.endpoint}/{bucket.name}/{key}", "Bucket": bucket.name, "Key": key,
-            "ETag": version.quoted_etag, "ServerSideEncryption": "AES256",
-        }  # fmt: skip
-        answer |= checksums.told(upload.checksum_algorithm, checksum, upload.checksum_type)
-        answer |= expiration_told(bucket, version)
-        return answer | version_told(bucket, version)  # type: ignore[return-value]  # built by members
+        return self._swap(ctx, bucket.name, upload, parts, new, wanted)
+
+    def _completed_before(self, req: Mapping[str, Any], bucket: Bucket) -> ObjectVersion | None:
+        """What the same completion made earlier, when its answer did not reach the client."""
+        found = self.uploads.completed(bucket.name, req["Key"], req["UploadId"])
+        etags = [str(entry.get("ETag", "")).strip('"') for entry in _named(req)]
+        if found is None or not all(_MD5.fullmatch(etag) for etag in etags) or _etag(etags) != found[1]:
+            return None
+        version = self.objects.version(bucket.name, key_bytes(req["Key"]), found[0])
+        return version if version is not None and version.etag == found[1] else None
 
     def _swap(
         self, ctx: Context, bucket: str, upload: Upload, parts: Sequence[Part], new: NewObject, wanted: Conditions
@@ -167,8 +187,8 @@ class MultipartOperations:
             version = self.writing.commit(
                 still_there, new, caller(ctx), "s3:ObjectCreated:CompleteMultipartUpload", wanted
             )
-            blobs = self.uploads.remove(tx, upload)
-            self.writing.retire(tx, bucket, blobs)
+            self.uploads.remember(tx, upload, version.version_id, version.etag)
+            self.writing.retire(tx, bucket, self.uploads.remove(tx, upload))
         return version
 
     @operation("AbortMultipartUpload", action=None, resource=object_arn)
@@ -330,9 +350,14 @@ def _whole_checksum(req: Mapping[str, Any], upload: Upload, parts: Sequence[Part
     return checksum
 
 
-def _etag(parts: Sequence[Part]) -> str:
-    digests = b"".join(bytes.fromhex(part.etag) for part in parts)
-    return f"{hashlib.md5(digests, usedforsecurity=False).hexdigest()}-{len(parts)}"
+def _named(req: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """The parts a completion names."""
+    return (req.get("MultipartUpload") or {}).get("Parts") or ()
+
+
+def _etag(etags: Sequence[str]) -> str:
+    digests = b"".join(bytes.fromhex(etag) for etag in etags)
+    return f"{hashlib.md5(digests, usedforsecurity=False).hexdigest()}-{len(etags)}"
 
 
 def _part_told(part: Part, algorithm: str) -> dict[str, Any]:

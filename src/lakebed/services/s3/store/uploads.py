@@ -12,6 +12,7 @@ from lakebed.services.s3.model.errors import no_such_upload
 from lakebed.services.s3.model.listing import Position
 from lakebed.services.s3.model.shapes import Facts, Part, Upload
 
+_COMPLETED_KEPT = 10_000
 _decode_facts = msgspec.msgpack.Decoder(Facts).decode
 _COLUMNS = "bucket, key, rank, upload_id, initiated, initiator, storage_class, checksum_algorithm, checksum_type, facts"
 
@@ -66,6 +67,22 @@ class UploadRows:
         tx.execute("DELETE FROM s3_part WHERE upload_id=?", (upload.upload_id,))
         tx.execute("DELETE FROM s3_upload WHERE upload_id=?", (upload.upload_id,))
         return blobs
+
+    def remember(self, tx: Tx, upload: Upload, version_id: str, etag: str) -> None:
+        """The upload became this version."""
+        tx.execute(
+            "INSERT INTO s3_completed (bucket, key, upload_id, version_id, etag) VALUES (?,?,?,?,?)",
+            (upload.bucket, upload.key.encode(), upload.upload_id, version_id, etag),
+        )
+        tx.execute("DELETE FROM s3_completed WHERE id <= (SELECT max(id) FROM s3_completed) - ?", (_COMPLETED_KEPT,))
+
+    def completed(self, bucket: str, key: str, upload_id: str) -> tuple[str, str] | None:
+        """Version and entity tag of an upload that was completed lately."""
+        row = self._db.one(
+            "SELECT version_id, etag FROM s3_completed WHERE upload_id=? AND bucket=? AND key=?",
+            (upload_id, bucket, key.encode()),
+        )
+        return (row["version_id"], row["etag"]) if row else None
 
     def remove_all(self, tx: Tx, bucket: str) -> list[str]:
         """End every upload of a bucket that goes away."""
