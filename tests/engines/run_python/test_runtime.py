@@ -220,6 +220,17 @@ async def test_sandbox_hides_the_data_directory(lab: Lab) -> None:
     assert exists is bool(worker.isolation["hidden"])  # hidden, or a reason is told
 
 
+async def test_the_package_is_read_only(lab: Lab) -> None:
+    source = "def handler(e, c):\n    open(__file__, 'a').write('x')"
+    spec = lab.spec(source)
+    came = await lab.run(spec)
+    [worker] = lab.runtime.pool.idle_of(spec.key)
+    if worker.isolation["hidden"]:
+        pytest.skip(f"this machine allows no namespaces: {worker.isolation}")
+    assert json.loads(came.payload)["errorType"] in ("OSError", "PermissionError")
+    assert (spec.code / "app.py").read_text() == source
+
+
 async def test_worker_has_no_capabilities_and_no_view_of_the_server(lab: Lab) -> None:
     source = (
         "import os\ndef handler(e, c):\n"

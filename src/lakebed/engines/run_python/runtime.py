@@ -175,6 +175,8 @@ class PythonRuntime:
             "PATH": "/usr/local/bin:/usr/bin:/bin",
             "LANG": "en_US.UTF-8",
             "TZ": ":UTC",
+            "AWS_CONFIG_FILE": os.devnull,  # the server's user may have files of its own, for the real AWS
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             **spec.environment,
             "PYTHONPATH": ":".join(filter(None, (str(spec.code), spec.environment.get("PYTHONPATH", "")))),
             "_HANDLER": spec.handler,

@@ -34,7 +34,7 @@ from typing import Any, NoReturn
 _LENGTHS = struct.Struct("!II")
 _RESPONSE_BYTES_MAX = 6 * 1024 * 1024 + 100
 _FRAME_BYTES_MAX = 64 << 20
-_MS_REC, _MS_BIND, _MS_PRIVATE = 16384, 4096, 1 << 18
+_MS_READ_ONLY, _MS_REMOUNT, _MS_BIND, _MS_REC, _MS_PRIVATE = 1, 32, 4096, 16384, 1 << 18
 _CLONE_NEWNS, _CLONE_NEWUSER, _CLONE_NEWPID = 0x00020000, 0x10000000, 0x20000000
 _NOBODY = 65534
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 1, 4, 24, 38
@@ -252,6 +252,10 @@ def _hide(libc: ctypes.CDLL, setup: dict[str, Any]) -> str | None:
             os.makedirs(path, exist_ok=True)
             mount(f"/proc/self/fd/{fd}", path, None, _MS_BIND)
             os.close(fd)
+        try:
+            mount("none", setup["code"], None, _MS_BIND | _MS_REMOUNT | _MS_READ_ONLY)
+        except OSError:
+            pass  # below a mount whose flags may not be changed here
         if setup["private_tmp"]:
             mount(setup["tmp"], "/tmp", None, _MS_BIND)  # noqa: S108 - the function's own
     except OSError as failure:
