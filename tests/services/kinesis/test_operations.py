@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import pytest
 from lakebed.kernel.errors import AwsError
 from lakebed.services import kinesis
 from lakebed.services.kinesis.model import HASH_MAX
-from tests.harness import ROOT, Harness
+from tests.harness import ROOT, Harness, make_kernel
 
 ARN = "arn:aws:kinesis:us-east-1:000000000000:stream/s"
 
@@ -294,3 +296,26 @@ async def test_everything_acknowledged_survives_a_restart(tmp_path: Path) -> Non
     assert (await second.call("kinesis", "GetRecords", ShardIterator=at))["Records"]
     await first.stop()
     await second.stop()
+
+
+async def test_concurrent_puts_keep_the_order_of_each_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where acknowledgements wait for the disk, puts overlap: numbers stay unique, and each batch stays in order."""
+    monkeypatch.setattr("tests.harness.make_kernel", partial(make_kernel, power_safe=True))
+    harness = await house(Harness(tmp_path), 2)
+
+    async def put(writer: int) -> list[int]:
+        numbers = []
+        for turn in range(5):
+            records = [{"Data": b"%d %d" % (writer, turn * 10 + n), "PartitionKey": f"w{writer}"} for n in range(10)]
+            answer = await harness.call("kinesis", "PutRecords", StreamName="s", Records=records)
+            numbers += [int(record["SequenceNumber"]) for record in answer["Records"]]
+        return numbers
+
+    batches = await asyncio.gather(*(put(writer) for writer in range(8)))
+    assert len({number for numbers in batches for number in numbers}) == 400
+    assert all(numbers == sorted(numbers) for numbers in batches)
+    found = [record.split() for shard in range(2) for record in await drain(harness, f"shardId-{shard:012d}")]
+    for writer in range(8):
+        own = [int(n) for who, n in found if int(who) == writer]
+        assert own == list(range(50))
+    await harness.stop()

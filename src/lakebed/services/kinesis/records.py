@@ -27,6 +27,7 @@ from lakebed.services.kinesis.settings import KinesisSettings
 PUT_RECORDS_MAX = 500
 PUT_BYTES_MAX = 10 << 20
 SHARD_BYTES_PER_SECOND, SHARD_RECORDS_PER_SECOND = 1 << 20, 1000
+_USED_MAX = 10_000  # shards whose use within this second is remembered
 _HEAD = struct.Struct(">BH")
 _HEAD_BYTES = _HEAD.size
 THROTTLED = "ProvisionedThroughputExceededException"
@@ -128,6 +129,8 @@ class Records:
 
     def _may_write(self, stream: Stream, slot: int, size: int) -> bool:
         second = int(self._k.clock.now())
+        if len(self._used) > _USED_MAX:
+            self._used.clear()
         used = self._used.setdefault((stream.uid, stream.open_shards[slot].number), [second, 0, 0])
         if used[0] != second:
             used[:] = [second, 0, 0]
