@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import ssl
+from collections.abc import Sequence
 
 import pytest
 
@@ -271,3 +273,45 @@ async def test_a_connection_is_ended_by_the_api(world: World) -> None:
     assert world.k.db.all("SELECT * FROM mqtt_session") == []
     with pytest.raises(AwsError, match="not connected"):
         await world.harness.call("iot-data", "DeleteConnection", clientId="d")
+
+
+async def test_a_consumer_that_does_not_read_is_bounded_and_delays_nobody(world: World) -> None:
+    files = await world.certificate()
+    slow, writer = Device(world, files, V5), Device(world, files, V5)
+    await slow.connect("slow")
+    await slow.subscribe("big", qos=0)
+    slow.writer.transport.pause_reading()  # type: ignore[attr-defined]
+    await writer.connect("writer")
+    for number in range(160):
+        assert await writer.publish("big", b"x" * 131_072, number + 1) == mqtt.Puback(number + 1)
+    connection = next(one for one in world.door._sockets if one.client_id == "slow")
+    assert connection.session is not None
+    assert connection.session.dropped > 0
+    assert connection._out_bytes < 4 << 20
+    slow.drop()
+    assert await writer.quiet()
+
+
+async def test_reading_pauses_while_rules_are_busy(world: World) -> None:
+    device = Device(world, await world.certificate())
+    await device.connect()
+    gate, waiting, sizes = world.ports.gate.ingest, asyncio.Event(), []
+
+    async def slow(identity: object, client_id: str, messages: Sequence[object]) -> None:
+        sizes.append(len(messages))
+        await waiting.wait()
+
+    world.ports.gate.ingest = slow  # type: ignore[method-assign]
+    connection = next(iter(world.door._sockets))
+    payload = b"x" * 100_000
+    device.say(*(mqtt.Publish("a", payload, 1, packet_id=n + 1) for n in range(300)))
+    for _ in range(2000):
+        if connection._is_paused:
+            break
+        await asyncio.sleep(0.001)
+    assert connection._is_paused
+    assert connection._pending_bytes < 3 * (4 << 20)
+    waiting.set()
+    assert [await device.hear() for _ in range(300)] == [mqtt.Puback(n + 1) for n in range(300)]
+    assert sum(sizes) == 300
+    world.ports.gate.ingest = gate  # type: ignore[method-assign]

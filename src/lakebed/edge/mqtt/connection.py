@@ -177,6 +177,10 @@ class Connection(asyncio.Protocol):
         pending = None
         if will and accepted.will is not None:
             pending = PendingWill(self.clock.now() + accepted.will_delay, self.identity, self.client_id, accepted.will)
+        if session.dropped:
+            self.broker.k.log.warning("messages not delivered", client=self.client_id, messages=session.dropped)
+            self.broker.k.meters.drop(session.scope.arn("iot", "client/*"), session.dropped)
+            session.dropped = 0
         self.broker.connection_ended(self, session, pending)
         facts: dict[str, Any] = {
             "sessionIdentifier": self._session_id,
