@@ -151,7 +151,7 @@ def _ctas(cursor: Cursor) -> Statement:
 def _insert(cursor: Cursor) -> Statement:
     database, name = cursor.qualified()
     columns: list[str] = []
-    if cursor.peek("(") and not (cursor.tokens[cursor.at + 1].text.upper() in ("SELECT", "WITH", "VALUES", "(")):
+    if cursor.peek("(") and cursor.tokens[cursor.at + 1].text.upper() not in ("SELECT", "WITH", "VALUES", "("):
         columns = [Cursor(part).name() for part in cursor.inside().split(",")]
     return Statement("insert", database, name, cursor.rest(), {"columns": columns})
 
@@ -209,7 +209,8 @@ def _create_table(cursor: Cursor) -> Statement:
 
 def _delimited(cursor: Cursor, facts: dict[str, Any]) -> None:
     names = ((("FIELDS", "TERMINATED", "BY"), "field.delim"), (("ESCAPED", "BY"), "escape.delim"),
-             (("COLLECTION", "ITEMS", "TERMINATED", "BY"), "collection.delim"), (("MAP", "KEYS", "TERMINATED", "BY"), "mapkey.delim"),
+             (("COLLECTION", "ITEMS", "TERMINATED", "BY"), "collection.delim"),
+             (("MAP", "KEYS", "TERMINATED", "BY"), "mapkey.delim"),
              (("LINES", "TERMINATED", "BY"), "line.delim"), (("NULL", "DEFINED", "AS"), "serialization.null.format"))  # fmt: skip
     facts["serde_name"] = "delimited"
     found = True

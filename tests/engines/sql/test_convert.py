@@ -29,7 +29,15 @@ def _lines(path: Path, *records: object) -> Path:
 async def test_types_case_and_rejections(converter: DuckdbEngine, tmp_path: Path) -> None:
     source = _lines(
         tmp_path / "in",
-        {"Id": 1, "name": "a", "price": "1.255", "at": "2026-01-02T03:04:05Z", "tags": ["x", None], "s": {"A": 5}, "b": True},
+        {
+            "Id": 1,
+            "name": "a",
+            "price": "1.255",
+            "at": "2026-01-02T03:04:05Z",
+            "tags": ["x", None],
+            "s": {"A": 5},
+            "b": True,
+        },
         {"id": "x"},
         "not json",
         {"ID": 2, "ts": 1767323045, "d": "2026-02-03", "m": {"k": 1}, "extra": 1, "at": 1767323045123, "raw": "ab"},
@@ -38,8 +46,18 @@ async def test_types_case_and_rejections(converter: DuckdbEngine, tmp_path: Path
         {"when": "2026-01-01 00:00:00.5"},
     )
     target = tmp_path / "out.parquet"
-    columns = [("id", "int"), ("name", "string"), ("price", "decimal(5,2)"), ("at", "timestamp"), ("tags", "array<string>"),
-               ("s", "struct<a:bigint>"), ("b", "boolean"), ("d", "date"), ("m", "map<string,int>"), ("raw", "binary")]
+    columns = [
+        ("id", "int"),
+        ("name", "string"),
+        ("price", "decimal(5,2)"),
+        ("at", "timestamp"),
+        ("tags", "array<string>"),
+        ("s", "struct<a:bigint>"),
+        ("b", "boolean"),
+        ("d", "date"),
+        ("m", "map<string,int>"),
+        ("raw", "binary"),
+    ]
     made = await converter.convert(Conversion(source, target, columns, rename={"when": "at"}))
     assert made.rows == 3
     assert [line for line, _ in made.rejected] == [1, 2, 4, 5]

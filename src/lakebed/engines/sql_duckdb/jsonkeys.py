@@ -5,6 +5,10 @@ read under each spelling that occurs, the first one that is not null winning.
 https://docs.aws.amazon.com/athena/latest/ug/openx-json-serde.html (case.insensitive)
 """
 
+# ruff: noqa: S608 - SQL for the locked instance, from names and literals quoted here
+
+
+
 from __future__ import annotations
 
 from collections.abc import Sequence

@@ -5,6 +5,10 @@ not rule them out, plus each file's footer; ``count(*)`` reads footers alone. LI
 files count whole. https://docs.aws.amazon.com/athena/latest/ug/performance-tuning-data-optimization-techniques.html
 """
 
+# ruff: noqa: S608 - SQL for the locked instance, from names and literals quoted here
+
+
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -45,7 +49,7 @@ def filters(compiler: Compiler) -> dict[int, list[Filter]]:
     """Simple comparisons of a column with a constant, by relation."""
     found: dict[int, list[Filter]] = {}
     for node, scope in compiler.conjuncts:
-        if type(node) not in _STRAIGHT:
+        if not isinstance(node, exp.Binary) or type(node) not in _STRAIGHT:
             continue
         for column, constant, words in ((node.left, node.right, _STRAIGHT), (node.right, node.left, _FLIPPED)):
             if not isinstance(column, exp.Column) or list(constant.find_all(exp.Column, exp.Query, exp.Anonymous)):

@@ -3,6 +3,10 @@
 https://trino.io/docs/current/functions/aggregate.html, https://trino.io/docs/current/functions/window.html
 """
 
+# ruff: noqa: ARG001 - one signature for the whole table
+
+
+
 from __future__ import annotations
 
 from collections.abc import Callable

@@ -47,10 +47,7 @@ def _decimal(operator: str, a: Typed, b: Typed) -> Typed:
         return Typed(f"CAST({x} * {y} AS {duckdb_text(kind)})", kind)
     if operator == "/":
         return _divide(Typed(x, da), Typed(y, db), decimal(p1 + s2 + max(s2 - s1, 0), scale))
-    if operator == "%":
-        kind = decimal(min(p2 - s2, p1 - s1) + scale, scale)
-    else:
-        kind = decimal(max(p1 - s1, p2 - s2) + scale + 1, scale)
+    kind = decimal(min(p2 - s2, p1 - s1) + scale, scale) if operator == "%" else decimal(max(p1 - s1, p2 - s2) + scale + 1, scale)
     wide = duckdb_text(decimal(max(p1 - s1, p2 - s2) + scale, scale))
     return Typed(f"CAST(CAST({x} AS {wide}) {operator} CAST({y} AS {wide}) AS {duckdb_text(kind)})", kind)
 

@@ -3,6 +3,8 @@
 https://trino.io/docs/current/language/types.html, https://docs.aws.amazon.com/athena/latest/ug/error-reference.html
 """
 
+# ruff: noqa: E501 - a table
+
 from __future__ import annotations
 
 import re

@@ -3,6 +3,10 @@
 A name that stands in no table is refused: FUNCTION_NOT_FOUND. https://trino.io/docs/current/functions.html
 """
 
+# ruff: noqa: ARG001, E501 - one signature for the whole table
+
+
+
 from __future__ import annotations
 
 import re
@@ -83,6 +87,9 @@ _FITS = {"v": ("varchar", "char"), "p": ("varchar",), "r": ("varchar",), "i": IN
          "J": ("interval year to month",)}  # fmt: skip
 
 
+_NULLS = {"v": "VARCHAR", "i": "BIGINT", "b": "BOOLEAN", "x": "BLOB", "j": "VARCHAR", "T": "TIMESTAMP", "D": "DATE"}
+
+
 def _fits(kind: str, value: Typed) -> bool:
     return kind == "a" or value.type.base in _FITS[kind] or (value.type.base == "unknown" and kind not in "AMgpr")
 
@@ -97,7 +104,7 @@ def _ready(kind: str, value: Typed, node: Any) -> str:
     if kind == "T" and value.type.args:
         return cast(value, TIMESTAMP).sql
     if value.type.base == "unknown":
-        return f"CAST(NULL AS {dict(v='VARCHAR', i='BIGINT', b='BOOLEAN', x='BLOB', j='VARCHAR', T='TIMESTAMP', D='DATE').get(kind, 'DOUBLE')})"
+        return f"CAST(NULL AS {_NULLS.get(kind, 'DOUBLE')})"
     return value.sql
 
 
@@ -105,9 +112,10 @@ def _returned(returns: str, values: list[Typed]) -> Type:
     if not returns.startswith("$"):
         return _RETURNS[returns]
     kind = values[0].type
-    made: Type = {"$0": lambda: kind, "$00": lambda: kind.args[0], "$e0": lambda: kind.args[0],
-                  "$k0": lambda: array(kind.args[0]), "$v0": lambda: array(kind.args[1])}[returns]()  # fmt: skip
-    return made
+    if returns == "$0":
+        return kind
+    inner: Type = kind.args[1 if returns == "$v0" else 0]
+    return array(inner) if returns in ("$k0", "$v0") else inner
 
 
 def text_of(value: Typed) -> str | None:

@@ -3,6 +3,10 @@
 Names begin with ``lb_`` so that no user's function can be taken for one: the compiler emits them, users cannot.
 """
 
+# ruff: noqa: E501 - SQL reads worse when it is broken
+
+
+
 from __future__ import annotations
 
 _SCALARS = {

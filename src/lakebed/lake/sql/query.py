@@ -5,6 +5,10 @@ from the resolved scope and literals are printed anew. So the emitted SQL can on
 https://trino.io/docs/current/sql/select.html, https://docs.aws.amazon.com/athena/latest/ug/select.html
 """
 
+# ruff: noqa: S608, E501 - SQL is what this makes, from names it resolved and literals it printed
+
+
+
 from __future__ import annotations
 
 from collections.abc import Mapping

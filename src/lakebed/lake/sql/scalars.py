@@ -6,6 +6,10 @@ or in ``functions`` is refused as FUNCTION_NOT_FOUND: a wrong row is worse than 
 https://trino.io/docs/current/functions.html, https://docs.aws.amazon.com/athena/latest/ug/functions-env3.html
 """
 
+# ruff: noqa: E501 - a table
+
+
+
 from __future__ import annotations
 
 TABLE = r"""

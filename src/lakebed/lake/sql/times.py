@@ -4,6 +4,10 @@ MySQL's for date_format and date_parse, Joda's for format_datetime and parse_dat
 they are literals (https://trino.io/docs/current/functions/datetime.html). What strftime cannot say is refused.
 """
 
+# ruff: noqa: ARG001 - one signature for the whole table
+
+
+
 from __future__ import annotations
 
 import re

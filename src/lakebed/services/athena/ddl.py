@@ -64,7 +64,8 @@ async def create_table(work: Work, statement: Statement) -> Lines:
     """CREATE EXTERNAL TABLE"""
     facts, database = statement.facts, _database(work, statement)
     if not facts.get("location"):
-        raise SqlFailure("INVALID_TABLE_PROPERTY", "line 1:1: No location was specified for table. An S3 location must be specified")
+        told = "No location was specified for table. An S3 location must be specified"
+        raise SqlFailure("INVALID_TABLE_PROPERTY", f"line 1:1: {told}")
     columns, keys = [_typed(column) for column in facts["columns"]], [_typed(column) for column in facts["partitions"]]
     names = [column["Name"] for column in [*columns, *keys]]
     if len(set(names)) != len(names):
@@ -223,10 +224,9 @@ async def msck_repair_table(work: Work, statement: Statement) -> Lines:
         work.p.catalog.add_partitions(work.principal, work.scope, database, statement.name, items[at : at + 100])
     if not items:
         return []
-    names = "\t".join(f"{statement.name}:{location.partition_path(keys, list(values)).rstrip('/')}" for values in fresh)
-    return [f"Partitions not in metastore:\t{names}",
-            *[f"Repair: Added partition to metastore {statement.name}:{location.partition_path(keys, list(values)).rstrip('/')}"
-              for values in fresh]]  # fmt: skip
+    added = [f"{statement.name}:{location.partition_path(keys, list(values)).rstrip('/')}" for values in fresh]
+    lines = [f"Repair: Added partition to metastore {each}" for each in added]
+    return ["Partitions not in metastore:\t" + "\t".join(added), *lines]
 
 
 def _values(table: Mapping[str, Any], spec: Mapping[str, str]) -> list[str]:

@@ -38,7 +38,8 @@ def new_workgroup(name: str, now: float, configuration: Body | None = None, desc
 def checked(configuration: Body) -> Body:
     """A configuration without what is not built, refused by name."""
     for member in (
-        "ExecutionRole", "CustomerContentEncryptionConfiguration", "EnableMinimumEncryptionConfiguration", "AdditionalConfiguration",
+        "ExecutionRole", "CustomerContentEncryptionConfiguration", "EnableMinimumEncryptionConfiguration",
+        "AdditionalConfiguration",
         "IdentityCenterConfiguration", "QueryResultsS3AccessGrantsConfiguration", "ManagedQueryResultsConfiguration",
         "MonitoringConfiguration", "EngineConfiguration",
     ):  # fmt: skip

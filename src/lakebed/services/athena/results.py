@@ -93,8 +93,8 @@ async def page(p: Ports, principal: Principal, body: dict[str, Any], start: int,
 def _rows(reader: RowReader, data: str, text: bool, last: bool) -> list[tuple[Row, int]]:
     if not text:
         return reader.feed(data, last)
-    lines = (reader._rest + data).split("\n")  # noqa: SLF001 - same module
-    reader._rest = "" if last else lines.pop()  # noqa: SLF001
+    lines = (reader._rest + data).split("\n")
+    reader._rest = "" if last else lines.pop()
     return [([line], len(line.encode()) + 1) for line in lines if line or not last]
 
 

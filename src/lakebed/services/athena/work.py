@@ -72,8 +72,6 @@ class Runner:
             self._store.put_execution(tx, run.scope, body)
         scratch = self._k.data / "athena" / "scratch" / run.id
         try:
-            if run.attempts > _ATTEMPTS_MAX:
-                raise SqlFailure("GENERIC_INTERNAL_ERROR", "The server stopped while the query ran.", category=1, retryable=True)  # noqa: TRY301 - one place writes failures
             done = await self._execute(run, body, scratch)
             body = {**body, **done, "state": "SUCCEEDED", "completed": self._k.clock.now()}
         except SqlFailure as failure:
@@ -87,6 +85,8 @@ class Runner:
         self._end(run, self._timed(body, started))
 
     async def _execute(self, run: Run, body: Body, scratch: Path) -> Body:
+        if run.attempts > _ATTEMPTS_MAX:
+            raise SqlFailure("GENERIC_INTERNAL_ERROR", "The server stopped while it ran.", category=1, retryable=True)
         principal = msgspec.convert(run.body["principal"], Principal)
         work = queries.Work(
             self._k, self._p, principal, run.scope, body, scratch, self._settings.dml_timeout_seconds
@@ -158,7 +158,8 @@ class Runner:
 
 async def _text(work: queries.Work, lines: list[str]) -> None:
     bucket, key = location.parse(work.body["output"])
-    await work.p.objects.put(work.principal, bucket, key, "".join(f"{line}\n" for line in lines).encode(), content_type="text/plain")
+    text = "".join(f"{line}\n" for line in lines)
+    await work.p.objects.put(work.principal, bucket, key, text.encode(), content_type="text/plain")
 
 
 def _from_aws(wrong: AwsError) -> SqlFailure:

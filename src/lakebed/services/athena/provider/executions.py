@@ -64,7 +64,7 @@ class ExecutionOperations:
 
     def _new(self, ctx: Context, req: api.StartQueryExecutionInput, group: Body, asked: Body) -> Body:
         base, query_id = model.output_location(group, asked), self.k.ids.uuid()
-        context = dict(req.get("QueryExecutionContext", {}))
+        context: Body = dict(req.get("QueryExecutionContext", {}))
         if context.get("Catalog", "AwsDataCatalog").lower() != "awsdatacatalog":
             raise api.InvalidRequestException(f"Catalog {context['Catalog']} does not exist")
         parameters, sql = list(req.get("ExecutionParameters", [])), req["QueryString"]
@@ -187,7 +187,8 @@ class ExecutionOperations:
         statistics = body.get("statistics", {})
         names = ("QueryQueueTimeInMillis", "ServicePreProcessingTimeInMillis", "QueryPlanningTimeInMillis",
                  "EngineExecutionTimeInMillis", "ServiceProcessingTimeInMillis", "TotalExecutionTimeInMillis")  # fmt: skip
-        rows = {"InputBytes": body.get("scanned", 0), "OutputBytes": body.get("output_bytes", 0), "OutputRows": body.get("rows", 0)}
+        counted = {"InputBytes": "scanned", "OutputBytes": "output_bytes", "OutputRows": "rows"}
+        rows = {name: body.get(key, 0) for name, key in counted.items()}
         timeline = {name: statistics[name] for name in names if name in statistics}
         return {"QueryRuntimeStatistics": {"Timeline": timeline, "Rows": rows}}
 

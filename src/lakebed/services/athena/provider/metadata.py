@@ -30,7 +30,7 @@ class MetadataOperations:
         self.p = p
 
     @operation("ListDataCatalogs")
-    async def list_data_catalogs(self, ctx: Context, req: api.ListDataCatalogsInput) -> dict[str, Any]:
+    async def list_data_catalogs(self, _: Context, req: api.ListDataCatalogsInput) -> dict[str, Any]:
         """https://docs.aws.amazon.com/athena/latest/APIReference/API_ListDataCatalogs.html"""
         paging.place(req.get("NextToken"), int, 0)
         return {"DataCatalogsSummary": [{"CatalogName": _NAME, "Type": "GLUE"}]}

@@ -24,6 +24,10 @@ def workgroup_arn(scope: Scope, req: Any) -> str:
     return scope.arn("athena", f"workgroup/{name}")
 
 
+def _named_resource(_: Scope, req: Any) -> str:
+    return str(req["ResourceARN"])
+
+
 class Workgroups:
     """Finds workgroups; ``primary`` exists in every account and region."""
 
@@ -110,13 +114,13 @@ class WorkgroupOperations:
             self.store.put_tags(tx, ctx.scope, ctx.scope.arn("athena", f"workgroup/{name}"), {})
 
     @operation("ListEngineVersions")
-    async def list_engine_versions(self, ctx: Context, req: api.ListEngineVersionsInput) -> dict[str, Any]:
+    async def list_engine_versions(self, _: Context, req: api.ListEngineVersionsInput) -> dict[str, Any]:
         """https://docs.aws.amazon.com/athena/latest/APIReference/API_ListEngineVersions.html"""
         paging.place(req.get("NextToken"), int, 0)
         versions = [model.ENGINE_VERSION, {**model.ENGINE_VERSION, "SelectedEngineVersion": "Athena engine version 3"}]
         return {"EngineVersions": versions[: req.get("MaxResults", 10)]}
 
-    @operation("TagResource", resource=lambda scope, req: str(req["ResourceARN"]))
+    @operation("TagResource", resource=_named_resource)
     async def tag_resource(self, ctx: Context, req: api.TagResourceInput) -> None:
         """https://docs.aws.amazon.com/athena/latest/APIReference/API_TagResource.html"""
         self._require(ctx.scope, req["ResourceARN"])
@@ -126,7 +130,7 @@ class WorkgroupOperations:
                 raise api.InvalidRequestException(f"A resource can have at most {_TAGS_MAX} tags")
             self.store.put_tags(tx, ctx.scope, req["ResourceARN"], tags)
 
-    @operation("UntagResource", resource=lambda scope, req: str(req["ResourceARN"]))
+    @operation("UntagResource", resource=_named_resource)
     async def untag_resource(self, ctx: Context, req: api.UntagResourceInput) -> None:
         """https://docs.aws.amazon.com/athena/latest/APIReference/API_UntagResource.html"""
         self._require(ctx.scope, req["ResourceARN"])
@@ -135,7 +139,7 @@ class WorkgroupOperations:
             left = {key: value for key, value in tags.items() if key not in req["TagKeys"]}
             self.store.put_tags(tx, ctx.scope, req["ResourceARN"], left)
 
-    @operation("ListTagsForResource", resource=lambda scope, req: str(req["ResourceARN"]))
+    @operation("ListTagsForResource", resource=_named_resource)
     async def list_tags_for_resource(self, ctx: Context, req: api.ListTagsForResourceInput) -> dict[str, Any]:
         """https://docs.aws.amazon.com/athena/latest/APIReference/API_ListTagsForResource.html"""
         self._require(ctx.scope, req["ResourceARN"])
