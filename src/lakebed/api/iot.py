@@ -40,6 +40,8 @@ __all__ = [
     "CreatePolicyVersionResponse",
     "CreateThingRequest",
     "CreateThingResponse",
+    "CreateThingTypeRequest",
+    "CreateThingTypeResponse",
     "CreateTopicRuleRequest",
     "DeleteCertificateRequest",
     "DeleteConflictException",
@@ -47,13 +49,19 @@ __all__ = [
     "DeletePolicyVersionRequest",
     "DeleteThingRequest",
     "DeleteThingResponse",
+    "DeleteThingTypeRequest",
+    "DeleteThingTypeResponse",
     "DeleteTopicRuleRequest",
+    "DeprecateThingTypeRequest",
+    "DeprecateThingTypeResponse",
     "DescribeCertificateRequest",
     "DescribeCertificateResponse",
     "DescribeEndpointRequest",
     "DescribeEndpointResponse",
     "DescribeThingRequest",
     "DescribeThingResponse",
+    "DescribeThingTypeRequest",
+    "DescribeThingTypeResponse",
     "DetachPolicyRequest",
     "DetachPrincipalPolicyRequest",
     "DetachThingPrincipalRequest",
@@ -105,6 +113,8 @@ __all__ = [
     "ListTargetsForPolicyResponse",
     "ListThingPrincipalsRequest",
     "ListThingPrincipalsResponse",
+    "ListThingTypesRequest",
+    "ListThingTypesResponse",
     "ListThingsRequest",
     "ListThingsResponse",
     "ListTopicRulesRequest",
@@ -112,10 +122,12 @@ __all__ = [
     "LocationAction",
     "LocationTimestamp",
     "MalformedPolicyException",
+    "Mqtt5Configuration",
     "MqttHeaders",
     "OpenSearchAction",
     "Policy",
     "PolicyVersion",
+    "PropagatingAttribute",
     "PutAssetPropertyValueEntry",
     "PutItemInput",
     "RegisterCertificateWithoutCARequest",
@@ -137,6 +149,9 @@ __all__ = [
     "TagResourceRequest",
     "TagResourceResponse",
     "ThingAttribute",
+    "ThingTypeDefinition",
+    "ThingTypeMetadata",
+    "ThingTypeProperties",
     "ThrottlingException",
     "TimestreamAction",
     "TimestreamDimension",
@@ -469,6 +484,16 @@ if TYPE_CHECKING:
         thingArn: str
         thingId: str
 
+    class CreateThingTypeRequest(TypedDict, total=False):
+        thingTypeName: Required[str]
+        thingTypeProperties: ThingTypeProperties
+        tags: list[Tag]
+
+    class CreateThingTypeResponse(TypedDict, total=False):
+        thingTypeName: str
+        thingTypeArn: str
+        thingTypeId: str
+
     class CreateTopicRuleRequest(TypedDict, total=False):
         ruleName: Required[str]
         topicRulePayload: Required[TopicRulePayload]
@@ -492,8 +517,21 @@ if TYPE_CHECKING:
     class DeleteThingResponse(TypedDict, total=False):
         pass
 
+    class DeleteThingTypeRequest(TypedDict, total=False):
+        thingTypeName: Required[str]
+
+    class DeleteThingTypeResponse(TypedDict, total=False):
+        pass
+
     class DeleteTopicRuleRequest(TypedDict, total=False):
         ruleName: Required[str]
+
+    class DeprecateThingTypeRequest(TypedDict, total=False):
+        thingTypeName: Required[str]
+        undoDeprecate: bool
+
+    class DeprecateThingTypeResponse(TypedDict, total=False):
+        pass
 
     class DescribeCertificateRequest(TypedDict, total=False):
         certificateId: Required[str]
@@ -519,6 +557,16 @@ if TYPE_CHECKING:
         attributes: dict[str, str]
         version: int
         billingGroupName: str
+
+    class DescribeThingTypeRequest(TypedDict, total=False):
+        thingTypeName: Required[str]
+
+    class DescribeThingTypeResponse(TypedDict, total=False):
+        thingTypeName: str
+        thingTypeId: str
+        thingTypeArn: str
+        thingTypeProperties: ThingTypeProperties
+        thingTypeMetadata: ThingTypeMetadata
 
     class DetachPolicyRequest(TypedDict, total=False):
         policyName: Required[str]
@@ -753,6 +801,15 @@ if TYPE_CHECKING:
         principals: list[str]
         nextToken: str
 
+    class ListThingTypesRequest(TypedDict, total=False):
+        nextToken: str
+        maxResults: int
+        thingTypeName: str
+
+    class ListThingTypesResponse(TypedDict, total=False):
+        thingTypes: list[ThingTypeDefinition]
+        nextToken: str
+
     class ListThingsRequest(TypedDict, total=False):
         nextToken: str
         maxResults: int
@@ -787,6 +844,9 @@ if TYPE_CHECKING:
         value: Required[str]
         unit: str
 
+    class Mqtt5Configuration(TypedDict, total=False):
+        propagatingAttributes: list[PropagatingAttribute]
+
     class MqttHeaders(TypedDict, total=False):
         payloadFormatIndicator: str
         contentType: str
@@ -810,6 +870,11 @@ if TYPE_CHECKING:
         versionId: str
         isDefaultVersion: bool
         createDate: float
+
+    class PropagatingAttribute(TypedDict, total=False):
+        userPropertyKey: str
+        thingAttribute: str
+        connectionAttribute: str
 
     class PutAssetPropertyValueEntry(TypedDict, total=False):
         entryId: str
@@ -890,6 +955,22 @@ if TYPE_CHECKING:
         thingArn: str
         attributes: dict[str, str]
         version: int
+
+    class ThingTypeDefinition(TypedDict, total=False):
+        thingTypeName: str
+        thingTypeArn: str
+        thingTypeProperties: ThingTypeProperties
+        thingTypeMetadata: ThingTypeMetadata
+
+    class ThingTypeMetadata(TypedDict, total=False):
+        deprecated: bool
+        deprecationDate: float
+        creationDate: float
+
+    class ThingTypeProperties(TypedDict, total=False):
+        thingTypeDescription: str
+        searchableAttributes: list[str]
+        mqtt5Configuration: Mqtt5Configuration
 
     class TimestreamAction(TypedDict, total=False):
         roleArn: Required[str]

@@ -135,6 +135,33 @@ async def test_things(world: World) -> None:
     assert (await fails(call("iot", "DescribeThing", thingName="b"))).error_code == "ResourceNotFoundException"
 
 
+async def test_thing_types(world: World) -> None:
+    call = world.harness.call
+    made = await call("iot", "CreateThingType", thingTypeName="k", thingTypeProperties={"thingTypeDescription": "d"})
+    assert made["thingTypeArn"] == "arn:aws:iot:us-east-1:000000000000:thingtype/k"
+    attributes = {f"a{n}": "x" for n in range(4)}
+    over = await fails(call("iot", "CreateThing", thingName="t", attributePayload={"attributes": attributes}))
+    assert over.error_code == "InvalidRequestException"
+    await call("iot", "CreateThing", thingName="t", thingTypeName="k", attributePayload={"attributes": attributes})
+    assert (await call("iot", "DescribeThing", thingName="t"))["thingTypeName"] == "k"
+    assert len((await call("iot", "ListThings", thingTypeName="k"))["things"]) == 1
+    assert (await call("iot", "ListThings", thingTypeName="other"))["things"] == []
+    unknown = await fails(call("iot", "CreateThing", thingName="u", thingTypeName="no"))
+    assert unknown.error_code == "ResourceNotFoundException"
+    assert (await fails(call("iot", "DeleteThingType", thingTypeName="k"))).error_code == "InvalidRequestException"
+    await call("iot", "DeprecateThingType", thingTypeName="k")
+    assert (
+        await fails(call("iot", "CreateThing", thingName="u", thingTypeName="k"))
+    ).error_code == "InvalidRequestException"
+    told = await call("iot", "DescribeThingType", thingTypeName="k")
+    assert told["thingTypeMetadata"]["deprecated"] is True
+    await call("iot", "UpdateThing", thingName="t", removeThingType=True, attributePayload={"attributes": {"a": "b"}})
+    assert (await fails(call("iot", "DeleteThingType", thingTypeName="k"))).error_code == "InvalidRequestException"
+    await world.harness.clock.advance(300)
+    await call("iot", "DeleteThingType", thingTypeName="k")
+    assert (await call("iot", "ListThingTypes"))["thingTypes"] == []
+
+
 async def test_certificates_policies_and_attachments(world: World) -> None:
     call = world.harness.call
     made = await call("iot", "CreateKeysAndCertificate")

@@ -4,7 +4,7 @@ Follows https://docs.aws.amazon.com/iot/latest/developerguide/what-is-aws-iot.ht
 ``lakebed.edge.mqtt``, which asks ``gate`` for permission and hands their messages to ``rules``: the seam is
 ``lakebed.ports.devices``. ``sql/`` is the rules' language, ``actions`` what rules do, ``policy`` the policy language.
 
-Refused by name or not listed: shadows, jobs, thing types and groups, registered CAs and provisioning, custom
+Refused by name or not listed: shadows, jobs, thing groups, registered CAs and provisioning, custom
 authorizers, Device Defender, fleet indexing, rule destinations (see docs/deviations/iot.md).
 """
 
@@ -22,6 +22,7 @@ from lakebed.services.iot.provider.data import DataOperations
 from lakebed.services.iot.provider.endpoint import EndpointOperations
 from lakebed.services.iot.provider.policies import PolicyOperations
 from lakebed.services.iot.provider.rules import RuleOperations
+from lakebed.services.iot.provider.thing_types import ThingTypeOperations
 from lakebed.services.iot.provider.things import ThingOperations
 from lakebed.services.iot.rules import RuleEngine
 from lakebed.services.iot.state import Core
@@ -44,8 +45,8 @@ def service(k: Kernel, p: Ports) -> list[Service]:
         return engine.links(scope)
 
     providers = (
-        ThingOperations(core), CertificateOperations(core), PolicyOperations(core), RuleOperations(core),
-        EndpointOperations(core),
+        ThingOperations(core), ThingTypeOperations(core), CertificateOperations(core), PolicyOperations(core),
+        RuleOperations(core), EndpointOperations(core),
     )  # fmt: skip
     return [
         Service("iot", operations_of(*providers, prefix="iot"), topology=topology, start=start),

@@ -125,6 +125,8 @@ class Gate:
         thing = self._store.thing(scope, client_id)
         if thing is not None and client_id in attached:
             facts["iot:Connection.Thing.ThingName"] = thing.name
+            if thing.type:
+                facts["iot:Connection.Thing.ThingTypeName"] = thing.type
             for name, value in thing.attributes.items():
                 facts[f"iot:Connection.Thing.Attributes[{name}]"] = value
         if len(self._facts) >= _REMEMBERED_MAX:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from lakebed.kernel.scope import Scope
@@ -17,6 +17,18 @@ class Thing(NamedTuple):
     id: str
     attributes: Mapping[str, str]
     version: int
+    type: str = ""
+
+
+class ThingType(NamedTuple):
+    """What things have in common; ``deprecated`` is when new things could no longer have it."""
+
+    name: str
+    id: str
+    description: str
+    searchable: Sequence[str]
+    created: float
+    deprecated: float | None
 
 
 class Certificate(NamedTuple):

@@ -9,7 +9,7 @@ import msgspec
 
 from lakebed.kernel.db import Database, Tx
 from lakebed.kernel.scope import Scope
-from lakebed.services.iot.model import Certificate, PolicyVersion, Rule, Thing
+from lakebed.services.iot.model import Certificate, PolicyVersion, Rule, Thing, ThingType
 
 _encode, _decode = msgspec.msgpack.encode, msgspec.msgpack.decode
 
@@ -42,8 +42,8 @@ class IotStore:
     def put_thing(self, tx: Tx, scope: Scope, thing: Thing) -> None:
         """Insert or replace."""
         tx.execute(
-            "INSERT OR REPLACE INTO iot_thing VALUES (?,?,?,?,?,?)",
-            (*_key(scope), thing.name, thing.id, _encode(thing.attributes), thing.version),
+            "INSERT OR REPLACE INTO iot_thing VALUES (?,?,?,?,?,?,?)",
+            (*_key(scope), thing.name, thing.id, _encode(thing.attributes), thing.version, thing.type),
         )
 
     def delete_thing(self, tx: Tx, scope: Scope, name: str) -> None:
@@ -80,6 +80,42 @@ class IotStore:
             (*_key(scope), principal, after, limit),
         )
         return [(row["thing"], row["kind"]) for row in rows]
+
+    # Thing types
+
+    def thing_type(self, scope: Scope, name: str) -> ThingType | None:
+        """One type."""
+        row = self.db.one("SELECT * FROM iot_thing_type WHERE account=? AND region=? AND name=?", (*_key(scope), name))
+        return _thing_type(row) if row else None
+
+    def thing_types(self, scope: Scope, after: str, limit: int) -> list[ThingType]:
+        """Types by name."""
+        rows = self.db.all(
+            "SELECT * FROM iot_thing_type WHERE account=? AND region=? AND name>? ORDER BY name LIMIT ?",
+            (*_key(scope), after, limit),
+        )
+        return [_thing_type(row) for row in rows]
+
+    def put_thing_type(self, tx: Tx, scope: Scope, made: ThingType) -> None:
+        """Insert or replace."""
+        tx.execute(
+            "INSERT OR REPLACE INTO iot_thing_type VALUES (?,?,?,?,?,?,?,?)",
+            (
+                *_key(scope), made.name, made.id, made.description, _encode(made.searchable), made.created,
+                made.deprecated,
+            ),
+        )  # fmt: skip
+
+    def delete_thing_type(self, tx: Tx, scope: Scope, name: str) -> None:
+        """Delete."""
+        tx.execute("DELETE FROM iot_thing_type WHERE account=? AND region=? AND name=?", (*_key(scope), name))
+
+    def has_things_of_type(self, scope: Scope, name: str) -> bool:
+        """Whether any thing has the type."""
+        return (
+            self.db.one("SELECT 1 FROM iot_thing WHERE account=? AND region=? AND type=? LIMIT 1", (*_key(scope), name))
+            is not None
+        )
 
     # Certificates
 
@@ -246,7 +282,12 @@ class IotStore:
 
 
 def _thing(row: sqlite3.Row) -> Thing:
-    return Thing(row["name"], row["id"], _decode(row["attributes"]), row["version"])
+    return Thing(row["name"], row["id"], _decode(row["attributes"]), row["version"], row["type"])
+
+
+def _thing_type(row: sqlite3.Row) -> ThingType:
+    name, type_id, description, searchable, created, deprecated = tuple(row)[2:]
+    return ThingType(name, type_id, description, _decode(searchable), created, deprecated)
 
 
 def _certificate(row: sqlite3.Row) -> Certificate:

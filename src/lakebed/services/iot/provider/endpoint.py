@@ -6,6 +6,8 @@ on 8883 and ``host:port`` otherwise. iot:Jobs and iot:CredentialProvider point a
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from lakebed.api import iot as api
 from lakebed.kernel.arn import parse
 from lakebed.kernel.errors import not_built
@@ -74,9 +76,15 @@ class EndpointOperations:
     def _taggable(self, ctx: Context, text: str) -> str:
         arn = parse(text)
         kind, _, name = arn.resource.partition("/") if arn is not None else ("", "", "")
-        if arn is None or arn.service != "iot" or kind not in ("policy", "rule"):
+        finders: dict[str, Callable[[Scope, str], object]] = {
+            "policy": self.store.policy,
+            "rule": self.store.rule,
+            "thingtype": self.store.thing_type,
+        }
+        find = finders.get(kind)
+        if arn is None or arn.service != "iot" or find is None:
             raise api.InvalidRequestException(f"Resource {text} can not be tagged.")
-        known = self.store.policy(ctx.scope, name) if kind == "policy" else self.store.rule(ctx.scope, name)
+        known = find(ctx.scope, name)
         if known is None or ctx.scope.arn("iot", arn.resource) != text:
             raise api.ResourceNotFoundException(f"Resource {text} does not exist.")
         return text

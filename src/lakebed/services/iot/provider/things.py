@@ -1,10 +1,12 @@
 """Things and what is attached to them.
 
-https://docs.aws.amazon.com/iot/latest/developerguide/thing-registry.html. Thing types, groups and billing groups are
-refused by name.
+https://docs.aws.amazon.com/iot/latest/developerguide/thing-registry.html. Groups and billing groups are refused by
+name; thing types live in ``thing_types``.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from lakebed.api import iot as api
 from lakebed.kernel.scope import Scope
@@ -12,7 +14,7 @@ from lakebed.ports.service import Context, Request, operation
 from lakebed.services.iot.model import Thing
 from lakebed.services.iot.state import Core
 
-_ATTRIBUTES_MAX = 50
+_ATTRIBUTES_MAX, _ATTRIBUTES_WITHOUT_TYPE_MAX = 50, 3
 _PAGE = 50
 _EXCLUSIVE, _SHARED = "EXCLUSIVE_THING", "NON_EXCLUSIVE_THING"
 
@@ -28,19 +30,21 @@ class ThingOperations:
     def __init__(self, core: Core) -> None:
         self.core, self.store = core, core.store
 
-    @operation("CreateThing", resource=thing_arn, refused=("thingTypeName", "billingGroupName"))
+    @operation("CreateThing", resource=thing_arn, refused=("billingGroupName",))
     async def create_thing(self, ctx: Context, req: api.CreateThingRequest) -> api.CreateThingResponse:
         """https://docs.aws.amazon.com/iot/latest/apireference/API_CreateThing.html"""
-        name = req["thingName"]
+        name, kind = req["thingName"], req.get("thingTypeName", "")
         attributes = _merged({}, req.get("attributePayload"))
         with self.store.db.tx() as tx:
             thing = self.store.thing(ctx.scope, name)
-            if thing is not None and thing.attributes != attributes:
+            if thing is not None and (thing.attributes != attributes or thing.type != kind):
                 raise api.ResourceAlreadyExistsException(
                     f"Thing {name} already exists in account with different attributes"
                 )
             if thing is None:
-                thing = Thing(name, self.core.k.ids.uuid(), attributes, 1)
+                self._check_type(ctx.scope, kind)
+                _check_count(attributes, kind)
+                thing = Thing(name, self.core.k.ids.uuid(), attributes, 1, kind)
                 self.store.put_thing(tx, ctx.scope, thing)
                 self.core.access_changed(tx)
         return {"thingName": name, "thingArn": ctx.scope.arn("iot", f"thing/{name}"), "thingId": thing.id}
@@ -49,7 +53,7 @@ class ThingOperations:
     async def describe_thing(self, ctx: Context, req: api.DescribeThingRequest) -> api.DescribeThingResponse:
         """https://docs.aws.amazon.com/iot/latest/apireference/API_DescribeThing.html"""
         thing = self._require(ctx.scope, req["thingName"])
-        return {
+        answer: api.DescribeThingResponse = {
             "defaultClientId": thing.name,
             "thingName": thing.name,
             "thingId": thing.id,
@@ -57,19 +61,22 @@ class ThingOperations:
             "attributes": dict(thing.attributes),
             "version": thing.version,
         }
+        if thing.type:
+            answer["thingTypeName"] = thing.type
+        return answer
 
-    @operation("ListThings", refused=("thingTypeName",))
+    @operation("ListThings")
     async def list_things(self, ctx: Context, req: api.ListThingsRequest) -> api.ListThingsResponse:
         """https://docs.aws.amazon.com/iot/latest/apireference/API_ListThings.html"""
         limit, after = req.get("maxResults", _PAGE), req.get("nextToken", "")
         name, value = req.get("attributeName"), req.get("attributeValue")
-        by_prefix = req.get("usePrefixAttributeValue", False)
+        by_prefix, kind = req.get("usePrefixAttributeValue", False), req.get("thingTypeName")
         found: list[Thing] = []
         while len(found) <= limit:
             page = self.store.things(ctx.scope, after, 250)
             for thing in page:
                 has = thing.attributes.get(name, "") if name else ""
-                if name and name not in thing.attributes:
+                if (name and name not in thing.attributes) or kind not in (None, thing.type):
                     continue
                 if name and value is not None and not (has.startswith(value) if by_prefix else has == value):
                     continue
@@ -77,30 +84,27 @@ class ThingOperations:
             if len(page) < 250:
                 break
             after = page[-1].name
-        things: list[api.ThingAttribute] = [
-            {
-                "thingName": thing.name,
-                "thingArn": ctx.scope.arn("iot", f"thing/{thing.name}"),
-                "attributes": dict(thing.attributes),
-                "version": thing.version,
-            }
-            for thing in found[:limit]
-        ]
-        answer: api.ListThingsResponse = {"things": things}
+        answer: api.ListThingsResponse = {"things": [_listed(ctx.scope, thing) for thing in found[:limit]]}
         if len(found) > limit:
             answer["nextToken"] = found[limit - 1].name
         return answer
 
-    @operation("UpdateThing", resource=thing_arn, refused=("thingTypeName",))
+    @operation("UpdateThing", resource=thing_arn)
     async def update_thing(self, ctx: Context, req: api.UpdateThingRequest) -> api.UpdateThingResponse:
         """https://docs.aws.amazon.com/iot/latest/apireference/API_UpdateThing.html"""
         with self.store.db.tx() as tx:
             thing = self._require(ctx.scope, req["thingName"])
             _check_version(thing, req.get("expectedVersion"))
-            # Removing the type of a thing that has none changes nothing, and removeThingType asks for no more.
-            _ = req.get("removeThingType", False)
             attributes = _merged(thing.attributes, req.get("attributePayload"))
-            self.store.put_thing(tx, ctx.scope, Thing(thing.name, thing.id, attributes, thing.version + 1))
+            kind = req.get("thingTypeName", thing.type)
+            if req.get("removeThingType"):
+                if "thingTypeName" in req:
+                    raise api.InvalidRequestException("removeThingType and thingTypeName exclude each other.")
+                kind = ""
+            if kind != thing.type:
+                self._check_type(ctx.scope, kind)
+            _check_count(attributes, kind)
+            self.store.put_thing(tx, ctx.scope, Thing(thing.name, thing.id, attributes, thing.version + 1, kind))
             self.core.access_changed(tx)
         return {}
 
@@ -179,6 +183,36 @@ class ThingOperations:
             raise api.ResourceNotFoundException(f"Thing {name} does not exist")
         return thing
 
+    def _check_type(self, scope: Scope, name: str) -> None:
+        """That things may take on the type."""
+        if not name:
+            return
+        known = self.store.thing_type(scope, name)
+        if known is None:
+            raise api.ResourceNotFoundException(f"Thing type {name} does not exist")
+        if known.deprecated is not None:
+            raise api.InvalidRequestException(f"Can not use deprecated thing type {name}")
+
+
+def _listed(scope: Scope, thing: Thing) -> api.ThingAttribute:
+    listed: api.ThingAttribute = {
+        "thingName": thing.name,
+        "thingArn": scope.arn("iot", f"thing/{thing.name}"),
+        "attributes": dict(thing.attributes),
+        "version": thing.version,
+    }
+    if thing.type:
+        listed["thingTypeName"] = thing.type
+    return listed
+
+
+def _check_count(attributes: Mapping[str, str], kind: str) -> None:
+    """3 attributes, or 50 for a thing with a type
+    (https://docs.aws.amazon.com/general/latest/gr/iot-core.html#thing-limits)."""
+    most = _ATTRIBUTES_MAX if kind else _ATTRIBUTES_WITHOUT_TYPE_MAX
+    if len(attributes) > most:
+        raise api.InvalidRequestException(f"A thing {'with' if kind else 'without'} a type can have {most} attributes.")
+
 
 def _merged(has: object, payload: api.AttributePayload | None) -> dict[str, str]:
     """Attributes after an update: replaced, or merged where asked; an empty value removes an attribute."""
@@ -187,10 +221,7 @@ def _merged(has: object, payload: api.AttributePayload | None) -> dict[str, str]
         return before
     given = payload.get("attributes", {})
     attributes = {**before, **given} if payload.get("merge") else dict(given)
-    attributes = {name: value for name, value in attributes.items() if value}
-    if len(attributes) > _ATTRIBUTES_MAX:
-        raise api.InvalidRequestException(f"A thing can have {_ATTRIBUTES_MAX} attributes.")
-    return attributes
+    return {name: value for name, value in attributes.items() if value}
 
 
 def _check_version(thing: Thing, expected: int | None) -> None:
