@@ -77,6 +77,7 @@ async def test_tables_and_versions(glue: Harness) -> None:
     assert told["StorageDescriptor"]["Compressed"] is False
     await fails("AlreadyExistsException", glue.call("glue", "CreateTable", DatabaseName="lake", TableInput=TABLE))
     await fails("EntityNotFoundException", glue.call("glue", "CreateTable", DatabaseName="none", TableInput=TABLE))
+    await fails("InvalidInputException", glue.call("glue", "CreateTable", DatabaseName="lake"))
     for comment in ("one", "two"):
         await glue.call("glue", "UpdateTable", DatabaseName="lake", TableInput={**TABLE, "Description": comment})
     versions = (await glue.call("glue", "GetTableVersions", **AT))["TableVersions"]

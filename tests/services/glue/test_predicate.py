@@ -129,3 +129,12 @@ def test_name_patterns_take_a_bare_star_and_stay_linear() -> None:
     started = time.process_time()
     assert not compile_pattern(".*a" * 100 + "b")("a" * 255)
     assert time.process_time() - started < 1
+
+
+def test_values_that_do_not_fit_their_type_match_nothing() -> None:
+    keys = [("amount", "decimal(10,2)"), ("at", "timestamp")]
+    predicate = parse("amount < 5 AND at >= TIMESTAMP '2024-01-01 00:00:00'", keys)
+    assert predicate.fails_at(["4.50", "2024-01-01 00:00:00"]) is None
+    assert predicate.fails_at(["4.5", "2024-01-01T00:00:00Z"]) is None
+    for values in (["NaN", "2024-01-01 00:00:00"], ["x", "2024-01-01"], ["4", "never"], ["Infinity", "2024-01-01"]):
+        assert predicate.fails_at(values) is not None

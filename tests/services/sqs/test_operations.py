@@ -241,7 +241,27 @@ async def test_limits_of_members(sqs: Harness) -> None:
     ]
     for operation, params in wrong:
         assert await fails("InvalidParameterValue", sqs.call("sqs", operation, QueueUrl=URL, **params))
-    await fails("InvalidAddress", sqs.call("sqs", "ReceiveMessage", QueueUrl="http://somewhere/orders"))
+    for url in ("http://somewhere/orders", "http://[/000000000000/orders"):
+        await fails("InvalidAddress", sqs.call("sqs", "ReceiveMessage", QueueUrl=url))
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value"),
+    [
+        ("RedrivePolicy", '{"deadLetterTargetArn":[],"maxReceiveCount":1}'),
+        ("RedrivePolicy", '{"deadLetterTargetArn":"x","maxReceiveCount":[1]}'),
+        ("RedriveAllowPolicy", '{"redrivePermission":"byQueue","sourceQueueArns":5}'),
+        ("RedriveAllowPolicy", '{"redrivePermission":"denyAll","sourceQueueArns":["x"]}'),
+        ("Policy", "[]"),
+        ("Policy", '{"Statement":"x"}'),
+        ("Policy", "[" * 5000),
+        ("VisibilityTimeout", "9" * 5000),
+        ("DelaySeconds", "-1"),
+    ],
+)
+async def test_hostile_attributes_are_refused(sqs: Harness, attribute: str, value: str) -> None:
+    with pytest.raises(AwsError, match="invalid|Invalid"):
+        await sqs.call("sqs", "SetQueueAttributes", QueueUrl=URL, Attributes={attribute: value})
 
 
 async def test_the_port_pokes_and_releases(sqs: Harness) -> None:

@@ -54,8 +54,11 @@ class GlueCatalog:
         """See the port."""
         self._allow(principal, scope, "GetPartitions", database, table)
         found = self._catalogue.table(scope, database, table)
+        store = self._catalogue.partitions
+        if expression is None:
+            return [partition.shown(found) for partition in store.all_of(found)]
         keys = self._catalogue.find_partitions(found, expression)
-        return [partition.shown(found) for partition in self._catalogue.partitions.load(found, keys)]
+        return [partition.shown(found) for partition in store.load(found, keys)]
 
     def create_database(self, principal: Principal, scope: Scope, database: Mapping[str, Any]) -> None:
         """See the port."""

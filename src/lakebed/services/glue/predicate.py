@@ -17,7 +17,7 @@ import operator
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -56,14 +56,12 @@ class Key:
         if self.type in _WHOLE:
             return int(text)
         if self.type.startswith("decimal") or self.type in ("double", "float"):
-            try:
-                return Decimal(text)
-            except InvalidOperation:
-                raise ValueError(text) from None
+            return _number(text)
         if self.type == "date":
             return date.fromisoformat(text)
         if self.type == "timestamp":
-            return datetime.fromisoformat(text.replace(" ", "T", 1))
+            told = datetime.fromisoformat(text.replace(" ", "T", 1))
+            return told if told.tzinfo is None else told.astimezone(UTC).replace(tzinfo=None)
         if self.type == "boolean":
             return text.lower() == "true"
         return text
@@ -272,6 +270,16 @@ class _Parser:
             tokens.append((found.lastgroup, found.group(found.lastgroup)))
             at = found.end()
         return tokens
+
+
+def _number(text: str) -> Decimal:
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        raise ValueError(text) from None
+    if not number.is_finite():
+        raise ValueError(text)
+    return number
 
 
 def _test(key: Key, test: Callable[[Any], bool]) -> Verdict:

@@ -12,6 +12,7 @@ from lakebed.services.logs.store import EventStore, GroupStore, StreamStore
 
 RETENTION_TASK = "logs:retention"
 _LOOKED_AT_MAX = 20_000
+_BYTES_LOOKED_AT_MAX = 8 << 20
 
 
 class Journal:
@@ -65,17 +66,18 @@ class Journal:
     ) -> tuple[list[Event], Place | None]:
         """Events from ``start`` on in reading order, bounded in number, bytes and work; where to go on, None at the end."""
         found: list[Event] = []
-        size = looked_at = 0
+        size = looked_at = bytes_looked_at = 0
         place = start
         with self.k.db.tx() as tx:
             for event in self.events.read(owner, start, between, backward=backward, tx=tx):
                 looked_at += 1
+                bytes_looked_at += len(event.message)
                 if wanted is None or wanted(event):
                     size += len(event.message.encode()) + EVENT_OVERHEAD
                     if found and (len(found) == limit or size > PAGE_BYTES_MAX):
                         return found, place
                     found.append(event)
                 place = Place(event.timestamp, event.id - 1) if backward else event.place
-                if looked_at == _LOOKED_AT_MAX:
+                if looked_at == _LOOKED_AT_MAX or bytes_looked_at > _BYTES_LOOKED_AT_MAX:
                     return found, place
         return found, None

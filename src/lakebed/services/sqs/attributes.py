@@ -74,7 +74,7 @@ def checked(wanted: Mapping[str, str], operation: str) -> dict[str, str]:
 
 def _number(name: str, value: str) -> str:
     low, high = RANGES[name]
-    if not value.isascii() or not value.isdigit() or not low <= int(value) <= high:
+    if not value.isascii() or not value.isdigit() or len(value) > 9 or not low <= int(value) <= high:
         raise api.InvalidAttributeValue(f"Invalid value for the parameter {name}.")
     return str(int(value))
 
@@ -92,11 +92,26 @@ def _document(name: str, value: str) -> str:
         raise _invalid(
             value, name, "Redrive policy is not a valid JSON map." if name == "RedrivePolicy" else "Not JSON."
         )
+    if name == "Policy" and not _is_policy(parsed):
+        raise api.InvalidAttributeValue("Invalid value for the parameter Policy.")
     if name == "RedrivePolicy":
         _check_redrive(value, parsed)
     elif name == "RedriveAllowPolicy":
         _check_allowed(value, parsed)
     return value
+
+
+def _is_policy(document: dict[str, Any]) -> bool:
+    """Whether it has the shape of a resource policy; what it says is IAM's business."""
+    statements = document.get("Statement")
+    statements = [statements] if isinstance(statements, dict) else statements
+    return isinstance(statements, list) and all(
+        isinstance(one, dict)
+        and one.get("Effect") in ("Allow", "Deny")
+        and ("Principal" in one or "NotPrincipal" in one)
+        and ("Action" in one or "NotAction" in one)
+        for one in statements
+    )
 
 
 def _check_redrive(text: str, policy: dict[str, Any]) -> None:
@@ -105,7 +120,7 @@ def _check_redrive(text: str, policy: dict[str, Any]) -> None:
             reason = f"Redrive policy does not contain mandatory attribute: {member}."
             raise _invalid(text, "RedrivePolicy", reason)
     count = str(policy["maxReceiveCount"])
-    if not count.isdigit() or not 1 <= int(count) <= 1000:
+    if not count.isascii() or not count.isdigit() or len(count) > 4 or not 1 <= int(count) <= 1000:
         reason = f"Invalid value for maxReceiveCount: {count}, valid values are from 1 to 1000 both inclusive."
         raise _invalid(text, "RedrivePolicy", reason)
 
@@ -114,7 +129,8 @@ def _check_allowed(text: str, policy: dict[str, Any]) -> None:
     permission, sources = policy.get("redrivePermission", "allowAll"), policy.get("sourceQueueArns")
     if permission not in ("allowAll", "denyAll", "byQueue"):
         raise _invalid(text, "RedriveAllowPolicy", "Amazon SQS can't create the redrive allow policy.")
-    if (permission == "byQueue") != bool(sources) or (sources and not 1 <= len(sources) <= 10):
+    is_list = isinstance(sources, list) and 1 <= len(sources) <= 10 and all(isinstance(one, str) for one in sources)
+    if is_list if permission != "byQueue" else not is_list:
         raise _invalid(text, "RedriveAllowPolicy", "Amazon SQS can't create the redrive allow policy.")
 
 

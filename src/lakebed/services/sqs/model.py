@@ -246,7 +246,7 @@ def read_receipt(queue: Queue, handle: str) -> tuple[int, int, str]:
     """Sequence number, receipt number and message id of a handle of this queue."""
     try:
         arn, seq, receives, message_id = base64.b64decode(handle, validate=True).decode("ascii").split(" ")
-        if arn == queue.arn:
+        if arn == queue.arn and len(seq) <= 18 and len(receives) <= 18:
             return int(seq), int(receives), message_id
     except (binascii.Error, ValueError):
         pass

@@ -48,7 +48,7 @@ def database_arns(scope: Scope, req: Request) -> list[str]:
 def table_arns(scope: Scope, req: Request) -> list[str]:
     """Catalog, database and table, wherever the request names it."""
     database, name = folded(req["DatabaseName"]), req.get("TableName") or req.get("Name")
-    name = folded(name or req["TableInput"]["Name"])
+    name = folded(name or (req.get("TableInput") or {}).get("Name", ""))
     return [
         scope.arn("glue", "catalog"),
         scope.arn("glue", f"database/{database}"),

@@ -40,11 +40,11 @@ class EventOperations(Desk):
         direction, start = ("f", FIRST) if req.get("startFromHead", False) else ("b", LAST)
         if "nextToken" in req:
             direction, start = model.read_token(req["nextToken"])
-        between = (req.get("startTime", 0), min(req.get("endTime", LAST.timestamp), LAST.timestamp) - 1)
+        first, last = _between(req.get("startTime"), req.get("endTime"))
         found, _ = self.journal.page(
             ("stream_id", stream.id),
             start,
-            between,
+            (first, last - 1),
             limit=req.get("limit", PAGE_EVENTS_MAX),
             backward=direction == "b",
         )
@@ -73,7 +73,7 @@ class EventOperations(Desk):
         found, behind = self.journal.page(
             ("group_id", group.id),
             start,
-            (req.get("startTime", 0), min(req.get("endTime", LAST.timestamp), LAST.timestamp)),
+            _between(req.get("startTime"), req.get("endTime")),
             limit=req.get("limit", PAGE_EVENTS_MAX),
             backward=direction == "b",
             wanted=self._wanted(group, req, names),
@@ -105,6 +105,11 @@ class EventOperations(Desk):
             return matches(event.message)
 
         return wanted
+
+
+def _between(start: int | None, end: int | None) -> tuple[int, int]:
+    """Times as the store can compare them."""
+    return min(start or 0, LAST.timestamp), min(LAST.timestamp if end is None else end, LAST.timestamp)
 
 
 def _shown(event: Event, names: dict[int, str]) -> dict[str, Any]:

@@ -25,7 +25,10 @@ class Desk:
 
     def queue(self, ctx: Context, url: str, action: str) -> Queue:
         """The queue of ``url``, once the caller may do ``sqs:<action>`` there."""
-        parts = urlsplit(url).path.rstrip("/").split("/")
+        try:
+            parts = urlsplit(url).path.rstrip("/").split("/")
+        except ValueError:
+            parts = []
         if len(parts) < 3 or not (parts[-2].isdigit() and len(parts[-2]) == 12):
             raise api.InvalidAddress(f"The address {url[:200]} is not valid for this endpoint.")
         scope = Scope(parts[-2], ctx.scope.region, ctx.scope.partition)
