@@ -130,7 +130,7 @@ def _check_allowed(text: str, policy: dict[str, Any]) -> None:
     if permission not in ("allowAll", "denyAll", "byQueue"):
         raise _invalid(text, "RedriveAllowPolicy", "Amazon SQS can't create the redrive allow policy.")
     is_list = isinstance(sources, list) and 1 <= len(sources) <= 10 and all(isinstance(one, str) for one in sources)
-    if is_list if permission != "byQueue" else not is_list:
+    if not (is_list if permission == "byQueue" else sources is None):
         raise _invalid(text, "RedriveAllowPolicy", "Amazon SQS can't create the redrive allow policy.")
 
 
