@@ -91,7 +91,14 @@ def _string(shape: Shape, name: str) -> st.SearchStrategy[str]:
 
 def _structure(shape: Shape, depth: int) -> st.SearchStrategy[dict[str, Any]]:
     required = set(shape.required_members)
-    needed = {member: values(inner, member, depth + 1) for member, inner in shape.members.items() if member in required}
+    needed = {
+        # An empty label would be another path; clients refuse to send it.
+        member: values(inner, member, depth + 1).filter(bool)
+        if inner.serialization.get("location") == "uri"
+        else values(inner, member, depth + 1)
+        for member, inner in shape.members.items()
+        if member in required
+    }
     optional = (
         {}
         if depth > 4

@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 
 from lakebed.house import SERVICES, doors_and_engines
 from lakebed.kernel.errors import AwsError
+from lakebed.ports.devices import BrokerAddress
 from tests.harness import Harness
 from tests.shapes import values
 from tools.gen_api import listings
@@ -44,7 +45,8 @@ UNMODELLED = {
         "NoSuchPublicAccessBlockConfiguration", "OwnershipControlsNotFoundError", "PreconditionFailed", "MalformedPolicy",
         "ServerSideEncryptionConfigurationNotFoundError", "TooManyBuckets", "InvalidStorageClass", "MissingContentLength",
         "IncompleteBody", "NotModified", "InvalidPolicyDocument", "AccessControlListNotSupported", "MetadataTooLarge",
-        "EntityTooLarge", "InvalidLocationConstraint", "XAmzContentSHA256Mismatch",
+        "EntityTooLarge", "InvalidLocationConstraint", "XAmzContentSHA256Mismatch", "MissingRequestBodyError",
+        "InvalidBucketAclWithObjectOwnership", "IllegalVersioningConfigurationException",
     },
     "logs": {"InvalidParameterException"},
     "sqs": {"InvalidParameterValueException", "InvalidAttributeValue", "MissingRequiredParameterException"},
@@ -72,7 +74,7 @@ class World:
 
     async def _make(self, directory: Path) -> Harness:
         made = Harness(directory)
-        doors_and_engines(made.kernel, made.ports)
+        doors_and_engines(made.kernel, made.ports).broker.bound = BrokerAddress("127.0.0.1", 8883, None)
         made.add(*SERVICES)
         await made.start()
         package = io.BytesIO()
