@@ -46,13 +46,13 @@ async def test_sdk_calls_with_three_protocols(fragment: Fragment) -> None:
 
 async def test_what_is_not_built_is_named(fragment: Fragment) -> None:
     client = fragment.client
-    code, status, message = await fragment.run(refused, client("kinesis").create_stream, StreamName="x", ShardCount=1)
+    _, status, message = await fragment.run(refused, client("kinesis").create_stream, StreamName="x", ShardCount=1)
     assert (status, "kinesis" in message, "CreateStream" in message) == (501, True, True)
-    code, status, message = await fragment.run(refused, client("redshift").describe_clusters)
+    _, status, message = await fragment.run(refused, client("redshift").describe_clusters)
     assert (status, "redshift" in message, "DescribeClusters" in message) == (501, True, True)
-    code, status, message = await fragment.run(refused, client("kafka").list_clusters_v2)
+    _, status, message = await fragment.run(refused, client("kafka").list_clusters_v2)
     assert (status, "kafka" in message, "ListClustersV2" in message) == (501, True, True)
-    code, status, message = await fragment.run(
+    _, status, message = await fragment.run(
         refused,
         client("kinesis").put_record,
         StreamName="x",

@@ -127,7 +127,9 @@ async def test_skewed_clocks(fragment: Fragment, minutes: int, monkeypatch: pyte
 
 async def test_sessions_tokens_and_their_end(fragment: Fragment) -> None:
     identity = fragment.p.identity
-    session = Principal(ROOT.account, "arn:aws:sts::000000000000:assumed-role/r/s", "role", "AROA:s", "arn:aws:iam::000000000000:role/r")  # fmt: skip
+    session = Principal(
+        ROOT.account, "arn:aws:sts::000000000000:assumed-role/r/s", "role", "AROA:s", "arn:aws:iam::000000000000:role/r"
+    )
     keys = identity.issue_session(session, seconds=900)
     mine = fragment.client("sts", keys.access_key_id, keys.secret_access_key, keys.session_token)
     assert (await fragment.run(mine.get_caller_identity))["Arn"] == session.arn
@@ -228,7 +230,9 @@ async def test_denied_callers(fragment: Fragment) -> None:
     await call("iam", "CreateUser", UserName="bob")
     key = (await call("iam", "CreateAccessKey", UserName="bob"))["AccessKey"]
     mine = (key["AccessKeyId"], key["SecretAccessKey"])
-    code, status, message = await fragment.run(refused, fragment.client("kinesis", *mine).put_record, StreamName="x", Data=b"1", PartitionKey="1")  # fmt: skip
+    code, status, message = await fragment.run(
+        refused, fragment.client("kinesis", *mine).put_record, StreamName="x", Data=b"1", PartitionKey="1"
+    )
     assert (code, status) == ("AccessDeniedException", 400)
     assert message == (
         "User: arn:aws:iam::000000000000:user/bob is not authorized to perform: kinesis:PutRecord on resource: "

@@ -115,6 +115,8 @@ class _Call:
         self.trace.service, self.codec = target.service, target.codec
         self.caller = authenticate.identify(claim, edge._p, edge._k.clock)
         request = await self._with_body(target, sent.raw_path, body)
+        if claim is not None:
+            edge._p.identity.note_use(self.caller.principal, claim.service, claim.region)
         if self.match is None or self.codec is None:
             raise self._unidentified(target, request)
         if claim is None and not edge._dispatch.has(target.service, self.match.operation):

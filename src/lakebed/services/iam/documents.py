@@ -92,7 +92,7 @@ def _check_resource(resource: str) -> None:
     if resource == "*":
         return
     parts = resource.split(":", 5)
-    if parts[0] != "arn" or len(parts) < 6:
+    if parts[0] != "arn" or len(parts) < 3:
         raise _malformed(f'Resource {resource} must be in ARN format or "*".')
     if not re.fullmatch(r"aws[a-z-]*|\*", parts[1]):
         raise _malformed(f'Partition "{parts[1]}" is not valid for resource "{resource}".')

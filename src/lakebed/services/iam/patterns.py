@@ -2,8 +2,8 @@
 
 ``*`` is any text, ``?`` one character; ``${aws:username}`` stands for a fact of the request, with an optional default
 (``${aws:username, 'nobody'}``), and ``${*}``, ``${?}``, ``${$}`` are the characters themselves. In an ARN a wildcard stays
-inside its colon-separated part, except in the last part, where it matches everything. A value whose variable has no fact
-matches nothing.
+inside its colon-separated part, except in the last part, where it matches everything; a short ARN ends in wildcards. A
+value whose variable has no fact matches nothing.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html
@@ -61,13 +61,15 @@ def substituted(text: str, facts: FactsOf) -> str | None:
 def _matcher(text: str, arn: bool) -> Callable[[str], object]:
     if text == "*":
         return _anything
-    if "*" not in text and "?" not in text and "\\" not in text:
+    short = arn and text.startswith("arn:") and text.count(":") < 5
+    if not short and "*" not in text and "?" not in text and "\\" not in text:
         return text.__eq__
     if not arn and text.endswith("*") and not any(sign in text[:-1] for sign in "*?\\"):
         prefix = text[:-1]
         return lambda value: value.startswith(prefix)
-    parts = text.split(":", 5) if arn else [text]
-    if len(parts) == 6:
+    if arn and text.startswith("arn:"):
+        parts = text.split(":", 5)
+        parts += ["*"] * (6 - len(parts))  # AWS completes a short ARN so
         expression = ":".join(
             [*(_expression(part, "[^:]*", "[^:]") for part in parts[:5]), _expression(parts[5], ".*", ".")]
         )
@@ -81,19 +83,23 @@ def _anything(_: str) -> bool:
 
 
 def _expression(text: str, many: str, one: str) -> str:
-    made, position = [], 0
+    """A regular expression for a wildcard text. What stands between two stars is found leftmost and never tried again
+    (atomic groups), so that matching stays linear for a pattern of many stars."""
+    pieces, position = [""], 0
     while position < len(text):
         sign = text[position]
         if sign == "\\" and position + 1 < len(text) and text[position + 1] in "*?\\":
             position += 1
-            made.append(re.escape(text[position]))
+            pieces[-1] += re.escape(text[position])
         elif sign == "*":
-            if not made or made[-1] != many:  # runs of stars are one star: no exponential matching
-                made.append(many)
+            pieces.append("")
         else:
-            made.append(one if sign == "?" else re.escape(sign))
+            pieces[-1] += one if sign == "?" else re.escape(sign)
         position += 1
-    return "".join(made)
+    if len(pieces) == 1:
+        return pieces[0]
+    first, *middle, last = pieces
+    return first + "".join(f"(?>{many}?{piece})" for piece in middle if piece) + many + last
 
 
 def _filled(text: str, facts: Facts) -> str | None:
