@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from typing import Any
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from lakebed.kernel.ids import CountingIds
 from lakebed.ports.devices import MessageProperties
+from lakebed.services.iot.sql import functions
 from lakebed.services.iot.sql.lexer import SqlError
 from lakebed.services.iot.sql.parser import parse, parse_expression
 from lakebed.services.iot.sql.template import UndefinedPartError, compile_template
@@ -180,6 +182,47 @@ def test_any_text_parses_or_says_why(text: str) -> None:
         except SqlError:
             continue
         assert statement.accepts(env()) in (True, False)
+
+
+VALUES = [
+    "0",
+    "-1.5",
+    "9223372036854775807",
+    "1e300",
+    "''",
+    "'abc'",
+    "'12'",
+    "'é'",
+    "true",
+    "null",
+    "missing",
+    "a",
+    "rows",
+    "*",
+]
+
+
+@pytest.mark.parametrize("name", sorted(functions._FUNCTIONS))
+def test_no_argument_brings_a_function_down(name: str) -> None:
+    function = functions._FUNCTIONS[name]
+    for count in range(function.least, min(function.most, 3) + 1):
+        for arguments in itertools.product(VALUES, repeat=count):
+            statement = parse(f"SELECT {name}({', '.join(arguments)}) AS x FROM 'x'")
+            assert statement.result(env()) is not None
+
+
+@pytest.mark.parametrize("operator", ["+", "-", "*", "/", "%", "=", "<>", "<", ">=", "AND", "OR", "IN"])
+def test_no_operand_brings_an_operator_down(operator: str) -> None:
+    for left, right in itertools.product(VALUES, repeat=2):
+        statement = parse(f"SELECT ({left}) {operator} ({right}) AS x FROM 'x' WHERE {left} {operator} {right}")
+        assert statement.result(env()) is not None
+        assert statement.accepts(env()) in (True, False)
+
+
+def test_a_nested_star_is_its_element() -> None:
+    assert run("SELECT (SELECT encode(*, 'base64') AS e FROM rows WHERE v > 2) AS r FROM 'x'") == {
+        "r": [{"e": "eyJ2Ijo1fQ=="}]
+    }
 
 
 def test_templates() -> None:

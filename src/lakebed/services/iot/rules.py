@@ -25,6 +25,7 @@ from lakebed.ports.house import Ports
 from lakebed.ports.service import Link
 from lakebed.services.iot.actions import Action, Failure, Selected, compile_action
 from lakebed.services.iot.model import Rule
+from lakebed.services.iot.sql.lexer import SqlError
 from lakebed.services.iot.sql.parser import Statement, parse
 from lakebed.services.iot.sql.values import Env
 from lakebed.services.iot.store import IotStore
@@ -135,14 +136,27 @@ class RuleEngine:
     def _rules(self, scope: Scope) -> list[Compiled]:
         compiled = self._compiled.get(scope)
         if compiled is None:
-            rules = self._store.rules(scope, "", _RULES_MAX)
-            compiled = self._compiled[scope] = [self.compile(rule) for rule in rules if not rule.is_disabled]
+            compiled = self._compiled[scope] = []
+            for rule in self._store.rules(scope, "", _RULES_MAX):
+                if rule.is_disabled:
+                    continue
+                try:
+                    compiled.append(self.compile(rule))
+                except (SqlError, AwsError) as wrong:  # kept by an earlier Lakebed that read it otherwise
+                    self._k.log.warning("rule not usable", rule=rule.arn, detail=str(wrong))
+                    self._k.meters.error(rule.arn)
         return compiled
 
     async def _run_rule(self, compiled: Compiled, envs: Sequence[Env], hops: int) -> None:
         selected: list[Selected] = []
         for env in envs:
-            payload = compiled.statement.result(env) if compiled.statement.accepts(env) else None
+            try:
+                payload = compiled.statement.result(env) if compiled.statement.accepts(env) else None
+            except (TypeError, ValueError, ArithmeticError, RecursionError) as wrong:
+                # One message that an expression can not cope with must not hold up the device's others.
+                self._k.log.warning("rule not evaluated", rule=compiled.rule.arn, topic=env.topic, exc=wrong)
+                self._k.meters.error(compiled.rule.arn)
+                continue
             if payload is not None:
                 selected.append(Selected(env, payload))
         if len(selected) < len(envs):

@@ -276,11 +276,10 @@ class _Parser:
         arguments: list[Eval] = []
         if not self._sign(")"):
             arguments.append(self.expression())
-            while self._word("as") or self._sign(","):  # cast(x AS Type)
-                if token.text.lower() == "cast" and len(arguments) == 1:
-                    arguments.append(_constant(self._take().text))
-                else:
-                    arguments.append(self.expression())
+            if token.text.lower() == "cast" and self._word("as"):
+                arguments.append(_constant(self.expect("name", "").text))
+            while self._sign(","):
+                arguments.append(self.expression())
             self.expect("sign", ")")
         return functions.call(token.text, arguments)
 

@@ -61,9 +61,10 @@ class Env:
 
     def within(self, value: Any) -> Env:
         """The same message with another value as its root (nested SELECT)."""
+        # ``*`` inside means the element, not the whole message once for each element.
         return Env(
             self.topic,
-            self.raw,
+            msgspec.json.encode(value),
             self.scope,
             self.client_id,
             self.principal,
@@ -159,9 +160,9 @@ def arithmetic(operator: str, left: Any, right: Any) -> Any:
 
 
 def bounded(value: float) -> Any:
-    """A result as a rule may hold it: finite, and Ints of at most 128 bits so that no rule grows numbers without end."""
+    """A result as JSON may hold it: finite, and Ints of at most 64 bits; larger ones become Decimals."""
     if isinstance(value, int):
-        return value if value.bit_length() <= 128 else float(value)
+        return value if value.bit_length() < 64 else float(value)
     return value if math.isfinite(value) else UNDEFINED
 
 
