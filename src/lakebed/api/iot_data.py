@@ -2,159 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from lakebed.api import definitions
 
-from lakebed.kernel.errors import AwsError
+_ERRORS = {
+    "ForbiddenException": ("ForbiddenException", 403),
+    "InternalFailureException": ("InternalFailureException", 500),
+    "InvalidRequestException": ("InvalidRequestException", 400),
+    "MethodNotAllowedException": ("MethodNotAllowedException", 405),
+    "ResourceNotFoundException": ("ResourceNotFoundException", 404),
+    "ServiceUnavailableException": ("ServiceUnavailableException", 503),
+    "ThrottlingException": ("ThrottlingException", 429),
+    "UnauthorizedException": ("UnauthorizedException", 401),
+}
+_SHAPES = """
+DeleteConnectionRequest GetRetainedMessageRequest GetRetainedMessageResponse ListRetainedMessagesRequest
+ListRetainedMessagesResponse PublishRequest RetainedMessageSummary
+"""
 
-if TYPE_CHECKING:
-    from typing import Required, TypedDict
-
-__all__ = [
-    "DeleteConnectionRequest",
-    "ForbiddenException",
-    "GetRetainedMessageRequest",
-    "GetRetainedMessageResponse",
-    "InternalFailureException",
-    "InvalidRequestException",
-    "ListRetainedMessagesRequest",
-    "ListRetainedMessagesResponse",
-    "MethodNotAllowedException",
-    "PublishRequest",
-    "ResourceNotFoundException",
-    "RetainedMessageSummary",
-    "ServiceUnavailableException",
-    "ThrottlingException",
-    "UnauthorizedException",
-]
-
-
-class ForbiddenException(AwsError):
-    code: ClassVar[str] = "ForbiddenException"
-    status: ClassVar[int] = 403
-
-    def __init__(
-        self, message: str, *, status: int | None = None, members: Mapping[str, Any] | None = None
-    ) -> None:
-        super().__init__(self.code, message, status=status or self.status, members=members)
-
-
-class InternalFailureException(AwsError):
-    code: ClassVar[str] = "InternalFailureException"
-    status: ClassVar[int] = 500
-
-    def __init__(
-        self, message: str, *, status: int | None = None, members: Mapping[str, Any] | None = None
-    ) -> None:
-        super().__init__(self.code, message, status=status or self.status, members=members)
-
-
-class InvalidRequestException(AwsError):
-    code: ClassVar[str] = "InvalidRequestException"
-    status: ClassVar[int] = 400
-
-    def __init__(
-        self, message: str, *, status: int | None = None, members: Mapping[str, Any] | None = None
-    ) -> None:
-        super().__init__(self.code, message, status=status or self.status, members=members)
-
-
-class MethodNotAllowedException(AwsError):
-    code: ClassVar[str] = "MethodNotAllowedException"
-    status: ClassVar[int] = 405
-
-    def __init__(
-        self, message: str, *, status: int | None = None, members: Mapping[str, Any] | None = None
-    ) -> None:
-        super().__init__(self.code, message, status=status or self.status, members=members)
-
-
-class ResourceNotFoundException(AwsError):
-    code: ClassVar[str] = "ResourceNotFoundException"
-    status: ClassVar[int] = 404
-
-    def __init__(
-        self, message: str, *, status: int | None = None, members: Mapping[str, Any] | None = None
-    ) -> None:
-        super().__init__(self.code, message, status=status or self.status, members=members)
-
-
-class ServiceUnavailableException(AwsError):
-    code: ClassVar[str] = "ServiceUnavailableException"
-    status: ClassVar[int] = 503
-
-    def __init__(
-        self, message: str, *, status: int | None = None, members: Mapping[str, Any] | None = None
-    ) -> None:
-        super().__init__(self.code, message, status=status or self.status, members=members)
-
-
-class ThrottlingException(AwsError):
-    code: ClassVar[str] = "ThrottlingException"
-    status: ClassVar[int] = 429
-
-    def __init__(
-        self, message: str, *, status: int | None = None, members: Mapping[str, Any] | None = None
-    ) -> None:
-        super().__init__(self.code, message, status=status or self.status, members=members)
-
-
-class UnauthorizedException(AwsError):
-    code: ClassVar[str] = "UnauthorizedException"
-    status: ClassVar[int] = 401
-
-    def __init__(
-        self, message: str, *, status: int | None = None, members: Mapping[str, Any] | None = None
-    ) -> None:
-        super().__init__(self.code, message, status=status or self.status, members=members)
-
-
-if TYPE_CHECKING:
-
-    class DeleteConnectionRequest(TypedDict, total=False):
-        clientId: Required[str]
-        cleanSession: bool
-        preventWillMessage: bool
-
-    class GetRetainedMessageRequest(TypedDict, total=False):
-        topic: Required[str]
-
-    class GetRetainedMessageResponse(TypedDict, total=False):
-        topic: str
-        payload: bytes
-        qos: int
-        lastModifiedTime: int
-        userProperties: bytes
-
-    class ListRetainedMessagesRequest(TypedDict, total=False):
-        nextToken: str
-        maxResults: int
-
-    class ListRetainedMessagesResponse(TypedDict, total=False):
-        retainedTopics: list[RetainedMessageSummary]
-        nextToken: str
-
-    class PublishRequest(TypedDict, total=False):
-        topic: Required[str]
-        qos: int
-        retain: bool
-        payload: bytes
-        userProperties: str
-        payloadFormatIndicator: str
-        contentType: str
-        responseTopic: str
-        correlationData: str
-        messageExpiry: int
-
-    class RetainedMessageSummary(TypedDict, total=False):
-        topic: str
-        payloadSize: int
-        qos: int
-        lastModifiedTime: int
-
-else:
-
-    def __getattr__(name: str) -> type:
-        if name in __all__:
-            return dict
-        raise AttributeError(name)
+__getattr__ = definitions(__name__, globals(), _ERRORS, _SHAPES)

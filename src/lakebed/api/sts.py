@@ -2,160 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from lakebed.api import definitions
 
-from lakebed.kernel.errors import AwsError
+_ERRORS = {
+    "ExpiredTokenException": ("ExpiredTokenException", 400),
+    "InvalidContextAssertionException": ("InvalidContextAssertion", 400),
+    "MalformedPolicyDocumentException": ("MalformedPolicyDocument", 400),
+    "PackedPolicyTooLargeException": ("PackedPolicyTooLarge", 400),
+    "RegionDisabledException": ("RegionDisabledException", 403),
+}
+_SHAPES = """
+AssumeRoleRequest AssumeRoleResponse AssumedRoleUser Credentials GetAccessKeyInfoRequest GetAccessKeyInfoResponse
+GetCallerIdentityRequest GetCallerIdentityResponse GetSessionTokenRequest GetSessionTokenResponse PolicyDescriptorType
+ProvidedContext Tag
+"""
 
-if TYPE_CHECKING:
-    from typing import Required, TypedDict
-
-__all__ = [
-    "AssumeRoleRequest",
-    "AssumeRoleResponse",
-    "AssumedRoleUser",
-    "Credentials",
-    "ExpiredTokenException",
-    "GetAccessKeyInfoRequest",
-    "GetAccessKeyInfoResponse",
-    "GetCallerIdentityRequest",
-    "GetCallerIdentityResponse",
-    "GetSessionTokenRequest",
-    "GetSessionTokenResponse",
-    "InvalidContextAssertionException",
-    "MalformedPolicyDocumentException",
-    "PackedPolicyTooLargeException",
-    "PolicyDescriptorType",
-    "ProvidedContext",
-    "RegionDisabledException",
-    "Tag",
-]
-
-
-class ExpiredTokenException(AwsError):
-    code: ClassVar[str] = "ExpiredTokenException"
-    status: ClassVar[int] = 400
-
-    def __init__(
-        self, message: str, *, status: int | None = None, members: Mapping[str, Any] | None = None
-    ) -> None:
-        super().__init__(self.code, message, status=status or self.status, members=members)
-
-
-class InvalidContextAssertionException(AwsError):
-    code: ClassVar[str] = "InvalidContextAssertion"
-    status: ClassVar[int] = 400
-
-    def __init__(
-        self, message: str, *, status: int | None = None, members: Mapping[str, Any] | None = None
-    ) -> None:
-        super().__init__(self.code, message, status=status or self.status, members=members)
-
-
-class MalformedPolicyDocumentException(AwsError):
-    code: ClassVar[str] = "MalformedPolicyDocument"
-    status: ClassVar[int] = 400
-
-    def __init__(
-        self, message: str, *, status: int | None = None, members: Mapping[str, Any] | None = None
-    ) -> None:
-        super().__init__(self.code, message, status=status or self.status, members=members)
-
-
-class PackedPolicyTooLargeException(AwsError):
-    code: ClassVar[str] = "PackedPolicyTooLarge"
-    status: ClassVar[int] = 400
-
-    def __init__(
-        self, message: str, *, status: int | None = None, members: Mapping[str, Any] | None = None
-    ) -> None:
-        super().__init__(self.code, message, status=status or self.status, members=members)
-
-
-class RegionDisabledException(AwsError):
-    code: ClassVar[str] = "RegionDisabledException"
-    status: ClassVar[int] = 403
-
-    def __init__(
-        self, message: str, *, status: int | None = None, members: Mapping[str, Any] | None = None
-    ) -> None:
-        super().__init__(self.code, message, status=status or self.status, members=members)
-
-
-if TYPE_CHECKING:
-
-    class AssumeRoleRequest(TypedDict, total=False):
-        RoleArn: Required[str]
-        RoleSessionName: Required[str]
-        PolicyArns: list[PolicyDescriptorType]
-        Policy: str
-        DurationSeconds: int
-        Tags: list[Tag]
-        TransitiveTagKeys: list[str]
-        ExternalId: str
-        SerialNumber: str
-        TokenCode: str
-        SourceIdentity: str
-        ProvidedContexts: list[ProvidedContext]
-        MinimumSessionTokenSize: int
-
-    class AssumeRoleResponse(TypedDict, total=False):
-        Credentials: Credentials
-        AssumedRoleUser: AssumedRoleUser
-        PackedPolicySize: int
-        SourceIdentity: str
-        SessionTokenUtilization: int
-        SessionTokenSize: int
-
-    class AssumedRoleUser(TypedDict, total=False):
-        AssumedRoleId: Required[str]
-        Arn: Required[str]
-
-    class Credentials(TypedDict, total=False):
-        AccessKeyId: Required[str]
-        SecretAccessKey: Required[str]
-        SessionToken: Required[str]
-        Expiration: Required[float]
-
-    class GetAccessKeyInfoRequest(TypedDict, total=False):
-        AccessKeyId: Required[str]
-
-    class GetAccessKeyInfoResponse(TypedDict, total=False):
-        Account: str
-
-    class GetCallerIdentityRequest(TypedDict, total=False):
-        pass
-
-    class GetCallerIdentityResponse(TypedDict, total=False):
-        UserId: str
-        Account: str
-        Arn: str
-
-    class GetSessionTokenRequest(TypedDict, total=False):
-        DurationSeconds: int
-        SerialNumber: str
-        TokenCode: str
-        MinimumSessionTokenSize: int
-
-    class GetSessionTokenResponse(TypedDict, total=False):
-        Credentials: Credentials
-        SessionTokenUtilization: int
-        SessionTokenSize: int
-
-    class PolicyDescriptorType(TypedDict, total=False):
-        arn: str
-
-    class ProvidedContext(TypedDict, total=False):
-        ProviderArn: str
-        ContextAssertion: str
-
-    class Tag(TypedDict, total=False):
-        Key: Required[str]
-        Value: Required[str]
-
-else:
-
-    def __getattr__(name: str) -> type:
-        if name in __all__:
-            return dict
-        raise AttributeError(name)
+__getattr__ = definitions(__name__, globals(), _ERRORS, _SHAPES)
