@@ -137,6 +137,25 @@ async def test_source_records_are_backed_up(house: House) -> None:
     await house.clock.advance(50)
     assert list(house.buckets.under("").values()) == [b"ab"]
     assert house.meter()["recordsOut"] == 2
+    update = {"DeliveryStreamName": "d", "DestinationId": "destinationId-000000000001"}
+    code = await house.refusal(
+        "UpdateDestination",
+        CurrentDeliveryStreamVersionId="1",
+        ExtendedS3DestinationUpdate={"S3BackupMode": "Disabled"},
+        **update,
+    )
+    assert code == "InvalidArgumentException"
+    await house.call(
+        "UpdateDestination",
+        CurrentDeliveryStreamVersionId="1",
+        ExtendedS3DestinationUpdate={"S3BackupUpdate": {"Prefix": "c/", "CompressionFormat": "GZIP"}},
+        **update,
+    )
+    await house.put(b"c")
+    await house.clock.advance(10)
+    ((key, body),) = house.buckets.under("c/2025/", "raw").items()
+    assert key.endswith(".gz")
+    assert gzip.decompress(body) == b"c"
 
 
 async def test_the_disk_is_given_back(house: House) -> None:

@@ -48,6 +48,8 @@ def complete(given: Settings) -> dict[str, Any]:
 
 def merged(current: Settings, update: Settings) -> dict[str, Any]:
     """The destination after UpdateDestination: members that are given replace, others stay."""
+    if current["S3BackupMode"] == "Enabled" and update.get("S3BackupMode") == "Disabled":
+        raise api.InvalidArgumentException("S3BackupMode cannot be changed from Enabled to Disabled.")
     together = {**current, **{key: value for key, value in update.items() if key != "S3BackupUpdate"}}
     if "S3BackupUpdate" in update:
         together["S3BackupDescription"] = {**current.get("S3BackupDescription", {}), **update["S3BackupUpdate"]}
