@@ -43,13 +43,13 @@ from lakebed.kernel.tasks import Tasks
 from lakebed.kernel.world import WorldClock, open_clock
 from lakebed.ports.house import Ports
 from lakebed.ports.service import Service
-from lakebed.services import firehose, glue, iam, iot, kinesis, lambda_, logs, s3, sqs, sts
+from lakebed.services import athena, firehose, glue, iam, iot, kinesis, lambda_, logs, s3, sqs, sts
 
 VERSION = "0.1.0"
 # Every service, in the order in which they are built. IAM first: all others ask it.
 SERVICES: tuple[Callable[[Kernel, Ports], Service | Sequence[Service]], ...] = (
     iam.service, sts.service, logs.service, s3.service, sqs.service, lambda_.service, kinesis.service, firehose.service,
-    glue.service, iot.service,
+    glue.service, athena.service, iot.service,
 )  # fmt: skip
 _FILES_MIN = 4096
 
