@@ -15,7 +15,7 @@ from typing import Any
 
 import duckdb
 
-from lakebed.lake.sql.macros import MACROS
+from lakebed.lake.sql.macros import needed
 
 
 class Instances:
@@ -80,9 +80,14 @@ class Instances:
             },
         )
         connection.execute("SET TimeZone='UTC'")
-        for macro in MACROS:
-            connection.execute(macro)
         return connection
+
+
+def execute(connection: Any, sql: str) -> Any:
+    """Run a statement after making the macros it calls."""
+    for macro in needed(sql):
+        connection.execute(macro.replace("CREATE MACRO", "CREATE OR REPLACE MACRO", 1))
+    return connection.execute(sql)
 
 
 def literal(text: str) -> str:

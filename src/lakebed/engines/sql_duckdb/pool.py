@@ -134,7 +134,7 @@ class Pool:
 
     async def _take(self) -> Worker:
         while self._idle:
-            worker = self._idle.pop()
+            worker = self._idle.pop(0)  # the one that rested longest has its next instance ready
             if worker.child.alive:
                 return worker
         return await self._start()

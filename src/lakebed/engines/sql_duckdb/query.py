@@ -14,7 +14,7 @@ import msgspec
 from sqlglot import exp
 
 from lakebed.engines.sql_duckdb import scan, scanned
-from lakebed.engines.sql_duckdb.instance import Instances, literal
+from lakebed.engines.sql_duckdb.instance import Instances, execute, literal
 from lakebed.lake.sql import render
 from lakebed.lake.sql.dialect import bind, names, parse
 from lakebed.lake.sql.query import Compiler, Query, RelationInfo
@@ -89,7 +89,7 @@ def _kept(connection: Any, compiler: Compiler, number: int, relation: Relation) 
     )
     kept: set[int] = set()
     for alias, parts in by_alias.items():
-        found = connection.execute(
+        found = execute(connection,
             f"SELECT n FROM (SELECT n, {typed} FROM (VALUES {rows}) v(n, {raw})) AS {alias} WHERE {' AND '.join(parts)}"
         ).fetchall()
         kept |= {row[0] for row in found}
@@ -149,7 +149,7 @@ def _result(connection: Any, made: Query, job: SqlJob) -> tuple[int, list[Any]]:
     header = ",".join('"' + name.replace('"', '""') + '"' for name, _ in made.columns)
     columns = ", ".join(f"{render.text(f'c{at}', kind)} AS c{at}" for at, (_, kind) in enumerate(made.columns))
     body = job.output.directory / "body.csv"
-    count = connection.execute(
+    count = execute(connection,
         f"COPY (SELECT {columns} FROM ({made.sql}) q) TO {literal(str(body))} "
         "(FORMAT csv, HEADER false, FORCE_QUOTE *, DELIMITER ',', QUOTE '\"', ESCAPE '\"')"
     ).fetchone()[0]
@@ -166,8 +166,8 @@ def _data(connection: Any, made: Query, job: SqlJob) -> tuple[int, list[Any]]:
     columns = _targeted(made, job)
     plain = columns[: len(columns) - keys]
     listed = ", ".join(f"{_stored(sql, kind, out.format)} AS {quote(name)}" for name, sql, kind in columns)
-    connection.execute(f"CREATE TEMP TABLE lb_out AS SELECT {listed} FROM ({made.sql}) q")
-    total = connection.execute("SELECT count(*) FROM lb_out").fetchone()[0]
+    execute(connection, f"CREATE TEMP TABLE lb_out AS SELECT {listed} FROM ({made.sql}) q")
+    total = execute(connection, "SELECT count(*) FROM lb_out").fetchone()[0]
     names = ", ".join(quote(name) for name, _, _ in plain)
     written: list[Any] = []
     if not keys:
@@ -176,7 +176,7 @@ def _data(connection: Any, made: Query, job: SqlJob) -> tuple[int, list[Any]]:
         return int(total), written
     parts = [name for name, _, _ in columns[len(columns) - keys :]]
     texts = ", ".join(f"CAST({quote(name)} AS VARCHAR)" for name in parts)
-    combinations = connection.execute(f"SELECT DISTINCT {texts} FROM lb_out ORDER BY ALL LIMIT 101").fetchall()
+    combinations = execute(connection, f"SELECT DISTINCT {texts} FROM lb_out ORDER BY ALL LIMIT 101").fetchall()
     if len(combinations) > 100:
         raise SqlFailure("HIVE_TOO_MANY_OPEN_PARTITIONS", "Exceeded limit of 100 open writers for partitions/buckets.")
     for at, values in enumerate(combinations):
@@ -229,7 +229,7 @@ def _copy(connection: Any, select: str, out: Any, number: int) -> list[Any]:
                    f"COMPRESSION {_codec(compression, ('gzip', 'zstd', 'none'))}")  # fmt: skip
     else:
         raise SqlFailure("NOT_SUPPORTED", f"writing {out.format} is not built")
-    connection.execute(f"COPY ({select}) TO {literal(str(path))} ({options})")
+    execute(connection, f"COPY ({select}) TO {literal(str(path))} ({options})")
     return [str(path), path.stat().st_size]
 
 

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lakebed.engines.sql_duckdb import jsonkeys
-from lakebed.engines.sql_duckdb.instance import literal
+from lakebed.engines.sql_duckdb.instance import execute, literal
 from lakebed.lake.sql.typed import Typed, cast
 from lakebed.lake.types import VARCHAR, Type, duckdb_text, parse_hive, quote
 from lakebed.ports.sql import DataFile, Relation, SqlFailure
@@ -29,7 +29,7 @@ def create(connection: Any, number: int, relation: Relation) -> None:
     partition = [(name.lower(), parse_hive(kind)) for name, kind in relation.partition_columns]
     if not relation.files:
         listed = ", ".join(f"CAST(NULL AS {duckdb_text(kind)}) AS {quote(name)}" for name, kind in [*columns, *partition])
-        connection.execute(f"CREATE VIEW rel_{number} AS SELECT {listed or '1 AS lb_none'} WHERE false")
+        execute(connection, f"CREATE VIEW rel_{number} AS SELECT {listed or '1 AS lb_none'} WHERE false")
         return
     groups: dict[str, list[DataFile]] = {}
     for file in relation.files:
@@ -38,7 +38,7 @@ def create(connection: Any, number: int, relation: Relation) -> None:
     for compression, files in groups.items():
         select = _select(connection, relation, columns, [file.path for file in files], compression)
         parts.append(_with_partitions(select, relation, partition, files))
-    connection.execute(f"CREATE VIEW rel_{number} AS {' UNION ALL '.join(parts)}")
+    execute(connection, f"CREATE VIEW rel_{number} AS {' UNION ALL '.join(parts)}")
 
 
 def _with_partitions(select: str, relation: Relation, partition: list[tuple[str, Type]], files: list[DataFile]) -> str:
@@ -76,7 +76,7 @@ def _select(
 
 def _parquet(connection: Any, columns: Sequence[tuple[str, Type]], files: str) -> str:
     scan = f"read_parquet({files}, union_by_name=true, filename={literal(_FILE)}, hive_partitioning=false)"
-    described = connection.execute(f"DESCRIBE SELECT * FROM {scan}").fetchall()
+    described = execute(connection, f"DESCRIBE SELECT * FROM {scan}").fetchall()
     found = {row[0].lower(): (row[0], row[1]) for row in described}
     listed = []
     for name, kind in columns:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from sqlglot import exp
 
-from lakebed.engines.sql_duckdb.instance import literal
+from lakebed.engines.sql_duckdb.instance import execute, literal
 from lakebed.lake.sql.query import Compiler
 from lakebed.lake.types import Type, duckdb_text, parse_hive
 from lakebed.ports.sql import Relation, SqlFailure
@@ -87,7 +87,7 @@ def _relation(connection: Any, relation: Relation, used: set[str], wanted: list[
         if each.column in columns and each.type.base in ("tinyint", "smallint", "integer", "bigint", "double", "date", "varchar")
     ]
     without = f"AND (file_name, row_group_id) NOT IN ({' UNION ALL '.join(dropped)})" if dropped else ""
-    row = connection.execute(
+    row = execute(connection,
         f"""SELECT coalesce(sum(total_compressed_size), 0) FROM parquet_metadata({files})
         WHERE lower(split_part(path_in_schema, ', ', 1)) IN ({names}) {without}"""
     ).fetchone()
