@@ -152,6 +152,7 @@ def create_delivery(transform_arn):
                         "Parameters": [
                             {"ParameterName": "LambdaArn", "ParameterValue": f"{transform_arn}:$LATEST"},
                             {"ParameterName": "BufferSizeInMBs", "ParameterValue": "1"},
+                            {"ParameterName": "BufferIntervalInSeconds", "ParameterValue": "3"},
                         ],
                     }
                 ],
