@@ -198,3 +198,35 @@ async def test_loopback_decides_like_the_door(fragment: Fragment) -> None:
         await fragment.loopback.call("kinesis", "PutRecord", {"Data": b"1", "PartitionKey": ""}, ROOT, SCOPE)
     assert caught.value.error_code == "ValidationException"
     assert json.dumps(fragment.journal.read(limit=1)[0]["error"]) == '"ValidationException"'
+
+
+async def test_a_slow_head_is_cut_off(fragment: Fragment, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lakebed.edge.listener.HEAD_SECONDS_MAX", 0.05)
+    reader, writer = await asyncio.open_connection(fragment.p.addresses.http_host, fragment.p.addresses.http_port)
+    writer.write(b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: ")
+    assert (await asyncio.wait_for(reader.readline(), 5)).split()[1] == b"408"
+    writer.close()
+
+
+async def test_connections_are_capped(tmp_path: Any) -> None:
+    made = Fragment(tmp_path / "data", connections_max=1)
+    await made.harness.start()
+    await made.door.open()
+    where = made.p.addresses
+    first = await asyncio.open_connection(where.http_host, where.http_port)
+    second = await asyncio.open_connection(where.http_host, where.http_port)
+    assert (await asyncio.wait_for(second[0].readline(), 5)).split()[1] == b"503"
+    for _, writer in (first, second):
+        writer.close()
+    await made.door.close()
+    await made.harness.stop()
+
+
+async def test_anonymous_calls_stop_at_the_door_except_for_s3(fragment: Fragment) -> None:
+    target = {"X-Amz-Target": "Kinesis_20131202.ListStreams", "Content-Type": "application/x-amz-json-1.1"}
+    status, _, body = await fragment.run(ask, fragment, "POST", "/", b"{}", **target)
+    assert (status, json.loads(body)["__type"]) == (400, "MissingAuthenticationTokenException")
+    status, _, body = await fragment.run(ask, fragment, "POST", "/", b"Action=GetCallerIdentity&Version=2011-06-15")
+    assert status in (403, 405)
+    status, _, body = await fragment.run(ask, fragment, "HEAD", "/b/k")
+    assert (status, body) == (403, b"")

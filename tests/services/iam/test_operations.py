@@ -302,3 +302,18 @@ async def test_simulation_and_summary(house: Harness) -> None:
     assert [result["EvalDecision"] for result in told["EvaluationResults"]] == ["allowed", "implicitDeny"]
     summary = (await house.call("iam", "GetAccountSummary"))["SummaryMap"]
     assert (summary["Roles"], summary["AccountAccessKeysPresent"]) == (1, 1)
+
+
+async def test_a_role_made_anew_does_not_inherit_old_sessions(house: Harness) -> None:
+    call, identity = house.call, house.ports.identity
+    await call("iam", "CreateRole", RoleName="r", AssumeRolePolicyDocument=FIREHOSE)
+    await call("iam", "PutRolePolicy", RoleName="r", PolicyName="p", PolicyDocument=ALLOW_S3)
+    given = identity.role_credentials(ROLE_ARN, "firehose.amazonaws.com", session_name="s", seconds=900)
+    old = user_principal(house, given.access_key_id)
+    identity.authorise(old, "s3:GetObject", "arn:aws:s3:::b/k")
+    await call("iam", "DeleteRolePolicy", RoleName="r", PolicyName="p")
+    await call("iam", "DeleteRole", RoleName="r")
+    await call("iam", "CreateRole", RoleName="r", AssumeRolePolicyDocument=FIREHOSE)
+    await call("iam", "PutRolePolicy", RoleName="r", PolicyName="p", PolicyDocument=ALLOW_S3)
+    with pytest.raises(AwsError):
+        identity.authorise(old, "s3:GetObject", "arn:aws:s3:::b/k")

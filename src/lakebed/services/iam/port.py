@@ -41,6 +41,7 @@ class Grants:
 
     identity: tuple[Statement, ...]
     boundary: tuple[Statement, ...] | None
+    entity_id: str = ""
 
 
 _NOTHING = Grants((), None)
@@ -140,6 +141,8 @@ class IamIdentity:
 
     def _documents(self, principal: Principal, resource_policy: str | None) -> Documents:
         grants = self.grants(principal.identity_arn) if principal.kind in ("user", "role") else _NOTHING
+        if grants.entity_id != principal.user_id.partition(":")[0]:
+            grants = _NOTHING  # a session of an entity that was deleted and made anew under the same name
         return Documents(
             identity=grants.identity,
             boundary=grants.boundary,
@@ -170,7 +173,8 @@ class IamIdentity:
         if entity.boundary:
             text = self.managed_policy(entity.boundary, scope.account)
             boundary = compile_document(text) if text is not None else ()
-        return Grants(tuple(statement for text in texts for statement in compile_document(text)), boundary)
+        statements = tuple(statement for text in texts for statement in compile_document(text))
+        return Grants(statements, boundary, entity.id)
 
     def entity(self, identity_arn: str) -> tuple[Scope, Entity | None]:
         """The user or role behind an ARN, with the scope of its account."""
