@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from hashlib import md5
 from typing import Any
 
+from lakebed.kernel.errors import AwsError
 from lakebed.kernel.kernel import Kernel
 from lakebed.kernel.scope import Scope
 from lakebed.ports.house import Ports
@@ -43,6 +44,8 @@ class ProbeS3:
     @operation("GetObject", action=None)
     async def get_object(self, ctx: Context, req: dict[str, Any]) -> dict[str, Any]:
         self.contexts.append(ctx)
+        if not (req["Key"].isascii() and req["Key"].isdigit()):
+            raise AwsError("NoSuchKey", "The specified key does not exist.", status=404)
         pieces = int(req["Key"])
 
         async def body() -> AsyncIterator[bytes]:
