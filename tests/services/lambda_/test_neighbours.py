@@ -123,9 +123,8 @@ async def test_services_need_the_functions_policy(house: House) -> None:
 
 async def test_identities_need_invoke_function(house: House) -> None:
     await house.function()
-    await house.call("iam", "CreateUser", UserName="ann")
-    arn = f"arn:aws:iam::{ACCOUNT}:user/ann"
-    ann = Principal(ACCOUNT, arn, "user", "AIDA", arn)
+    user = (await house.call("iam", "CreateUser", UserName="ann"))["User"]
+    ann = Principal(ACCOUNT, user["Arn"], "user", user["UserId"], user["Arn"])
     with pytest.raises(AwsError) as refused:
         await house.harness.call("lambda", "Invoke", principal=ann, FunctionName="fn")
     assert refused.value.http_status == 403
