@@ -114,6 +114,8 @@ async def test_lookup_by_time_within_a_large_segment(tmp_path: Path) -> None:
         await log.append([bytes([number]) * 5000] * 3)
         await clock.advance(1 if number % 3 else 0)
     for timestamp in (0, 1000, 1000.5, 1050, 1100, 1131, 1132, 1133, 5000):
-        expected = next((r.offset for r in log.read(0, records_max=1000, bytes_max=1 << 30) if r.arrived >= timestamp), 600)
+        expected = next(
+            (r.offset for r in log.read(0, records_max=1000, bytes_max=1 << 30) if r.arrived >= timestamp), 600
+        )
         assert log.offset_at(timestamp) == expected
     logs.close()

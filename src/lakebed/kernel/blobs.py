@@ -8,6 +8,7 @@ that hold a path of a deleted blob keep reading what they opened.
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 from collections.abc import AsyncIterator, Iterable, Sequence
 from pathlib import Path
@@ -37,12 +38,15 @@ class BlobWriter:
         self._file.append([chunk])
 
     async def commit(self) -> str:
-        """Give the file its final name, durable as configured; the blob's id."""
-        if self._disk.power_safe:
-            await asyncio.to_thread(self._file.sync)
-        self._file.close()
-        self._target.parent.mkdir(parents=True, exist_ok=True)
-        self._disk.replace(self._draft, self._target)
+        """Give the file its final name, durable as configured; the blob's id. OSError: it is dropped."""
+        try:
+            if self._disk.power_safe:
+                await asyncio.to_thread(self._file.sync)
+            self._file.close()
+            self._disk.replace(self._draft, self._target)
+        except OSError:
+            self.abort()
+            raise
         return self.id
 
     def abort(self) -> None:
@@ -75,25 +79,25 @@ class Blobs:
         """Move a finished file in; copied only where the file system makes that necessary. Its id."""
         blob_id = self._ids.uuid().replace("-", "")
         target = self.path(blob_id)
-        target.parent.mkdir(parents=True, exist_ok=True)
         if self._disk.power_safe:
             await asyncio.to_thread(_sync_path, path)
         try:
             self._disk.replace(path, target)
         except OSError as failure:
-            if failure.errno != 18:  # EXDEV: another file system
+            if failure.errno != errno.EXDEV:
                 raise
             writer = BlobWriter(blob_id, self._directory / "drafts" / blob_id, target, self._disk)
-            await asyncio.to_thread(_copy_into, [path], writer)
-            await writer.commit()
+            await self._fill(writer, [path])
             self._disk.remove(path)
         return blob_id
 
     async def concatenate(self, blob_ids: Sequence[str]) -> str:
         """A new blob of several one after the other (CompleteMultipartUpload), copied off the event loop."""
-        writer = self.create()
+        return await self._fill(self.create(), [self.path(blob_id) for blob_id in blob_ids])
+
+    async def _fill(self, writer: BlobWriter, paths: Sequence[Path]) -> str:
         try:
-            await asyncio.to_thread(_copy_into, [self.path(blob_id) for blob_id in blob_ids], writer)
+            await asyncio.to_thread(_copy_into, paths, writer)
             return await writer.commit()
         except BaseException:
             writer.abort()

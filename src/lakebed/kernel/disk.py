@@ -1,8 +1,9 @@
 """Disk: the one seam through which Lakebed's own files (segments, blobs, zips) are written, renamed, synced, removed.
 
-A test hands in a ``Disk`` that fails, tears or drops writes by a seed. SQLite keeps its own seam (its VFS) and reading
-needs none. What an acknowledgement means is decided here once: with ``power_safe`` a commit waits for the platter, without
-it a write that reached the operating system survives kill -9 of this process, and files are synced in the background.
+A test hands in a ``System`` whose calls fail, write short or are forgotten at a power cut (tests/kernel/faults.py), so
+that the code here is what is tried. SQLite keeps its own seam (its VFS) and reading needs none. What an acknowledgement
+means is decided here once: with ``power_safe`` a commit waits for the platter, without it a write that reached the
+operating system survives kill -9 of this process, and files are synced in the background.
 
 An fsync that failed is final for its file (the kernel may have dropped the dirty pages): ``DiskFailedError`` is raised on
 every later use of it.
@@ -10,16 +11,58 @@ every later use of it.
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
+import threading
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
 
 class DiskFailedError(OSError):
     """This file can not be trusted any more; it must be reopened and recovered."""
+
+
+class System:
+    """The operating system's calls that change a disk: everything that can fail, and nothing else."""
+
+    def open(self, path: Path) -> int:
+        """Open for writing, made with mode 0600 when absent."""
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+    def write(self, fd: int, data: bytes) -> int:
+        """Write at the file's position; how many bytes were taken."""
+        return os.write(fd, data)
+
+    def truncate(self, fd: int, size: int) -> None:
+        """Cut to ``size``."""
+        os.ftruncate(fd, size)
+
+    def sync(self, fd: int) -> None:
+        """The file's content and size are on the medium when this returns."""
+        os.fdatasync(fd) if hasattr(os, "fdatasync") else os.fsync(fd)
+
+    def make_directory(self, path: Path) -> None:
+        """One directory, mode 0700."""
+        path.mkdir(mode=0o700, exist_ok=True)
+
+    def rename(self, source: Path, target: Path) -> None:
+        """Atomically, over what is there."""
+        source.replace(target)
+
+    def unlink(self, path: Path) -> None:
+        """Remove a file; absent is fine."""
+        path.unlink(missing_ok=True)
+
+    def sync_directory(self, path: Path) -> None:
+        """The directory's names are on the medium when this returns."""
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
 
 
 class AppendFile(Protocol):
@@ -53,7 +96,7 @@ class Disk(Protocol):
         ...
 
     def replace(self, source: Path, target: Path) -> None:
-        """Rename atomically over ``target``; with ``power_safe`` the directory is synced as well."""
+        """Rename atomically over ``target``, whose parents are made; ``power_safe``: the directory is synced as well."""
         ...
 
     def write_atomic(self, path: Path, content: bytes) -> None:
@@ -70,30 +113,33 @@ class Disk(Protocol):
 
 
 class _File:
-    def __init__(self, path: Path, truncate_to: int | None) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._path = path
-        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        if truncate_to is not None:
-            os.ftruncate(self._fd, truncate_to)
-        self._size = os.lseek(self._fd, 0, os.SEEK_END)
+    def __init__(self, system: System, path: Path, truncate_to: int | None) -> None:
+        self._system, self._path = system, path
+        self._fd = system.open(path)
+        try:
+            if truncate_to is not None:
+                system.truncate(self._fd, truncate_to)
+            self._size = os.lseek(self._fd, 0, os.SEEK_END)
+        except OSError:
+            os.close(self._fd)
+            raise
         self._failed = False
+        self._closing = threading.Lock()  # a sync in a thread must not meet a descriptor that was closed meanwhile
 
     @property
     def size(self) -> int:
         return self._size
 
     def append(self, pieces: Sequence[bytes]) -> None:
-        if self._failed:
-            raise DiskFailedError(f"{self._path} failed before")
+        self._check()
         blob = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         written = 0
         try:
             while written < len(blob):
-                written += os.write(self._fd, blob[written:] if written else blob)
+                written += self._system.write(self._fd, blob[written:] if written else blob)
         except OSError:
             try:
-                os.ftruncate(self._fd, self._size)
+                self._system.truncate(self._fd, self._size)
                 os.lseek(self._fd, self._size, os.SEEK_SET)
             except OSError:
                 self._failed = True
@@ -101,49 +147,73 @@ class _File:
         self._size += written
 
     def sync(self) -> None:
-        try:
-            os.fdatasync(self._fd) if hasattr(os, "fdatasync") else os.fsync(self._fd)
-        except OSError:
-            self._failed = True
-            raise
+        with self._closing:
+            self._check()
+            if self._fd < 0:
+                return  # whoever closed it synced it, or does not want it any more
+            try:
+                self._system.sync(self._fd)
+            except OSError:
+                # Never again: a second fsync may report success for pages that the first one dropped.
+                self._failed = True
+                raise
 
     def close(self) -> None:
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        with self._closing:
+            if self._fd >= 0:
+                os.close(self._fd)
+                self._fd = -1
+
+    def _check(self) -> None:
+        if self._failed:
+            raise DiskFailedError(errno.EIO, "an earlier write or sync failed, restart to recover", str(self._path))
 
 
 class LocalDisk:
     """The machine's disk."""
 
-    def __init__(self, *, power_safe: bool = False) -> None:
+    def __init__(self, *, power_safe: bool = False, system: System | None = None) -> None:
         self.power_safe = power_safe
+        self._system = system or System()
         self._holders = 0
         self._doomed: list[Path] = []
 
     def open_append(self, path: Path, *, truncate_to: int | None = None) -> AppendFile:
-        return _File(path, truncate_to)
+        self._make_directories(path.parent)
+        is_new = not path.exists()
+        file = _File(self._system, path, truncate_to)
+        if is_new and self.power_safe:
+            try:
+                # A synced file whose name is not on the medium is lost all the same.
+                self._system.sync_directory(path.parent)
+            except OSError:
+                file.close()
+                self._system.unlink(path)
+                raise
+        return file
 
     def replace(self, source: Path, target: Path) -> None:
-        source.replace(target)
+        self._make_directories(target.parent)
+        self._system.rename(source, target)
         if self.power_safe:
-            directory = os.open(target.parent, os.O_RDONLY)
-            try:
-                os.fsync(directory)
-            finally:
-                os.close(directory)
+            self._system.sync_directory(target.parent)
 
     def write_atomic(self, path: Path, content: bytes) -> None:
         draft = path.with_name(f".{path.name}.draft")
-        draft.unlink(missing_ok=True)
-        file = self.open_append(draft)
+        self._system.unlink(draft)
         try:
-            file.append([content])
-            if self.power_safe:
-                file.sync()
-        finally:
-            file.close()
-        self.replace(draft, path)
+            file = self.open_append(draft)
+            try:
+                file.append([content])
+                if self.power_safe:
+                    file.sync()
+            finally:
+                file.close()
+            self.replace(draft, path)
+        except OSError:
+            with suppress(OSError):
+                self._system.unlink(draft)
+            raise
 
     def remove(self, path: Path) -> None:
         if self._holders:
@@ -151,7 +221,7 @@ class LocalDisk:
         elif path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
         else:
-            path.unlink(missing_ok=True)
+            self._system.unlink(path)
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -164,3 +234,13 @@ class LocalDisk:
                 doomed, self._doomed = self._doomed, []
                 for path in doomed:
                     self.remove(path)
+
+    def _make_directories(self, directory: Path) -> None:
+        missing = []
+        while not directory.is_dir():
+            missing.append(directory)
+            directory = directory.parent
+        for made in reversed(missing):
+            self._system.make_directory(made)
+            if self.power_safe:
+                self._system.sync_directory(made.parent)

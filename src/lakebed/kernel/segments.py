@@ -9,14 +9,16 @@ whole segments; recovery scans the newest one and cuts a torn end. Why files and
 from __future__ import annotations
 
 import asyncio
+import errno
 import sys
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from lakebed.kernel.clock import Clock
-from lakebed.kernel.disk import AppendFile, Disk
+from lakebed.kernel.disk import AppendFile, Disk, DiskFailedError
 from lakebed.kernel.segment import LogRecord, Segment, frame
 
 SEGMENT_BYTES = 64 << 20
@@ -39,6 +41,7 @@ class SegmentLog:
         self._file: AppendFile | None = None
         self._cursors: OrderedDict[int, tuple[Segment, int]] = OrderedDict()
         self.readable_end = self.next_offset
+        self.failure: OSError | None = None
 
     @property
     def first_offset(self) -> int:
@@ -56,14 +59,20 @@ class SegmentLog:
         return sum(segment.size for segment in self._segments)
 
     async def append(self, records: Sequence[bytes]) -> int:
-        """Append records together; the first one's offset, once they are durable. OSError: none of them is there."""
+        """Append records together; the first one's offset, once they are durable.
+
+        OSError where they are not promised: a reader sees none of them before the next start, which may recover them
+        if only their sync failed. After a failed sync the log takes nothing more (DiskFailedError) until then.
+        """
         base = self.append_unsynced(records)
         if self._store.disk.power_safe:
             await self._store.committed(self)
         return base
 
     def append_unsynced(self, records: Sequence[bytes]) -> int:
-        """Append without waiting for the medium; ``append`` or ``LogStore.flush`` follows before anything is promised."""
+        """Append without waiting for the medium; ``LogStore.committed`` follows before anything is promised."""
+        if self.failure is not None:
+            raise DiskFailedError(errno.EIO, f"failed before ({self.failure})", str(self._directory))
         segment = self._segments[-1]
         if segment.size >= self._store.segment_bytes:
             segment = self._roll()
@@ -128,9 +137,10 @@ class SegmentLog:
         self._drop(lambda segment: segment.end <= offset)
 
     def sync(self) -> None:
-        """Blocking: put what was appended on the medium."""
-        if self._file is not None:
-            self._file.sync()
+        """Blocking, from any thread: put what was appended on the medium."""
+        file = self._file  # the loop may roll meanwhile: then it has synced this one itself
+        if file is not None:
+            file.sync()
 
     def close(self) -> None:
         """Close files; the log can be opened again."""
@@ -150,7 +160,11 @@ class SegmentLog:
 
     def _roll(self) -> Segment:
         if self._file is not None:
-            self._file.sync()
+            try:
+                self._file.sync()
+            except OSError as failure:
+                self.failure = failure
+                raise
             self._file.close()
             self._file = None
         self._segments[-1].save_index(self._store.disk)
@@ -177,6 +191,8 @@ class LogStore:
         self.dirty: dict[SegmentLog, None] = {}
         self._waiting: asyncio.Future[None] | None = None
         self._committing: asyncio.Task[None] | None = None
+        self._flushing = asyncio.Lock()
+        self._failures = 0
 
     def log(self, name: str) -> SegmentLog:
         """Open (recovering) or create a log."""
@@ -200,33 +216,53 @@ class LogStore:
         self.disk.remove(self._directory / name)
 
     async def committed(self, _log: SegmentLog) -> None:
-        """Return when everything appended so far is on the medium; appends of the moment share one sync."""
+        """Return when everything appended so far is on the medium; appends of the moment share one sync.
+
+        OSError when any sync failed meanwhile: its pages may have been anybody's.
+        """
+        failures = self._failures
         if self._waiting is None:
             self._waiting = asyncio.get_running_loop().create_future()
         waiting = self._waiting
         if self._committing is None or self._committing.done():
             self._committing = asyncio.create_task(self._commit_loop())
         await asyncio.shield(waiting)
+        if self._failures != failures:
+            raise DiskFailedError(errno.EIO, "a sync failed; restart to recover", str(self._directory))
+
+    @property
+    def failed(self) -> list[str]:
+        """Names of logs that take nothing more until a restart, for the operator."""
+        return sorted(name for name, log in self._logs.items() if log.failure is not None)
 
     async def flush(self) -> None:
-        """Sync every log that was appended to since the last time."""
-        logs, self.dirty = list(self.dirty), {}
-        ends = [(log, log.next_offset) for log in logs]
-        if logs:
+        """Sync every log that was appended to since the last time; OSError, after all were tried, when one failed.
+
+        One at a time: who finds nothing to sync must not overtake the sync that is under way for it.
+        """
+        async with self._flushing:
+            logs, self.dirty = list(self.dirty), {}
+            ends = [log.next_offset for log in logs]
+            if not logs:
+                return
             with self.clock.working():
-                await asyncio.to_thread(_sync_all, logs)
-        for log, end in ends:
-            log.readable_end = max(log.readable_end, end)
+                outcomes = await asyncio.to_thread(_sync_all, logs)
+            for log, end, failure in zip(logs, ends, outcomes, strict=True):
+                if failure is None and log.failure is None:
+                    log.readable_end = max(log.readable_end, end)
+                elif failure is not None:
+                    log.failure = log.failure or failure
+            failed = [failure for failure in outcomes if failure is not None]
+            if failed:
+                self._failures += 1
+                raise failed[0]
 
     async def _commit_loop(self) -> None:
         while self._waiting is not None:
             waiting, self._waiting = self._waiting, None
-            try:
+            # A failure is told by the count: every waiter looks at it, whichever flush met it.
+            with suppress(OSError):
                 await self.flush()
-            except OSError as failure:
-                if not waiting.cancelled():
-                    waiting.set_exception(failure)
-                continue
             if not waiting.done():
                 waiting.set_result(None)
 
@@ -241,6 +277,12 @@ class LogStore:
         self._logs.clear()
 
 
-def _sync_all(logs: Sequence[SegmentLog]) -> None:
+def _sync_all(logs: Sequence[SegmentLog]) -> list[OSError | None]:
+    outcomes: list[OSError | None] = []
     for log in logs:
-        log.sync()
+        try:
+            log.sync()
+            outcomes.append(None)
+        except OSError as failure:
+            outcomes.append(failure)
+    return outcomes
