@@ -150,6 +150,17 @@ async def test_a_role_that_does_not_trust_lambda(house: House) -> None:
         )  # fmt: skip
 
 
+async def test_a_role_made_again_gets_credentials_of_its_own(house: House) -> None:
+    await house.function("import os\ndef handler(e, c): return os.environ['AWS_ACCESS_KEY_ID']")
+    keys = [(await house.call("lambda", "Invoke", FunctionName="fn"))["Payload"].read() for _ in range(2)]
+    assert keys[0] == keys[1]
+    await house.call("iam", "DeleteRole", RoleName="fn")
+    with pytest.raises(AwsError, match="cannot be assumed by Lambda"):
+        await house.call("lambda", "Invoke", FunctionName="fn")
+    await house.call("iam", "CreateRole", RoleName="fn", AssumeRolePolicyDocument=json.dumps(TRUST))
+    assert (await house.call("lambda", "Invoke", FunctionName="fn"))["Payload"].read() != keys[0]
+
+
 async def test_code_comes_from_a_bucket_and_s3_events_reach_it(house: House) -> None:
     await house.function("def handler(e, c): print('got', e['Records'][0]['s3']['object']['key'])")
     await house.call("s3", "CreateBucket", Bucket="mine")

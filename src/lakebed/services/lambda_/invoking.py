@@ -174,19 +174,19 @@ class Invoker:
 
     def _environment(self, version: FunctionVersion) -> dict[str, str]:
         """The call's credentials, kept until they are about to be older than a worker may get."""
-        cached = self._credentials.get((version.role, version.name))
-        if cached is not None and cached.expires_at - self.k.clock.now() < _CREDENTIALS_LEFT_MIN:
-            cached = None
         try:
-            self.role_session(version, version.name)  # the role is there and still trusts Lambda
-            fresh = cached or self.p.identity.role_credentials(
-                version.role, SERVICE, session_name=version.name, seconds=_CREDENTIALS_SECONDS
-            )
+            # The role is there and still trusts Lambda; its id tells a role from an earlier one of the same name.
+            key = (f"{version.role}/{version.name}", self.role_session(version, version.name).user_id)
+            fresh = self._credentials.get(key)
+            if fresh is None or fresh.expires_at - self.k.clock.now() < _CREDENTIALS_LEFT_MIN:
+                fresh = self.p.identity.role_credentials(
+                    version.role, SERVICE, session_name=version.name, seconds=_CREDENTIALS_SECONDS
+                )
         except AwsError as failure:
             raise AwsError(
                 "AccessDeniedException", "The role defined for the function cannot be assumed by Lambda.", status=403
             ) from failure
-        self._credentials[version.role, version.name] = fresh
+        self._credentials[key] = fresh
         if len(self._credentials) > _CREDENTIALS_KEPT:
             self._credentials.popitem(last=False)
         return {
