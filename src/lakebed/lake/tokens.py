@@ -98,6 +98,8 @@ class Cursor:
         parts = [self.name()]
         while self.take("."):
             parts.append(self.name())
+        if len(parts) == 1 and parts[0].count(".") == 1:
+            parts = parts[0].split(".")  # `database.table` in one pair of backquotes, as SHOW CREATE TABLE prints it
         if len(parts) == 3:
             if parts[0] != "awsdatacatalog":
                 raise SqlFailure("CATALOG_NOT_FOUND", f"Catalog '{parts[0]}' does not exist")

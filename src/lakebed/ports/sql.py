@@ -143,7 +143,7 @@ class SqlEngine(Protocol):
         ...
 
     def cancel(self, job_id: str) -> bool:
-        """Stop a running job soon; its ``run`` raises SqlFailure USER_CANCELED. False when it does not run."""
+        """Stop a job soon: its ``run`` raises SqlFailure USER_CANCELED, also when it begins only later (then False)."""
         ...
 
     def warm(self) -> None:

@@ -3,7 +3,7 @@
 Three lines of defence: the compiler's allow-list, the locked instance, the process. The second is tried by itself below.
 """
 
-# ruff: noqa: E501 - statements are kept whole
+
 
 from __future__ import annotations
 

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import duckdb
 import pytest
 
@@ -127,9 +129,8 @@ async def test_stop_a_running_query(house: House) -> None:
         QueryString="SELECT count(*) FROM UNNEST(sequence(1, 100000)) a(x), UNNEST(sequence(1, 100000)) b(y) WHERE x * y % 7 = 3",
         ResultConfiguration={"OutputLocation": "s3://results/"},
     )
-    import asyncio
-
-    await asyncio.sleep(1.5)
+    while (await house.call("GetQueryExecution", **started))["QueryExecution"]["Status"]["State"] == "QUEUED":
+        await asyncio.sleep(0)
     await house.call("StopQueryExecution", **started)
     await house.harness.clock.settle()
     made = (await house.call("GetQueryExecution", **started))["QueryExecution"]

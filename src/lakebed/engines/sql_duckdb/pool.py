@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections import OrderedDict
 from contextlib import suppress
 from typing import Any
 
@@ -24,6 +25,7 @@ from lakebed.kernel.kernel import Kernel
 from lakebed.ports.sql import SqlFailure
 
 _CANCEL_GRACE_SECONDS = 1.0
+_EARLY_MAX = 1000
 
 
 class WorkerDiedError(Exception):
@@ -70,6 +72,7 @@ class Pool:
         self._idle: list[Worker] = []
         self._busy: dict[str, Worker] = {}
         self._cancelled: set[str] = set()
+        self._early: OrderedDict[str, None] = OrderedDict()  # stopped before they reached a worker
         self._slots = asyncio.Semaphore(settings.workers)
         self._background: set[asyncio.Task[None]] = set()
         self._stopped = False
@@ -99,6 +102,9 @@ class Pool:
         """Interrupt, and kill a worker that does not listen."""
         worker = self._busy.get(job_id)
         if worker is None:
+            self._early[job_id] = None
+            if len(self._early) > _EARLY_MAX:
+                self._early.popitem(last=False)
             return False
         self._cancelled.add(job_id)
         worker.interrupt()
@@ -118,6 +124,9 @@ class Pool:
 
     async def _once(self, job_id: str, message: dict[str, Any], timeout_seconds: float) -> Any:
         worker = await self._take()
+        if job_id in self._early:
+            self._idle.append(worker)
+            raise SqlFailure("USER_CANCELED", "Query was canceled")
         self._busy[job_id] = worker
         try:
             answer = await worker.ask(message, timeout_seconds)

@@ -99,6 +99,22 @@ def _map_agg(values: list[Typed], distinct: str, order: str) -> Typed | None:
     return Typed(f"lb_first_keys({unique})", kind)
 
 
+def _multimap_agg(values: list[Typed], distinct: str, order: str) -> Typed | None:
+    if len(values) != 2 or distinct:
+        return None
+    kind = map_of(values[0].type, array(values[1].type))
+    return Typed(f"lb_multimap(list(struct_pack(key := {values[0].sql}, value := {values[1].sql})){OVER})", kind)
+
+
+def _skewness(values: list[Typed], distinct: str, order: str) -> Typed | None:
+    """Trino's is the population's; DuckDB's corrects for the sample."""
+    if len(values) != 1 or not is_numeric(values[0].type):
+        return None
+    x = cast(values[0], DOUBLE).sql
+    n = f"CAST(count({x}){OVER} AS DOUBLE)"
+    return Typed(f"(skewness({x}){OVER} * ({n} - 2) / sqrt({n} * ({n} - 1)))", DOUBLE)
+
+
 def _listagg(values: list[Typed], distinct: str, order: str) -> Typed | None:
     if len(values) not in (1, 2) or values[0].type.base not in ("varchar", "char"):
         return None
@@ -140,7 +156,7 @@ AGGREGATES: dict[str, Aggregate] = {
     "regr_slope": _doubles("regr_slope", 2), "regr_intercept": _doubles("regr_intercept", 2),
     "kurtosis": _doubles("kurtosis"), "geometric_mean": _doubles("geomean"),
     "bitwise_and_agg": _simple("bit_and", BIGINT), "bitwise_or_agg": _simple("bit_or", BIGINT), "map_agg": _map_agg,
-    "histogram": _histogram, "grouping": _grouping,
+    "histogram": _histogram, "multimap_agg": _multimap_agg, "skewness": _skewness, "grouping": _grouping,
 }  # fmt: skip
 
 

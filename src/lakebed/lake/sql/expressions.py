@@ -90,7 +90,7 @@ class Expressions:
         """A lambda's parameter names (fresh) and its body with them bound."""
         if not isinstance(node, exp.Lambda) or len(node.expressions) != len(kinds):
             raise SqlFailure("INVALID_FUNCTION_ARGUMENT", f"{where(node)}a lambda of {len(kinds)} parameters is expected")
-        names = [self.compiler.fresh("l") for _ in kinds]
+        names = [self.compiler.fresh("lbv") for _ in kinds]
         bound = {p.name.lower(): Typed(n, k) for p, n, k in zip(node.expressions, names, kinds, strict=True)}
         inner = Expressions(self.compiler, Scope(parent=self.scope, values=bound), self.ctes, aggregates=False)
         return names, inner.compile(node.this)
@@ -195,6 +195,13 @@ def _literal(of: Expressions, node: exp.Literal) -> Typed:
     if re.fullmatch(r"(\d+\.?\d*|\.\d+)[eE][+-]?\d+", text):
         return Typed(f"CAST({literal(text)} AS DOUBLE)", DOUBLE)
     raise SqlFailure("SYNTAX_ERROR", f"line 1:1: mismatched input '{text[:60]}'")
+
+
+def _unicode(node: exp.UnicodeString) -> Typed:
+    if node.args.get("escape"):
+        raise SqlFailure("NOT_SUPPORTED", "UESCAPE is not built")
+    text = re.sub(r"\\(?:\+([0-9A-Fa-f]{6})|([0-9A-Fa-f]{4}))", lambda m: chr(int(m.group(1) or m.group(2), 16)), node.name)
+    return Typed(literal(text), Type("varchar", (len(text),)))
 
 
 def _cast(of: Expressions, node: exp.Cast) -> Typed:
@@ -428,6 +435,7 @@ _HANDLERS: dict[type, Callable[[Expressions, Any], Typed]] = {
     exp.HexString: lambda of, node: Typed(f"from_hex({literal(node.name.replace(' ', ''))})", VARBINARY),
     exp.ParseJSON: lambda of, node: functions.call(of, "json_parse", [node.this], node),
     exp.Anonymous: lambda of, node: functions.call(of, node.name, node.expressions, node),
+    exp.UnicodeString: lambda of, node: _unicode(node),
     exp.Filter: lambda of, node: functions.filtered(of, node),
     exp.WithinGroup: lambda of, node: functions.within_group(of, node),
     exp.CurrentDate: lambda of, node: functions.call(of, "current_date", [], node),

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
-from lakebed.lake.sql import times
+from lakebed.lake.sql import nested, times
 from lakebed.lake.sql.aggregates import AGGREGATES, OVER, WINDOWS
 from lakebed.lake.sql.dialect import where
 from lakebed.lake.sql.scalars import TABLE
@@ -33,7 +33,6 @@ from lakebed.lake.types import (
     Type,
     array,
     map_of,
-    row,
     trino_text,
 )  # fmt: skip
 from lakebed.ports.sql import SqlFailure
@@ -294,92 +293,6 @@ def _row(of: Expressions, arguments: list[Any], node: Any) -> Typed:
     return make_row(_values(of, arguments))
 
 
-def _map(of: Expressions, arguments: list[Any], node: Any) -> Typed:
-    if not arguments:
-        return Typed("MAP([]::INTEGER[], []::INTEGER[])", map_of(Type("unknown"), Type("unknown")))
-    keys, values = _values(of, arguments)
-    if keys.type.base != "array" or values.type.base != "array":
-        raise mismatch(f"{where(node)}map takes two arrays")
-    return Typed(f"MAP({keys.sql}, {values.sql})", map_of(keys.type.args[0], values.type.args[0]))
-
-
-def _element_at(of: Expressions, arguments: list[Any], node: Any) -> Typed:
-    value, key = _values(of, arguments)
-    if value.type.base == "array" and key.type.base in INTEGERS:
-        return Typed(f"lb_element({value.sql}, {key.sql})", value.type.args[0])
-    if value.type.base == "map" and common(value.type.args[0], key.type) is not None:
-        return Typed(f"({value.sql})[{cast(key, value.type.args[0]).sql}]", value.type.args[1])
-    raise mismatch(f"{where(node)}element_at takes an array and an index, or a map and a key")
-
-
-def _member(template: str, returns: Type | None) -> Handler:
-    def made(of: Expressions, arguments: list[Any], node: Any) -> Typed:
-        items, item = _values(of, arguments)
-        kind = common(items.type.args[0], item.type) if items.type.base == "array" else None
-        if kind is None:
-            raise mismatch(f"{where(node)}the array's elements and the value do not match")
-        listed = cast(items, array(kind))
-        return Typed(template.format(listed.sql, coerce(item, kind).sql), returns or listed.type)
-
-    return made
-
-
-def _pair(template: str, returns: Type | None) -> Handler:
-    def made(of: Expressions, arguments: list[Any], node: Any) -> Typed:
-        (a, b), kind = unify(_values(of, arguments), f"{where(node)}arrays")
-        if kind.base != "array":
-            raise mismatch(f"{where(node)}two arrays are expected")
-        return Typed(template.format(a.sql, b.sql), returns or kind)
-
-    return made
-
-
-def _array_join(of: Expressions, arguments: list[Any], node: Any) -> Typed:
-    items, *rest = _values(of, arguments)
-    if items.type.base != "array" or not rest:
-        raise mismatch(f"{where(node)}array_join takes an array and a delimiter")
-    texts = cast(items, array(VARCHAR)).sql
-    if len(rest) > 1:
-        texts = f"list_transform({texts}, lambda j_: coalesce(j_, {rest[1].sql}))"
-    return Typed(f"array_to_string({texts}, {rest[0].sql})", VARCHAR)
-
-
-def _lambda(template: str, result: str) -> Handler:
-    def made(of: Expressions, arguments: list[Any], node: Any) -> Typed:
-        items = of.compile(arguments[0])
-        if items.type.base != "array" or len(arguments) != 2:
-            raise mismatch(f"{where(node)}an array and a lambda are expected")
-        (name,), body = of.lambda_body(arguments[1], [items.type.args[0]])
-        kind = {"same": items.type, "body": array(body.type), "boolean": BOOLEAN}[result]
-        return Typed(template.format(items.sql, f"lambda {name}: {body.sql}"), kind)
-
-    return made
-
-
-def _map_lambda(part: str) -> Handler:
-    def made(of: Expressions, arguments: list[Any], node: Any) -> Typed:
-        items = of.compile(arguments[0])
-        if items.type.base != "map" or len(arguments) != 2:
-            raise mismatch(f"{where(node)}a map and a lambda are expected")
-        (key, value), body = of.lambda_body(arguments[1], list(items.type.args))
-        text = body.sql.replace(key, "m_.key").replace(value, "m_.value")
-        entries = f"map_entries({items.sql})"
-        if part == "filter":
-            return Typed(f"map_from_entries(list_filter({entries}, lambda m_: {text}))", items.type)
-        kinds = (body.type, items.type.args[1]) if part == "keys" else (items.type.args[0], body.type)
-        fields = f"key := {text}, value := m_.value" if part == "keys" else f"key := m_.key, value := {text}"
-        return Typed(f"map_from_entries(list_transform({entries}, lambda m_: struct_pack({fields})))", map_of(*kinds))
-
-    return made
-
-
-def _map_concat(of: Expressions, arguments: list[Any], node: Any) -> Typed:
-    values, kind = unify(_values(of, arguments), f"{where(node)}map_concat")
-    if kind.base != "map":
-        raise mismatch(f"{where(node)}maps are expected")
-    return Typed(f"map_concat({', '.join(value.sql for value in values)})", kind)
-
-
 def _concat_ws(of: Expressions, arguments: list[Any], node: Any) -> Typed:
     separator, *rest = _values(of, arguments)
     if len(rest) == 1 and rest[0].type.base == "array":
@@ -397,10 +310,7 @@ def _json_path(template: str, returns: Type) -> Handler:
             raise SqlFailure("NOT_SUPPORTED", f"{where(node)}JSON paths must be string literals over JSON or varchar here")
         if not re.fullmatch(r"\$((\.[A-Za-z_][\w\-]*)|(\[\d+\])|(\[\"[^\"\\]+\"\]))*", text):
             raise SqlFailure("INVALID_FUNCTION_ARGUMENT", f"Invalid JSON path: '{text[:100]}'")
-        steps = re.sub(r"\.([A-Za-z_][\w\-]*)", r'."\1"', re.sub(r'\["([^"]+)"\]', r'."\1"', text))
-        steps = re.sub(r'\."([^"]+)""', r'."\1"', steps)
-        if '[""' in steps or (text.count('["') and "." in "".join(re.findall(r'\["([^"]+)"\]', text))):
-            steps = _steps(text)
+        steps = _steps(text)
         return Typed(template.format(_ready("j", value, node), literal(steps)), returns)
 
     return made
@@ -415,54 +325,28 @@ def _mod(of: Expressions, arguments: list[Any], node: Any) -> Typed:
     return of.compile(exp.Mod(this=exp.Paren(this=arguments[0]), expression=exp.Paren(this=arguments[1])))
 
 
-def _repeat(of: Expressions, arguments: list[Any], node: Any) -> Typed:
-    value, count = _values(of, arguments)
-    return Typed(f"list_transform(range(0, {count.sql}), lambda q_: {value.sql})", array(value.type))
+def _split_to_map(of: Expressions, arguments: list[Any], node: Any) -> Typed:
+    values = _values(of, arguments)
+    if len(values) != 3 or any(value.type.base not in ("varchar", "char") for value in values):
+        raise mismatch(f"{where(node)}split_to_map takes three varchars")
+    text, entry, key = (value.sql for value in values)
+    pairs = f"string_split({text}, {entry})"
+    keys = f"list_transform({pairs}, lambda w_: string_split(w_, {key})[1])"
+    items = f"list_transform({pairs}, lambda w_: substr(w_, strpos(w_, {key}) + length({key})))"
+    return Typed(f"MAP({keys}, {items})", map_of(VARCHAR, VARCHAR))
 
 
-def _zip_with(of: Expressions, arguments: list[Any], node: Any) -> Typed:
-    a, b = _values(of, arguments[:2])
-    (x, y), body = of.lambda_body(arguments[2], [a.type.args[0], b.type.args[0]])
-    text = body.sql.replace(x, f"({a.sql})[z_]").replace(y, f"({b.sql})[z_]")
-    return Typed(f"list_transform(range(1, greatest(len({a.sql}), len({b.sql})) + 1), lambda z_: {text})", array(body.type))
-
-
-def _map_from_entries(of: Expressions, arguments: list[Any], node: Any) -> Typed:
-    value = of.compile(arguments[0])
-    if value.type.base != "array" or value.type.args[0].base != "row" or len(value.type.args[0].args) != 2:
-        raise mismatch(f"{where(node)}an array of pairs is expected")
-    (k, key), (v, item) = of.row_lists(value)[0][1:], of.row_lists(value)[1][1:]
-    return Typed(f"MAP({k}, {v})", map_of(key, item))
-
-
-def _entries(of: Expressions, arguments: list[Any], node: Any) -> Typed:
-    value = of.compile(arguments[0])
-    if value.type.base != "map":
-        raise mismatch(f"{where(node)}a map is expected")
-    packed = f"list_transform(map_entries({value.sql}), lambda n_: struct_pack(field0 := n_.key, field1 := n_.value))"
-    return Typed(packed, array(row((None, value.type.args[0]), (None, value.type.args[1]))))
+def _json_size(of: Expressions, arguments: list[Any], node: Any) -> Typed:
+    found = _json_path("lb_json_at({0}, {1})", JSON)(of, arguments, node)
+    sizes = "CASE json_type(j_) WHEN 'ARRAY' THEN json_array_length(j_) WHEN 'OBJECT' THEN len(json_keys(j_)) ELSE 0 END"
+    return Typed(f"list_transform([{found.sql}], lambda j_: CAST({sizes} AS BIGINT))[1]", BIGINT)
 
 
 SPECIAL: dict[str, Handler] = {
     "coalesce": _coalesce, "nullif": _nullif, "greatest": _extreme("greatest"), "least": _extreme("least"), "try": _try,
-    "typeof": _typeof, "if": _if, "row": _row, "map": _map, "element_at": _element_at, "concat_ws": _concat_ws, "mod": _mod,
-    "concat": lambda of, arguments, node: concat(of, _values(of, arguments), node),
-    "contains": _member("list_contains({0}, {1})", BOOLEAN),
-    "array_position": _member("CAST(coalesce(list_position({0}, {1}), 0) AS BIGINT)", BIGINT),
-    "array_remove": _member("list_filter({0}, lambda v_: v_ IS DISTINCT FROM {1})", None),
-    "array_append": _member("list_append({0}, {1})", None),
-    "array_union": _pair("lb_distinct(list_concat({0}, {1}))", None),
-    "array_intersect": _pair("lb_distinct(list_filter({0}, lambda v_: list_contains({1}, v_)))", None),
-    "array_except": _pair("lb_distinct(list_filter({0}, lambda v_: NOT list_contains({1}, v_)))", None),
-    "arrays_overlap": _pair("list_has_any({0}, {1})", BOOLEAN),
-    "array_join": _array_join, "repeat": _repeat, "zip_with": _zip_with, "map_from_entries": _map_from_entries,
-    "filter": _lambda("list_filter({0}, {1})", "same"), "transform": _lambda("list_transform({0}, {1})", "body"),
-    "any_match": _lambda("(len(list_filter({0}, {1})) > 0)", "boolean"),
-    "none_match": _lambda("(len(list_filter({0}, {1})) = 0)", "boolean"),
-    "all_match": _lambda("(len(list_filter({0}, {1})) = len({0}))", "boolean"),
-    "map_filter": _map_lambda("filter"), "transform_keys": _map_lambda("keys"), "transform_values": _map_lambda("values"),
-    "map_concat": _map_concat, "map_entries": _entries,
+    "typeof": _typeof, "if": _if, "row": _row, "concat_ws": _concat_ws, "mod": _mod, "split_to_map": _split_to_map,
+    "concat": lambda of, arguments, node: concat(of, _values(of, arguments), node), "json_size": _json_size,
     "json_extract_scalar": _json_path("lb_scalar({0}, {1})", VARCHAR), "json_extract": _json_path("lb_json_at({0}, {1})", JSON),
-    **times.SPECIAL,
+    **times.SPECIAL, **nested.SPECIAL,
 }  # fmt: skip
 __all__ = ["OVER", "SPECIAL", "call", "concat", "filtered", "trim", "window_call", "within_group"]

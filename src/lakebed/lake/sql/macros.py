@@ -40,6 +40,7 @@ _SCALARS = {
     "lb_list_min(a)": "CASE WHEN len(list_filter(a, lambda v: v IS NULL)) > 0 THEN NULL ELSE list_min(a) END",
     "lb_slice(a, s, n)": "CASE WHEN s = 0 THEN error('SQL array indices start at 1') WHEN s > 0 THEN list_slice(a, s, s + n - 1) ELSE list_slice(a, len(a) + s + 1, len(a) + s + n) END",
     "lb_json_parse(x)": "CASE WHEN x IS NULL THEN NULL WHEN json_valid(x) THEN CAST(json(x) AS VARCHAR) ELSE error('Cannot convert value to JSON: ' || x) END",
+    "lb_multimap(e)": "CASE WHEN e IS NULL OR len(e) = 0 THEN NULL ELSE map_from_entries(list_transform(list_distinct(list_transform(e, lambda w: w.key)), lambda k: struct_pack(key := k, value := list_transform(list_filter(e, lambda w: w.key = k), lambda w: w.value)))) END",
     "lb_first_keys(e)": "CASE WHEN e IS NULL OR len(e) = 0 THEN NULL ELSE map_from_entries(list_filter(e, lambda v, i: list_position(list_transform(e, lambda w: w.key), v.key) = i)) END",
 }  # fmt: skip
 

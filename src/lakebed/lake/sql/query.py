@@ -82,7 +82,7 @@ class Compiler:
     def fresh(self, prefix: str = "s") -> str:
         """An identifier no user can write."""
         self._count += 1
-        return f"{prefix}_{self._count}"
+        return f"{prefix}_{self._count}_"
 
     def expressions(self, scope: Scope, ctes: Mapping[str, Query], *, aggregates: bool = True) -> Expressions:
         """The compiler of expressions in a scope."""
@@ -255,7 +255,7 @@ class Compiler:
         limit, offset = node.args.get("limit"), node.args.get("offset")
         if isinstance(limit, exp.Fetch):
             options = limit.args.get("limit_options")
-            if options is not None and options.args.get("with_ties"):
+            if options is not None and (options.args.get("with_ties") or options.args.get("percent")):
                 raise SqlFailure("NOT_SUPPORTED", "FETCH FIRST ... WITH TIES is not built")
             made += f" LIMIT {self._number(limit.args.get('count') or exp.Literal.number(1))}"
         elif limit is not None and limit.expression.name.upper() != "ALL":

@@ -171,5 +171,6 @@ url_extract_fragment v varchar regexp_extract({0}, '#(.*)$', 1)
 json_array_get ji json CAST(json_extract({0}, CAST({1} AS BIGINT)) AS VARCHAR)
 from_unixtime_nanos i timestamptz to_timestamp({0} / 1000000000)
 width_bucket dddi bigint CAST(CASE WHEN {0} < {1} THEN 0 WHEN {0} >= {2} THEN {3} + 1 ELSE floor(({0} - {1}) / ({2} - {1}) * {3}) + 1 END AS BIGINT)
+great_circle_distance dddd double 6371.01 * 2 * asin(sqrt(power(sin(radians({2} - {0}) / 2), 2) + cos(radians({0})) * cos(radians({2})) * power(sin(radians({3} - {1}) / 2), 2)))
 current_timezone - varchar 'UTC'
 """

@@ -149,7 +149,12 @@ async def describe_table(work: Work, statement: Statement) -> Lines:
     described = table.get("StorageDescriptor", {}).get("Columns", [])
     lines = [_line(column["Name"], column.get("Type", ""), column.get("Comment", "")) for column in [*described, *keys]]
     if keys:
-        lines += ["\t \t ", _line("# Partition Information", "", ""), _line("# col_name", "data_type", "comment"), "\t \t "]
+        lines += [
+            "\t \t ",
+            _line("# Partition Information", "", ""),
+            _line("# col_name", "data_type", "comment"),
+            "\t \t ",
+        ]
         lines += [_line(column["Name"], column.get("Type", ""), column.get("Comment", "")) for column in keys]
     return lines
 
@@ -166,7 +171,8 @@ async def show_create_table(work: Work, statement: Statement) -> Lines:
     """SHOW CREATE TABLE, a statement that makes the same table again."""
     table = _table(work, statement)
     if table.get("TableType") == "VIRTUAL_VIEW":
-        return [f"CREATE VIEW {_database(work, statement)}.{statement.name} AS", *view_of(table)["originalSql"].split("\n")]
+        head = f"CREATE VIEW {_database(work, statement)}.{statement.name} AS"
+        return [head, *view_of(table)["originalSql"].split("\n")]
     descriptor = table["StorageDescriptor"]
     serde = descriptor.get("SerdeInfo", {})
     lines = [f"CREATE EXTERNAL TABLE `{_database(work, statement)}.{table['Name']}`("]
@@ -210,7 +216,8 @@ async def msck_repair_table(work: Work, statement: Statement) -> Lines:
         raise SqlFailure("HIVE_INVALID_METADATA", f"Table {statement.name} is not a partitioned table")
     descriptor = table["StorageDescriptor"]
     bucket, prefix = location.directory(descriptor["Location"])
-    known = {tuple(part["Values"]) for part in work.p.catalog.partitions(work.principal, work.scope, database, statement.name)}
+    listed = work.p.catalog.partitions(work.principal, work.scope, database, statement.name)
+    known = {tuple(part["Values"]) for part in listed}
     fresh: dict[tuple[str, ...], str] = {}
     async for info in objects_under(work.p, work.principal, bucket, prefix):
         path = info.key[len(prefix) :]
@@ -218,7 +225,8 @@ async def msck_repair_table(work: Work, statement: Statement) -> Lines:
         if values is not None and tuple(values) not in known:
             fresh[tuple(values)] = f"s3://{bucket}/{prefix}{'/'.join(path.split('/')[: len(keys)])}/"
     items = [
-        {"Values": list(values), "StorageDescriptor": {**descriptor, "Location": place}} for values, place in fresh.items()
+        {"Values": list(values), "StorageDescriptor": {**descriptor, "Location": place}}
+        for values, place in fresh.items()
     ]
     for at in range(0, len(items), 100):
         work.p.catalog.add_partitions(work.principal, work.scope, database, statement.name, items[at : at + 100])
