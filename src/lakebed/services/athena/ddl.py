@@ -182,8 +182,9 @@ async def show_create_table(work: Work, statement: Statement) -> Lines:
     lines += ["ROW FORMAT SERDE ", f"  {_string(serde.get('SerializationLibrary', ''))} "]
     if serde.get("Parameters"):
         lines += ["WITH SERDEPROPERTIES ( ", *_pairs(serde["Parameters"])]
-    lines += ["STORED AS INPUTFORMAT ", f"  {_string(descriptor.get('InputFormat', ''))} ", "OUTPUTFORMAT ",
-              f"  {_string(descriptor.get('OutputFormat', ''))}", "LOCATION", f"  {_string(descriptor.get('Location', ''))}"]  # fmt: skip
+    lines += ["STORED AS INPUTFORMAT ", f"  {_string(descriptor.get('InputFormat', ''))} "]
+    lines += ["OUTPUTFORMAT ", f"  {_string(descriptor.get('OutputFormat', ''))}"]
+    lines += ["LOCATION", f"  {_string(descriptor.get('Location', ''))}"]
     parameters = {key: value for key, value in table.get("Parameters", {}).items() if key != "EXTERNAL"}
     if parameters:
         lines += ["TBLPROPERTIES (", *_pairs(parameters)]
