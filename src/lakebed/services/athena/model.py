@@ -41,7 +41,7 @@ def checked(configuration: Body) -> Body:
         "ExecutionRole", "CustomerContentEncryptionConfiguration", "EnableMinimumEncryptionConfiguration",
         "AdditionalConfiguration",
         "IdentityCenterConfiguration", "QueryResultsS3AccessGrantsConfiguration", "ManagedQueryResultsConfiguration",
-        "MonitoringConfiguration", "EngineConfiguration",
+        "MonitoringConfiguration", "EngineConfiguration", "SystemTableStatuses", "ManagedQueryResultsConfigurationUpdates",
     ):  # fmt: skip
         value = configuration.get(member)
         if value and not (isinstance(value, dict) and value.get("Enabled") is False):
@@ -94,8 +94,9 @@ def check_result_configuration(results: Body) -> None:
     option = results.get("EncryptionConfiguration", {}).get("EncryptionOption")
     if option not in (None, "SSE_S3"):
         raise api.InvalidRequestException(f"Lakebed does not implement {option} for query results.")
-    if results.get("AclConfiguration"):
-        raise api.InvalidRequestException("Lakebed does not implement AclConfiguration for query results.")
+    for member in ("AclConfiguration", "ExpectedBucketOwner"):
+        if results.get(member):
+            raise api.InvalidRequestException(f"Lakebed does not implement {member} for query results.")
 
 
 def output_location(workgroup: Body, asked: Body) -> str:

@@ -49,7 +49,7 @@ class MetadataOperations:
         with _Metadata():
             return {"Database": _database(self.p.catalog.database(ctx.principal, ctx.scope, req["DatabaseName"]))}
 
-    @operation("ListDatabases", resource=_arn)
+    @operation("ListDatabases", resource=_arn, refused=("AttributesToGet",))
     async def list_databases(self, ctx: Context, req: api.ListDatabasesInput) -> dict[str, Any]:
         """https://docs.aws.amazon.com/athena/latest/APIReference/API_ListDatabases.html"""
         _known(req["CatalogName"])
@@ -68,7 +68,7 @@ class MetadataOperations:
             table = self.p.catalog.table(ctx.principal, ctx.scope, req["DatabaseName"], req["TableName"])
         return {"TableMetadata": _table(table)}
 
-    @operation("ListTableMetadata", resource=_arn)
+    @operation("ListTableMetadata", resource=_arn, refused=("AttributesToGet",))
     async def list_table_metadata(self, ctx: Context, req: api.ListTableMetadataInput) -> dict[str, Any]:
         """https://docs.aws.amazon.com/athena/latest/APIReference/API_ListTableMetadata.html"""
         _known(req["CatalogName"])
