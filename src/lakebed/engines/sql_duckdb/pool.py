@@ -88,7 +88,7 @@ class Pool:
             for attempt in (1, 2):
                 with self._k.clock.working():
                     try:
-                        return _answer(await self._once(job_id, message, timeout_seconds))
+                        return _answer(await self._once(job_id, message, timeout_seconds, fresh=attempt == 2))
                     except WorkerDiedError:
                         if job_id in self._cancelled:
                             raise SqlFailure("USER_CANCELED", "Query was canceled") from None
@@ -122,8 +122,8 @@ class Pool:
             await worker.child.wait()
         self._idle.clear()
 
-    async def _once(self, job_id: str, message: dict[str, Any], timeout_seconds: float) -> Any:
-        worker = await self._take()
+    async def _once(self, job_id: str, message: dict[str, Any], timeout_seconds: float, *, fresh: bool) -> Any:
+        worker = await (self._start() if fresh else self._take())  # others that rest may be as dead as the first
         if job_id in self._early:
             self._idle.append(worker)
             raise SqlFailure("USER_CANCELED", "Query was canceled")
