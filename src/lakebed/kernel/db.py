@@ -130,6 +130,11 @@ class Database:
             self._connection.backup(copy)
         copy.close()
 
+    def discard(self) -> None:
+        """Close without waiting for the medium: the file is about to be removed (reset)."""
+        self._connection.execute("PRAGMA synchronous=OFF")
+        self._connection.close()
+
     def close(self) -> None:
         """Checkpoint and close."""
         self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -2,11 +2,13 @@
 
 S3 notifications, asynchronous Lambda invocations and other effects that must not be lost between a commit and a crash
 go through here. A handler that raises leaves its message in place; it is tried again with backoff until ``attempts_max``,
-after which the message is kept in ``outbox_dead`` (bounded) for the operator to see.
+after which the message is kept in ``outbox_dead`` (bounded) for the operator to see. A handler that knows at once that
+nothing will ever take its message calls ``bury`` and returns.
 """
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -43,6 +45,15 @@ class Outbox:
         )
         tx.after_commit(lambda: self._tasks.poke(f"outbox:{topic}"))
 
+    def bury(self, tx: Tx, topic: str, message: Any, reason: str) -> None:
+        """Put a message straight to the dead letters, in the caller's transaction. The oldest give way."""
+        self._to_dead(tx, topic, msgspec.msgpack.encode(message), reason)
+
+    def dead(self, limit: int = 100) -> list[tuple[str, Any, float, str]]:
+        """The newest dead letters: topic, message, when, why."""
+        rows = self._db.all("SELECT * FROM outbox_dead ORDER BY id DESC LIMIT ?", (limit,))
+        return [(row["topic"], msgspec.msgpack.decode(row["body"]), row["failed_at"], row["error"]) for row in rows]
+
     def backlog(self) -> dict[str, int]:
         """Undelivered messages by topic."""
         rows = self._db.all("SELECT topic, count(*) AS n FROM outbox GROUP BY topic")
@@ -64,7 +75,7 @@ class Outbox:
                 try:
                     await self._topics[topic](msgspec.msgpack.decode(row["body"]))
                 except Exception as failure:
-                    retry_at = self._postpone(row["id"], int(row["attempts"]) + 1, topic, failure)
+                    retry_at = self._postpone(row, topic, failure)
                     break
                 done.append((row["id"],))
         finally:
@@ -75,20 +86,26 @@ class Outbox:
             return retry_at
         return now if len(rows) == _BATCH else None
 
-    def _postpone(self, message: int, attempts: int, topic: str, failure: Exception) -> float:
+    def _postpone(self, row: sqlite3.Row, topic: str, failure: Exception) -> float:
+        """Leave the message for later, or give it up; when its topic goes on."""
+        attempts = int(row["attempts"]) + 1
         self._log.warning("delivery failed", topic=topic, attempts=attempts, exc=failure)
-        due = self._clock.now() + min(2.0 ** min(attempts - 3, 10), 300.0)
+        now = self._clock.now()
+        due = now + min(2.0 ** min(attempts - 3, 10), 300.0)
         with self._db.tx() as tx:
             if attempts < _ATTEMPTS_MAX:
-                tx.execute("UPDATE outbox SET attempts=?, due=? WHERE id=?", (attempts, due, message))
-            else:
-                tx.execute(
-                    "INSERT INTO outbox_dead (topic, body, failed_at, error) SELECT topic, body, ?, ? FROM outbox WHERE id=?",
-                    (self._clock.now(), str(failure)[:500], message),
-                )
-                tx.execute("DELETE FROM outbox WHERE id=?", (message,))
-                tx.execute("DELETE FROM outbox_dead WHERE id <= (SELECT max(id) FROM outbox_dead) - ?", (_DEAD_KEPT,))
-        return due
+                tx.execute("UPDATE outbox SET attempts=?, due=? WHERE id=?", (attempts, due, row["id"]))
+                return due
+            self._to_dead(tx, topic, row["body"], str(failure))
+            tx.execute("DELETE FROM outbox WHERE id=?", (row["id"],))
+        return now
+
+    def _to_dead(self, tx: Tx, topic: str, body: bytes, reason: str) -> None:
+        tx.execute(
+            "INSERT INTO outbox_dead (topic, body, failed_at, error) VALUES (?,?,?,?)",
+            (topic, body, self._clock.now(), reason[:500]),
+        )
+        tx.execute("DELETE FROM outbox_dead WHERE id <= (SELECT max(id) FROM outbox_dead) - ?", (_DEAD_KEPT,))
 
 
 class _Delivery:

@@ -266,6 +266,13 @@ class LogStore:
             if not waiting.done():
                 waiting.set_result(None)
 
+    def discard(self) -> None:
+        """Close everything without syncing: the files are about to be removed (reset)."""
+        for log in self._logs.values():
+            log.close()
+        self._logs.clear()
+        self.dirty = {}
+
     def close(self) -> None:
         """Sync and close everything."""
         for log in self._logs.values():

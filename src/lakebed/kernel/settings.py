@@ -3,7 +3,10 @@
 A section is a frozen msgspec Struct whose fields carry a description (``Annotated[int, Meta(description=...)]``);
 ``docs/settings.md`` is generated from them. ``LAKEBED_HTTP_PORT=4600`` overrides ``port`` in ``[http]``; a service's
 section ``[services.firehose]`` is overridden as ``LAKEBED_SERVICES_FIREHOSE_<KEY>``. An unknown key is an error, not a
-silent nothing.
+silent nothing. Lists are comma-separated there.
+
+The kernel does not know which services there are, and their names contain underscores (``sql_duckdb``): an override of
+theirs is kept as it came until its section is read, and ``refuse_unknown`` tells, once all were, what nobody wanted.
 """
 
 from __future__ import annotations
@@ -15,8 +18,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
+import msgspec.inspect
 from msgspec import Meta
 
+Kind = Literal["services", "engines"]
+_OVERRIDES = ""  # no section has an empty name: where overrides wait for theirs to be read
 _Section = TypeVar("_Section", bound=msgspec.Struct)
 
 
@@ -80,7 +86,7 @@ class LogSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     level: Annotated[Literal["debug", "info", "warning", "error"], Meta(description="Least level written.")] = "info"
 
 
-class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
     """All of ``lakebed.toml``."""
 
     http: Http = Http()
@@ -92,13 +98,37 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     services: dict[str, dict[str, Any]] = {}
     engines: dict[str, dict[str, Any]] = {}
 
-    def section(self, kind: Literal["services", "engines"], name: str, shape: type[_Section]) -> _Section:
+    def section(self, kind: Kind, name: str, shape: type[_Section]) -> _Section:
         """A service's or an engine's own section, checked against its Struct."""
         table: dict[str, dict[str, Any]] = getattr(self, kind)
+        self._read.add((kind, name))
+        values = dict(table.get(name, {}))
+        overrides = table.get(_OVERRIDES, {})
+        for field in msgspec.structs.fields(shape):
+            variable = f"{name}_{field.name}"
+            if variable in overrides:
+                self._read.add((kind, variable))
+                values[field.name] = _value(field, overrides[variable])
         try:
-            return msgspec.convert(table.get(name, {}), shape, strict=False)
+            return msgspec.convert(values, shape, strict=False)
         except msgspec.ValidationError as wrong:
             raise SettingsError(f"[{kind}.{name}]: {wrong}") from None
+
+    def refuse_unknown(self) -> None:
+        """Once every service and engine has read its section: SettingsError for what none of them reads."""
+        tables: dict[Kind, dict[str, dict[str, Any]]] = {"services": self.services, "engines": self.engines}
+        for kind, table in tables.items():
+            for name in table:
+                if name != _OVERRIDES and (kind, name) not in self._read:
+                    raise SettingsError(f"[{kind}.{name}]: there is no such section")
+            for variable in table.get(_OVERRIDES, {}):
+                if (kind, variable) not in self._read:
+                    raise SettingsError(f"LAKEBED_{kind.upper()}_{variable.upper()}: there is no such setting")
+
+    @property
+    def _read(self) -> set[tuple[str, str]]:
+        found: set[tuple[str, str]] = self.__dict__.setdefault("read", set())
+        return found
 
 
 def load(path: Path | None, environ: Mapping[str, str] | None = None) -> Settings:
@@ -115,7 +145,9 @@ def load(path: Path | None, environ: Mapping[str, str] | None = None) -> Setting
             table = tree
             for part in place[:-1]:
                 table = table.setdefault(part, {})
-            table[place[-1]] = value
+                if not isinstance(table, dict):
+                    raise SettingsError(f"{path}: {part} is a section, not a value")
+            table[place[-1]] = _typed(place, value)
     try:
         return msgspec.convert(tree, Settings, strict=False)
     except msgspec.ValidationError as wrong:
@@ -124,9 +156,27 @@ def load(path: Path | None, environ: Mapping[str, str] | None = None) -> Setting
 
 def _place(variable: str) -> list[str] | None:
     """``LAKEBED_HTTP_PORT`` -> [http, port]; None for variables that are not settings (LAKEBED_DATA)."""
-    parts = variable.removeprefix("LAKEBED_").lower().split("_")
-    if parts[0] in ("services", "engines") and len(parts) > 2:
-        return [parts[0], parts[1], "_".join(parts[2:])]
-    if parts[0] in Settings.__struct_fields__ and len(parts) > 1:
-        return [parts[0], "_".join(parts[1:])]
-    return None
+    first, _, rest = variable.removeprefix("LAKEBED_").lower().partition("_")
+    if not rest or first not in Settings.__struct_fields__:
+        return None
+    return [first, _OVERRIDES, rest] if first in ("services", "engines") else [first, rest]
+
+
+def _typed(place: list[str], text: str) -> Any:
+    if len(place) > 2:
+        return text
+    sections = {field.name: field.type for field in msgspec.structs.fields(Settings)}
+    for field in msgspec.structs.fields(sections[place[0]]):
+        if field.name == place[1]:
+            return _value(field, text)
+    return text
+
+
+def _value(field: msgspec.structs.FieldInfo, text: Any) -> Any:
+    """The environment's text as the field's type wants it: only lists need help, msgspec reads the rest."""
+    kind = msgspec.inspect.type_info(field.type)
+    if isinstance(kind, msgspec.inspect.Metadata):
+        kind = kind.type
+    if isinstance(kind, msgspec.inspect.CollectionType):
+        return [part.strip() for part in str(text).split(",") if part.strip()]
+    return text

@@ -149,3 +149,11 @@ class SqlEngine(Protocol):
     def warm(self) -> None:
         """Begin starting workers in the background; cheap when they run."""
         ...
+
+    async def probe(self) -> str | None:
+        """None when healthy, else a sentence."""
+        ...
+
+    async def stop(self) -> None:
+        """End every worker and whatever runs in it; the house closes."""
+        ...
