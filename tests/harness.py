@@ -19,12 +19,13 @@ from botocore.awsrequest import HeadersDict, prepare_request_dict
 from botocore.model import ServiceModel
 from botocore.utils import parse_to_aware_datetime
 
+from lakebed.edge.aws.errors import translated
 from lakebed.kernel.blobs import Blobs
 from lakebed.kernel.children import Children
 from lakebed.kernel.clock import ManualClock
 from lakebed.kernel.db import Database
 from lakebed.kernel.disk import LocalDisk
-from lakebed.kernel.errors import AwsError
+from lakebed.kernel.errors import AwsError, not_built
 from lakebed.kernel.ids import CountingIds
 from lakebed.kernel.kernel import Kernel
 from lakebed.kernel.log import Log
@@ -146,9 +147,12 @@ class Harness:
         )
 
     async def call(
-        self, service: str, operation: str, *, principal: Principal = ROOT, scope: Scope = SCOPE, **params: Any
+        self, service: str, operation: str, *, caller: Principal = ROOT, place: Scope = SCOPE, **params: Any
     ) -> dict[str, Any]:
-        """One operation, through both botocore's codecs and ours; what boto3 would return."""
+        """One operation, through both botocore's codecs and ours; what boto3 would return or raise.
+
+        ``caller`` and ``place`` are no input member of any operation (``principal`` and ``scope`` are).
+        """
         model = _model(service)
         request = _request(model, operation, params)
         from lakebed.wire.aws.codec import codec
@@ -157,13 +161,18 @@ class Harness:
         match = wire.identify(request)
         assert match is not None, f"{service}:{operation} is not recognised"
         assert match.operation == operation, f"{operation} was taken for {match.operation}"
-        parsed = wire.parse(match, request)
-        wire.check(match.operation, parsed)
-        built = self.services[service].operations[operation]
-        for member in built.refused:
-            if member in parsed:
-                raise AwsError("NotImplemented", f"{service}:{operation} {member}", status=501)
-        result = await built.handler(self.context(service, operation, principal, scope), parsed)
+        try:
+            parsed = wire.parse(match, request)
+            wire.check(match.operation, parsed)
+            built = self.services[service].operations[operation]
+            for member in built.refused:
+                if member in parsed:
+                    raise not_built(service, operation, member)
+            result = await built.handler(self.context(service, operation, caller, place), parsed)
+        except AwsError as error:
+            told = translated(error, service, match.protocol)
+            _see(error, model, told, wire.serialise_error(match, told, "request-id"))
+            raise
         return await _response(model, operation, wire.serialise(match, result or {}, "request-id"))
 
 
@@ -202,6 +211,15 @@ def _request(model: ServiceModel, operation: str, params: dict[str, Any]) -> Htt
     return HttpRequest(
         made["method"], path, query, headers, b"" if streaming else body or b"", stream() if streaming else None
     )
+
+
+def _see(error: AwsError, model: ServiceModel, told: AwsError, response: HttpResponse) -> None:
+    """Give the error the code and the status a client reads from the wire."""
+    seen = {"status_code": response.status, "headers": HeadersDict(response.headers), "body": response.body}
+    error.error_code, error.http_status = told.error_code, response.status
+    if response.body:  # an answer to HEAD has none: a client sees the status alone
+        parsed = botocore.parsers.ResponseParserFactory().create_parser(model.protocol).parse(seen, None)
+        error.error_code = parsed["Error"]["Code"]
 
 
 async def _response(model: ServiceModel, operation: str, response: HttpResponse) -> dict[str, Any]:

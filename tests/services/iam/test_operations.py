@@ -228,8 +228,8 @@ async def test_accounts_are_apart(house: Harness) -> None:
     other = Scope("222222222222", "us-east-1")
     stranger = root_principal("222222222222")
     await house.call("iam", "CreateUser", UserName="bob")
-    assert (await house.call("iam", "ListUsers", scope=other, principal=stranger))["Users"] == []
-    await refuses("NoSuchEntity", house.call("iam", "GetUser", UserName="bob", scope=other, principal=stranger))
+    assert (await house.call("iam", "ListUsers", place=other, caller=stranger))["Users"] == []
+    await refuses("NoSuchEntity", house.call("iam", "GetUser", UserName="bob", place=other, caller=stranger))
     with pytest.raises(AwsError):
         house.ports.identity.authorise(stranger, "sqs:SendMessage", f"arn:aws:sqs:us-east-1:{ACCOUNT}:q")
     both = json.dumps(

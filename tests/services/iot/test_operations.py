@@ -98,12 +98,6 @@ async def send(world: World, *messages: tuple[str, bytes]) -> None:
     await world.ports.gate.ingest(identity, "client", batch)
 
 
-async def of_principal(world: World, operation: str, **params: Any) -> Any:
-    """Operations with a member ``principal``, which ``Harness.call`` takes for the caller."""
-    context = world.harness.context("iot", operation)
-    return await world.harness.services["iot"].operations[operation].handler(context, params)
-
-
 async def fails(call: Any) -> AwsError:
     with pytest.raises(AwsError) as caught:
         await call
@@ -177,9 +171,9 @@ async def test_certificates_policies_and_attachments(world: World) -> None:
     assert [p["policyName"] for p in (await call("iot", "ListAttachedPolicies", target=arn))["policies"]] == ["p"]
     assert (await call("iot", "ListTargetsForPolicy", policyName="p"))["targets"] == [arn]
     await call("iot", "CreateThing", thingName="t")
-    await of_principal(world, "AttachThingPrincipal", thingName="t", principal=arn)
+    await call("iot", "AttachThingPrincipal", thingName="t", principal=arn)
     assert (await call("iot", "ListThingPrincipals", thingName="t"))["principals"] == [arn]
-    assert (await of_principal(world, "ListPrincipalThings", principal=arn))["things"] == ["t"]
+    assert (await call("iot", "ListPrincipalThings", principal=arn))["things"] == ["t"]
     for operation, wanted in (
         ("DeletePolicy", {"policyName": "p"}),
         ("DeleteCertificate", {"certificateId": certificate_id}),
@@ -195,7 +189,7 @@ async def test_certificates_policies_and_attachments(world: World) -> None:
     await call("iot", "DeletePolicyVersion", policyName="p", policyVersionId="1")
     policy_arn = "arn:aws:iot:us-east-1:000000000000:policy/p"
     assert (await call("iot", "ListTagsForResource", resourceArn=policy_arn))["tags"] == [{"Key": "k", "Value": "v"}]
-    await of_principal(world, "DetachThingPrincipal", thingName="t", principal=arn)
+    await call("iot", "DetachThingPrincipal", thingName="t", principal=arn)
     await call("iot", "DetachPolicy", policyName="p", target=arn)
     await call("iot", "UpdateCertificate", certificateId=certificate_id, newStatus="REVOKED")
     await call("iot", "DeleteCertificate", certificateId=certificate_id)

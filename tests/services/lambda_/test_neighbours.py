@@ -126,14 +126,14 @@ async def test_identities_need_invoke_function(house: House) -> None:
     user = (await house.call("iam", "CreateUser", UserName="ann"))["User"]
     ann = Principal(ACCOUNT, user["Arn"], "user", user["UserId"], user["Arn"])
     with pytest.raises(AwsError) as refused:
-        await house.harness.call("lambda", "Invoke", principal=ann, FunctionName="fn")
+        await house.harness.call("lambda", "Invoke", caller=ann, FunctionName="fn")
     assert refused.value.http_status == 403
     allow = {
         "Version": "2012-10-17",
         "Statement": [{"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": ARN}],
     }
     await house.call("iam", "PutUserPolicy", UserName="ann", PolicyName="p", PolicyDocument=json.dumps(allow))
-    came = await house.harness.call("lambda", "Invoke", principal=ann, FunctionName="fn")
+    came = await house.harness.call("lambda", "Invoke", caller=ann, FunctionName="fn")
     assert came["StatusCode"] == 200
 
 

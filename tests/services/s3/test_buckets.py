@@ -33,14 +33,14 @@ def test_good_names(name: str) -> None:
 async def test_a_name_belongs_to_one_account(s3: Call, harness: Harness) -> None:
     assert (await s3("CreateBucket", Bucket="shelf"))["Location"] == "/shelf"  # us-east-1 is idempotent
     taken = await refused(
-        harness.call("s3", "CreateBucket", Bucket="shelf", principal=OTHER, scope=Scope("111111111111", "us-east-1"))
+        harness.call("s3", "CreateBucket", Bucket="shelf", caller=OTHER, place=Scope("111111111111", "us-east-1"))
     )
     assert taken.error_code == "BucketAlreadyExists"
     assert taken.http_status == 409
     west = Scope("000000000000", "eu-west-1")
     configuration = {"LocationConstraint": "eu-west-1"}
-    await harness.call("s3", "CreateBucket", Bucket="west", CreateBucketConfiguration=configuration, scope=west)
-    again = harness.call("s3", "CreateBucket", Bucket="west", CreateBucketConfiguration=configuration, scope=west)
+    await harness.call("s3", "CreateBucket", Bucket="west", CreateBucketConfiguration=configuration, place=west)
+    again = harness.call("s3", "CreateBucket", Bucket="west", CreateBucketConfiguration=configuration, place=west)
     assert (await refused(again)).error_code == "BucketAlreadyOwnedByYou"
     locate = (
         harness.services["s3"].operations["GetBucketLocation"].handler
@@ -48,7 +48,7 @@ async def test_a_name_belongs_to_one_account(s3: Call, harness: Harness) -> None
     context = harness.context("s3", "GetBucketLocation")
     assert await locate(context, {"Bucket": "west"}) == {"LocationConstraint": "eu-west-1"}
     assert await locate(context, {"Bucket": "shelf"}) == {}
-    wrong = harness.call("s3", "CreateBucket", Bucket="east", scope=west)
+    wrong = harness.call("s3", "CreateBucket", Bucket="east", place=west)
     assert (await refused(wrong)).error_code == "IllegalLocationConstraintException"
     assert (await s3("HeadBucket", Bucket="west"))["BucketRegion"] == "eu-west-1"
 

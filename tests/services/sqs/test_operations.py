@@ -29,7 +29,7 @@ async def sqs(harness: Harness) -> Harness:
 async def fails(code: str, call: Any) -> str:
     with pytest.raises(AwsError) as failure:
         await call
-    assert failure.value.error_code == code
+    assert failure.value.error_code.removeprefix("AWS.SimpleQueueService.") == code
     return failure.value.message
 
 
@@ -37,7 +37,7 @@ async def test_create_is_idempotent_and_names_are_checked(sqs: Harness) -> None:
     again = await sqs.call("sqs", "CreateQueue", QueueName="orders", Attributes={"DelaySeconds": "0"})
     assert again["QueueUrl"] == URL
     message = await fails(
-        "QueueNameExists", sqs.call("sqs", "CreateQueue", QueueName="orders", Attributes={"DelaySeconds": "5"})
+        "QueueAlreadyExists", sqs.call("sqs", "CreateQueue", QueueName="orders", Attributes={"DelaySeconds": "5"})
     )
     assert message.endswith("different value for attribute DelaySeconds")
     await fails("InvalidParameterValue", sqs.call("sqs", "CreateQueue", QueueName="no spaces"))
@@ -47,7 +47,7 @@ async def test_create_is_idempotent_and_names_are_checked(sqs: Harness) -> None:
         sqs.call("sqs", "CreateQueue", QueueName="b", Attributes={"VisibilityTimeout": "43201"}),
     )
     assert (await sqs.call("sqs", "GetQueueUrl", QueueName="orders"))["QueueUrl"] == URL
-    await fails("QueueDoesNotExist", sqs.call("sqs", "GetQueueUrl", QueueName="absent"))
+    await fails("NonExistentQueue", sqs.call("sqs", "GetQueueUrl", QueueName="absent"))
 
 
 async def test_listing_pages(sqs: Harness) -> None:
@@ -125,7 +125,7 @@ async def test_a_poll_ends_with_its_queue(sqs: Harness) -> None:
     poll = asyncio.create_task(sqs.call("sqs", "ReceiveMessage", QueueUrl=URL, WaitTimeSeconds=20))
     await sqs.clock.settle()
     await sqs.call("sqs", "DeleteQueue", QueueUrl=URL)
-    assert await fails("QueueDoesNotExist", poll) == "The specified queue does not exist."
+    assert await fails("NonExistentQueue", poll) == "The specified queue does not exist."
 
 
 async def test_batches_and_their_errors(sqs: Harness) -> None:

@@ -35,7 +35,7 @@ async def bob_of(house: Harness) -> Any:
 
 
 def assume(house: Harness, principal: Any = ROOT, **more: Any) -> Any:
-    return house.call("sts", "AssumeRole", principal=principal, RoleArn=ROLE_ARN, RoleSessionName="session", **more)
+    return house.call("sts", "AssumeRole", caller=principal, RoleArn=ROLE_ARN, RoleSessionName="session", **more)
 
 
 async def test_a_trusted_user_assumes(house: Harness) -> None:
@@ -48,7 +48,7 @@ async def test_a_trusted_user_assumes(house: Harness) -> None:
     house.ports.identity.authorise(session, "s3:GetObject", "arn:aws:s3:::b/k")
     with pytest.raises(AwsError):
         house.ports.identity.authorise(session, "sqs:SendMessage", "*")
-    who = await house.call("sts", "GetCallerIdentity", principal=session)
+    who = await house.call("sts", "GetCallerIdentity", caller=session)
     assert who["UserId"] == told["AssumedRoleUser"]["AssumedRoleId"]
 
 
@@ -115,16 +115,16 @@ async def test_bad_requests(house: Harness, change: dict[str, Any], code: str) -
     bob = await bob_of(house)
     with pytest.raises(AwsError) as caught:
         await house.call(
-            "sts", "AssumeRole", principal=bob, **({"RoleArn": ROLE_ARN, "RoleSessionName": "session"} | change)
+            "sts", "AssumeRole", caller=bob, **({"RoleArn": ROLE_ARN, "RoleSessionName": "session"} | change)
         )
     assert code in caught.value.error_code
 
 
 async def test_session_tokens_of_users(house: Harness) -> None:
     bob = await bob_of(house)
-    told = await house.call("sts", "GetSessionToken", principal=bob, DurationSeconds=900)
+    told = await house.call("sts", "GetSessionToken", caller=bob, DurationSeconds=900)
     session = user_principal(house, told["Credentials"]["AccessKeyId"])
     assert (session.kind, session.arn) == ("user", BOB)
-    await refuses("AccessDenied", house.call("sts", "GetSessionToken", principal=session))
+    await refuses("AccessDenied", house.call("sts", "GetSessionToken", caller=session))
     assert (await house.call("sts", "GetAccessKeyInfo", AccessKeyId=session.access_key_id))["Account"] == ACCOUNT
     await refuses("ValidationError", house.call("sts", "GetAccessKeyInfo", AccessKeyId="AKIAUNKNOWNUNKNOWN00"))
