@@ -12,6 +12,7 @@ from lakebed.ports.devices import Broker, CertificateAuthority, DeviceGate
 from lakebed.ports.functions import Functions
 from lakebed.ports.identity import Identity
 from lakebed.ports.logs import Logs
+from lakebed.ports.metrics import Metrics, Unpublished
 from lakebed.ports.objects import Objects
 from lakebed.ports.queues import Queues
 from lakebed.ports.runtime import FunctionRuntime
@@ -53,3 +54,4 @@ class Ports:
     sql: SqlEngine = field(init=False)
     converter: Converter = field(init=False)
     runtime: FunctionRuntime = field(init=False)
+    metrics: Metrics = field(default_factory=Unpublished)

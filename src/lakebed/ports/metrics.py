@@ -1,0 +1,30 @@
+"""Metrics: CloudWatch as other services publish to it. Built by services/cloudwatch.
+
+Publishing is cheap and never fails its cause: points are added up in memory by series and minute and written at most
+once a second. They describe the work, they are not its account, so a crash may lose the last second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from lakebed.kernel.scope import Scope
+
+Point = tuple[str, Mapping[str, str], float, str]
+
+
+class Metrics(Protocol):
+    """Names, dimensions and units are AWS's own (``Invocations`` of ``AWS/Lambda`` by ``FunctionName`` in ``Count``)."""
+
+    def put(self, scope: Scope, namespace: str, points: Sequence[Point], *, at: float | None = None) -> None:
+        """Record (name, dimensions, value, unit) points at epoch second ``at`` (now). Bounded: past 20,000 series at once
+        further ones of that second are dropped."""
+        ...
+
+
+class Unpublished:
+    """Where CloudWatch is not part of the house (a test of one service): points go nowhere."""
+
+    def put(self, scope: Scope, namespace: str, points: Sequence[Point], *, at: float | None = None) -> None:
+        """Nobody looks."""
