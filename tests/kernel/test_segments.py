@@ -36,7 +36,7 @@ async def test_reads_what_was_appended_and_again_after_a_restart(
     tmp_path_factory: pytest.TempPathFactory, batches: list[list[bytes]], records_max: int, bytes_max: int, power: bool
 ) -> None:
     directory = tmp_path_factory.mktemp("log")
-    logs, wanted = store(directory, power_safe=power), []
+    logs, wanted = store(directory, power_safe=power), list[bytes]()
     for batch in batches:
         assert await logs.log("a/b").append(batch) == len(wanted)
         wanted += batch
@@ -93,6 +93,15 @@ async def test_retention_and_lookup_by_time(tmp_path: Path) -> None:
     assert (log.first_offset, log.next_offset) == (5, 5)
     logs.close()
     assert store(tmp_path, clock).log("x").next_offset == 5
+
+
+async def test_a_read_that_ends_with_its_segment_goes_on_in_the_next(tmp_path: Path) -> None:
+    logs = store(tmp_path, size=100)
+    for number in range(3):
+        await logs.log("x").append([bytes([number]) * 120])
+    for bytes_max in (120, 1, 121, 240):
+        assert drain(logs, "x", 10, bytes_max) == [bytes([number]) * 120 for number in range(3)]
+    logs.close()
 
 
 async def test_a_deleted_log_is_gone(tmp_path: Path) -> None:

@@ -15,10 +15,13 @@ from pathlib import Path
 
 from lakebed.kernel.db import Database
 from lakebed.kernel.disk import Disk
+from lakebed.kernel.emptying import ASIDE, MARKER
 
 _FORMAT = 1
 # What a running process owns and the next one makes anew.
-_NOT_KEPT = {"lock", "state.db", "state.db-wal", "state.db-shm", "children", "scratch"}
+_NOT_KEPT = {
+    "lock", "address.json", "state.db", "state.db-wal", "state.db-shm", "children", "scratch", MARKER, ASIDE
+}  # fmt: skip
 
 
 class BackupError(Exception):
@@ -30,7 +33,7 @@ async def write_backup(data: Path, target: Path, db: Database, disk: Disk) -> di
     if target.resolve().is_relative_to(data.resolve()):
         raise BackupError("the backup must not lie inside the data directory")
     scratch = data / "scratch"
-    scratch.mkdir(exist_ok=True)
+    scratch.mkdir(exist_ok=True, mode=0o700)
     copy = scratch / "backup.db"
     copy.unlink(missing_ok=True)
     with disk.held():
@@ -46,7 +49,7 @@ def restore_backup(archive: Path, data: Path) -> dict[str, int]:
     """Unpack into ``data``, which must be absent or empty. Paths that leave it are refused."""
     if data.exists() and any(data.iterdir()):
         raise BackupError(f"{data} is not empty")
-    data.mkdir(parents=True, exist_ok=True)
+    data.mkdir(parents=True, exist_ok=True, mode=0o700)
     try:
         with tarfile.open(archive, "r:") as tar:
             tar.extractall(data, filter="data")

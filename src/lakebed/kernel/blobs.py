@@ -60,7 +60,7 @@ class Blobs:
 
     def __init__(self, directory: Path, disk: Disk, ids: Ids) -> None:
         self._directory, self._disk, self._ids = directory, disk, ids
-        (directory / "drafts").mkdir(parents=True, exist_ok=True)
+        (directory / "drafts").mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def create(self) -> BlobWriter:
         """Begin a new blob."""

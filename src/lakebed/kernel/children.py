@@ -82,7 +82,7 @@ class Children:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._running: dict[str, Child] = {}
-        directory.mkdir(parents=True, exist_ok=True)
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     async def spawn(
         self,

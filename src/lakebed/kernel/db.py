@@ -7,6 +7,7 @@ Schemas are numbered SQL files next to their owner (``schema/0001_streams.sql``)
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -60,7 +61,8 @@ class Database:
 
     def __init__(self, path: Path, *, power_safe: bool = False) -> None:
         self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))  # SQLite's other files take its mode
         self._connection = sqlite3.connect(path, isolation_level=None, cached_statements=1024)
         self._connection.row_factory = sqlite3.Row
         for pragma in (

@@ -107,6 +107,11 @@ class Disk(Protocol):
         """Unlink, or remove a directory with all that is in it; absent is fine."""
         ...
 
+    @property
+    def is_held(self) -> bool:
+        """Whether a block of ``held`` runs."""
+        ...
+
     def held(self) -> AbstractContextManager[None]:
         """While the block runs nothing is removed (a backup reads); what was to be removed goes at its end."""
         ...
@@ -223,6 +228,10 @@ class LocalDisk:
         else:
             self._system.unlink(path)
 
+    @property
+    def is_held(self) -> bool:
+        return self._holders > 0
+
     @contextmanager
     def held(self) -> Iterator[None]:
         self._holders += 1
@@ -243,4 +252,9 @@ class LocalDisk:
         for made in reversed(missing):
             self._system.make_directory(made)
             if self.power_safe:
-                self._system.sync_directory(made.parent)
+                try:
+                    self._system.sync_directory(made.parent)
+                except OSError:
+                    with suppress(OSError):
+                        made.rmdir()  # so that who tries again syncs its name again
+                    raise

@@ -101,12 +101,13 @@ class SegmentLog:
                 break
             offset = part[-1].offset + 1
             bytes_max -= sum(len(record.data) for record in part)
-            self._cursors[offset] = (segment, position)
-            if len(self._cursors) > _CURSORS_MAX:
-                self._cursors.popitem(last=False)
-            if offset < segment.end or bytes_max <= 0:
+            if offset < segment.end:
+                self._cursors[offset] = (segment, position)
+                if len(self._cursors) > _CURSORS_MAX:
+                    self._cursors.popitem(last=False)
                 break
-            self._cursors.pop(offset, None)
+            if bytes_max <= 0:
+                break  # no cursor: what comes next is in the next segment
         return found
 
     def offset_at(self, timestamp: float) -> int:
