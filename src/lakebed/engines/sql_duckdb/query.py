@@ -1,12 +1,13 @@
 """Running a statement in the engine process: compile, check the cut-off, write rows as Athena's text or as data files."""
 
-# ruff: noqa: S608, TRY301 - SQL for the locked instance, from names and literals quoted here
+# ruff: noqa: S608 - SQL for the locked instance, from names and literals quoted here
 
 
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from lakebed.engines.sql_duckdb.instance import Instances, execute, literal
 from lakebed.lake.sql import render
 from lakebed.lake.sql.dialect import bind, names, parse
 from lakebed.lake.sql.query import Compiler, Query, RelationInfo
+from lakebed.lake.sql.scope import Scope, Source
 from lakebed.lake.sql.typed import Typed, cast, common
 from lakebed.lake.types import Type, duckdb_text, hive_text, parse_hive, quote
 from lakebed.ports.sql import Relation, SqlFailure, SqlJob
@@ -56,22 +58,16 @@ def _kept(connection: Any, compiler: Compiler, number: int, relation: Relation) 
     keys = {name.lower(): parse_hive(kind) for name, kind in relation.partition_columns}
     conditions = []
     for node, scope in compiler.conjuncts:
-        columns = list(node.find_all(exp.Column))
-        if not columns or list(node.find_all(exp.Query)):
+        source = _only_source(node, scope, number, keys)
+        if source is None:
             continue
-        aliases = set()
         try:
-            for column in columns:
-                parts = [column.text(part) for part in ("catalog", "db", "table") if column.args.get(part)]
-                value, target = scope.find([*parts, column.name], "")
-                if target is None or target.origin is None or target.origin[0] != number or target.origin[1] not in keys:
-                    raise SqlFailure("", "")
-                aliases.add(value.sql.split(".", 1)[0])
             sql = compiler.expressions(scope, {}).boolean(node)
         except SqlFailure:
             continue
-        if len(aliases) == 1:
-            conditions.append((aliases.pop(), sql))
+        if source.nullable and _true_of_nulls(connection, source.place, keys, sql):
+            continue  # An outer join's missing rows meet it: leaving partitions out would make more of them.
+        conditions.append((source.place, sql))
     # The relation may stand twice in a query under two aliases: then only what all of them exclude may go.
     by_alias: dict[str, list[str]] = {}
     for alias, sql in conditions:
@@ -94,6 +90,28 @@ def _kept(connection: Any, compiler: Compiler, number: int, relation: Relation) 
         ).fetchall()
         kept |= {row[0] for row in found}
     return sorted(kept)
+
+
+def _only_source(node: exp.Expr, scope: Scope, number: int, keys: Mapping[str, Type]) -> Source | None:
+    """The one source of the SELECT itself all columns of a condition are partition columns of."""
+    columns = list(node.find_all(exp.Column))
+    if not columns or list(node.find_all(exp.Query)):
+        return None
+    found: Source | None = None
+    for column in columns:
+        parts = [column.text(part) for part in ("catalog", "db", "table") if column.args.get(part)]
+        own = scope.own([*parts, column.name])
+        if own is None or own[1].origin is None or own[1].origin[0] != number or own[1].origin[1] not in keys:
+            return None
+        if found is not None and found is not own[0]:
+            return None
+        found = own[0]
+    return found
+
+
+def _true_of_nulls(connection: Any, place: str, keys: Mapping[str, Type], sql: str) -> bool:
+    nulls = ", ".join(f"CAST(NULL AS {duckdb_text(kind)}) AS {quote(name)}" for name, kind in keys.items())
+    return bool(execute(connection, f"SELECT coalesce({sql}, false) FROM (SELECT {nulls}) AS {place}").fetchone()[0])
 
 
 def describe(_: Instances, request: dict[str, Any]) -> list[dict[str, Any]]:

@@ -56,10 +56,11 @@ def filters(compiler: Compiler) -> dict[int, list[Filter]]:
                 continue
             names = [column.text(part) for part in ("catalog", "db", "table") if column.args.get(part)] + [column.name]
             try:
-                _, target = scope.find(names, "")
+                own = scope.own(names)
                 value = compiler.expressions(scope, {}).compile(constant)
             except SqlFailure:
                 continue
+            target = own[1] if own is not None else None
             if target is not None and target.origin is not None:
                 kind = target.value.type
                 found.setdefault(target.origin[0], []).append(

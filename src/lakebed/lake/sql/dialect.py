@@ -33,6 +33,8 @@ class Athena(Trino):
 
 def parse(sql: str) -> exp.Expr:
     """One query's tree; SqlFailure SYNTAX_ERROR otherwise."""
+    if "\x00" in sql:
+        raise SqlFailure("SYNTAX_ERROR", "line 1:1: the statement holds a NUL character")
     try:
         statements = [statement for statement in Athena().parse(sql.strip().rstrip(";")) if statement is not None]
     except ParseError as wrong:

@@ -86,14 +86,15 @@ class Expressions:
             raise mismatch(f"{where(node)}expression must evaluate to a boolean (actual: {value.type})")
         return value.sql if value.type == BOOLEAN else "CAST(NULL AS BOOLEAN)"
 
-    def lambda_body(self, node: Any, kinds: list[Type]) -> tuple[list[str], Typed]:
-        """A lambda's parameter names (fresh) and its body with them bound."""
-        if not isinstance(node, exp.Lambda) or len(node.expressions) != len(kinds):
-            raise SqlFailure("INVALID_FUNCTION_ARGUMENT", f"{where(node)}a lambda of {len(kinds)} parameters is expected")
-        names = [self.compiler.fresh("lbv") for _ in kinds]
-        bound = {p.name.lower(): Typed(n, k) for p, n, k in zip(node.expressions, names, kinds, strict=True)}
+    def lambda_body(self, node: Any, values: list[Typed]) -> Typed:
+        """A lambda's body with its parameters bound to values, which are SQL of the caller's making."""
+        if not isinstance(node, exp.Lambda) or len(node.expressions) != len(values):
+            raise SqlFailure("INVALID_FUNCTION_ARGUMENT", f"{where(node)}a lambda of {len(values)} parameters is expected")
+        if list(node.this.find_all(exp.Query)):
+            raise SqlFailure("NOT_SUPPORTED", f"{where(node)}Lambda expression cannot contain subqueries")
+        bound = {p.name.lower(): value for p, value in zip(node.expressions, values, strict=True)}
         inner = Expressions(self.compiler, Scope(parent=self.scope, values=bound), self.ctes, aggregates=False)
-        return names, inner.compile(node.this)
+        return inner.compile(node.this)
 
     def all_fields(self, value: Typed) -> list[tuple[str, Typed]]:
         """``row.*``"""
@@ -201,6 +202,8 @@ def _unicode(node: exp.UnicodeString) -> Typed:
     if node.args.get("escape"):
         raise SqlFailure("NOT_SUPPORTED", "UESCAPE is not built")
     text = re.sub(r"\\(?:\+([0-9A-Fa-f]{6})|([0-9A-Fa-f]{4}))", lambda m: chr(int(m.group(1) or m.group(2), 16)), node.name)
+    if "\x00" in text:
+        raise SqlFailure("NOT_SUPPORTED", "NUL characters in literals are not built")
     return Typed(literal(text), Type("varchar", (len(text),)))
 
 
@@ -209,7 +212,7 @@ def _cast(of: Expressions, node: exp.Cast) -> Typed:
     if isinstance(inner, exp.Literal) and inner.is_string:
         if to.base == "decimal" and not node.args["to"].expressions:
             whole, _, part = inner.name.lstrip("+-").partition(".")
-            to = decimal(len(whole.lstrip("0")) + len(part), len(part))
+            to = decimal(len(whole) + len(part), len(part))
         zoned = _ZONED.match(inner.name) if to.base.startswith("timestamp") else None
         if zoned is not None and (to.base == "timestamp with time zone" or not safe):
             zone = "UTC" if zoned.group(2) == "Z" else zoned.group(2)

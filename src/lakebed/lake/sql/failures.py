@@ -33,11 +33,14 @@ _RULES: tuple[tuple[str, str, str], ...] = (
     (r"Invalid Input Error: CSV|IO Error|not a parquet file|No magic bytes|Snappy|ZSTD|gzip|GZIP", "HIVE_CURSOR_ERROR",
      "a data file of the table cannot be read in its declared format"),
 )  # fmt: skip
+_OURS = re.compile(r"Could not convert string 'lb!(.*)' to INT32", re.DOTALL)
 _PLACES = re.compile(r"(/[\w.\-]+){2,}")
 
 
 def translated(message: str) -> SqlFailure:
     """The failure a DuckDB message means; an unknown one is ours, not the user's."""
+    if (ours := _OURS.search(message)) is not None:
+        return SqlFailure("INVALID_FUNCTION_ARGUMENT", ours.group(1)[:1000])
     first = message.split("\n")[0].strip()
     for pattern, name, text in _RULES:
         if re.search(pattern, first):

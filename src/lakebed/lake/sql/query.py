@@ -287,6 +287,9 @@ class Compiler:
         before = list(scope.sources)
         right = self._table(join.this, scope, ctes)
         side = join.side.upper()
+        for source in scope.sources:
+            earlier = any(source is one for one in before)
+            source.nullable |= side == "FULL" or side == ("RIGHT" if earlier else "LEFT")
         on, using = join.args.get("on"), join.args.get("using")
         if using:
             return self._using(f"{left} {side} JOIN {right}", using, scope, (before, side))
@@ -358,7 +361,7 @@ class Compiler:
         if renamed:
             pairs = _renamed([(c.name, c.value.type) for c in columns], renamed, node)
             columns = [Column(new, c.value, c.origin) for (new, _), c in zip(pairs, columns, strict=True)]
-        scope.sources.append(Source((node.alias or name).lower(), columns, relation.database))
+        scope.sources.append(Source((node.alias or name).lower(), columns, relation.database, alias))
         return f"rel_{relation.number} AS {alias}"
 
     def _view(self, relation: RelationInfo) -> Query:

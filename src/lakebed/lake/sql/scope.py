@@ -27,6 +27,8 @@ class Source:
     alias: str
     columns: list[Column]
     database: str = ""
+    place: str = ""  # its alias in the emitted SQL
+    nullable: bool = False  # an outer join may fill it with NULLs
 
 
 @dataclass(slots=True)
@@ -47,6 +49,17 @@ class Scope:
                 return found
             scope = scope.parent
         raise SqlFailure("COLUMN_NOT_FOUND", f"{place}Column '{'.'.join(names)}' cannot be resolved")
+
+    def own(self, names: Sequence[str]) -> tuple[Source, Column] | None:
+        """The source of this SELECT itself (not of an outer one) that a column comes from straight, None for any other."""
+        found = self._here([name.lower() for name in names], "")
+        if found is None or found[1] is None:
+            return None
+        wanted = (found[1].origin, found[1].value.sql)  # USING makes a column anew; it may still be one side's
+        for source in self.sources:
+            if any((column.origin, column.value.sql) == wanted for column in source.columns):
+                return source, found[1]
+        return None
 
     def _here(self, names: list[str], place: str) -> tuple[Typed, Column | None] | None:
         if names[0] in self.values:
