@@ -67,7 +67,7 @@ def values(shape: Shape, name: str = "", depth: int = 0) -> st.SearchStrategy[An
         return _string(shape, name)
     if kind in ("integer", "long", "short", "bigint"):
         low = int(shape.metadata.get("min", 0))
-        high = int(shape.metadata.get("max", 10_000))
+        high = int(shape.metadata.get("max", max(low, 10_000)))
         return st.sampled_from([low, min(low + 1, high), high, 10]) | st.integers(low, min(high, 1 << 31))
     if kind in ("float", "double"):
         return st.floats(0, 1000, allow_nan=False)

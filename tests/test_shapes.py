@@ -50,7 +50,6 @@ UNMODELLED = {
     },
     "logs": {"InvalidParameterException"},
     "sqs": {"InvalidParameterValueException", "InvalidAttributeValue", "MissingRequiredParameterException"},
-    "iam": {"InvalidClientTokenId"},
     "iot": {"SqlParseException", "InvalidRequestException"},
     "lambda": {"InvalidParameterValueException", "InvalidRequestContentException", "RequestEntityTooLargeException"},
 }  # fmt: skip

@@ -6,6 +6,7 @@ import asyncio
 import json
 import ssl
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
@@ -183,6 +184,23 @@ async def test_wills(world: World) -> None:
     got = await watcher.hear()
     assert isinstance(got, mqtt.Publish)
     assert got.payload == b"late"
+
+
+async def test_a_stop_speaks_wills(tmp_path: Path) -> None:
+    world = await World(tmp_path / "data").start()
+    files = await world.certificate()
+    watcher, device, delayed = Device(world, files), Device(world, files), Device(world, files, V5)
+    await watcher.connect("watcher", clean_start=False)
+    await watcher.subscribe("will")
+    await device.connect("d", will=mqtt.Will("will", b"gone", 1))
+    late = mqtt.Will("will", b"late", 1, False, {"will_delay_interval": 60})
+    await delayed.connect("d5", will=late, properties={"session_expiry_interval": 600})
+    await world.door.close()
+    again = await world.crash()
+    watcher = Device(again, files)
+    await watcher.connect("watcher", clean_start=False)
+    assert {(await watcher.hear()).payload for _ in range(2)} == {b"gone", b"late"}  # type: ignore[union-attr]
+    await again.stop()
 
 
 async def test_a_silent_connection_ends(world: World) -> None:

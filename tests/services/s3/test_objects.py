@@ -6,10 +6,12 @@ import base64
 import hashlib
 import zlib
 from collections.abc import AsyncIterator
+from email.utils import formatdate
 
 import pytest
 
 from lakebed.kernel.errors import AwsError
+from lakebed.wire.aws.chunked import DecodedBody, make_decoder
 from tests.harness import Harness
 from tests.services.s3.conftest import Call, leftovers, refused
 
@@ -54,10 +56,11 @@ async def test_absent_and_wrong(s3: Call) -> None:
 @pytest.mark.parametrize("algorithm", ["CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256", "SHA512", "MD5"])
 async def test_checksums_are_compared_and_told(s3: Call, algorithm: str) -> None:
     from lakebed.services.s3.model import checksums
+    from lakebed.wire.aws.checksums import encoded
 
     running = checksums.hasher(algorithm)
     running.update(b"hello")
-    value, member = checksums.encoded(running.digest()), f"Checksum{algorithm}"
+    value, member = encoded(running.digest()), f"Checksum{algorithm}"
     put = await s3("PutObject", Bucket="shelf", Key="k", Body=b"hello", **{member: value})
     assert put[member] == value
     got = await s3("GetObject", Bucket="shelf", Key="k", ChecksumMode="ENABLED")
@@ -84,21 +87,21 @@ async def test_content_md5(s3: Call, harness: Harness) -> None:
 
 
 async def test_a_trailing_checksum_is_compared(s3: Call, harness: Harness) -> None:
-    class Body:
-        def __init__(self, checksum: str) -> None:
-            self.trailers = {"x-amz-checksum-crc32": checksum}
+    def body(checksum: str) -> DecodedBody:
+        async def sent() -> AsyncIterator[bytes]:
+            yield b"3\r\nhel\r\n2\r\nlo\r\n0\r\n"
+            yield f"x-amz-checksum-crc32:{checksum}\r\n\r\n".encode()
 
-        async def __aiter__(self) -> AsyncIterator[bytes]:
-            yield b"hel"
-            yield b"lo"
+        headers = {"x-amz-decoded-content-length": "5", "x-amz-trailer": "x-amz-checksum-crc32"}
+        return DecodedBody(make_decoder(headers, None), sent())
 
     handler = harness.services["s3"].operations["PutObject"].handler
     good = base64.b64encode(zlib.crc32(b"hello").to_bytes(4, "big")).decode()
     request = {"Bucket": "shelf", "Key": "k", "ChecksumAlgorithm": "CRC32"}
-    put = await handler(harness.context("s3", "PutObject"), {**request, "Body": Body(good)})
+    put = await handler(harness.context("s3", "PutObject"), {**request, "Body": body(good)})
     assert put["ChecksumCRC32"] == good
     with pytest.raises(AwsError, match="BadDigest"):
-        await handler(harness.context("s3", "PutObject"), {**request, "Body": Body("AAAAAA==")})
+        await handler(harness.context("s3", "PutObject"), {**request, "Body": body("AAAAAA==")})
 
 
 async def test_a_body_that_is_cut_short_leaves_nothing(s3: Call, harness: Harness) -> None:
@@ -150,7 +153,9 @@ async def test_read_conditions(s3: Call, harness: Harness) -> None:
     assert (await s3("GetObject", **get, IfNoneMatch='"other"', IfModifiedSince=now + 60))["Body"] == b"hello"
     assert (await refused(s3("GetObject", **get, IfMatch='"other"'))).http_status == 412
     assert (await refused(s3("GetObject", **get, IfUnmodifiedSince=now - 60))).http_status == 412
-    assert (await refused(s3("GetObject", **get, IfNoneMatch=MD5_HELLO))).http_status == 304
+    same = await refused(s3("GetObject", **get, IfNoneMatch=MD5_HELLO))
+    assert (same.http_status, same.members["ETag"]) == (304, MD5_HELLO)
+    assert same.members["Last-Modified"] == formatdate(now, usegmt=True)
     assert (await refused(s3("HeadObject", **get, IfModifiedSince=now))).http_status == 304
 
 

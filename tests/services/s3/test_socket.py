@@ -53,6 +53,9 @@ def test_objects_and_statuses(s3: Any) -> None:
     with pytest.raises(ClientError) as same:
         s3.get_object(Bucket="socket", Key="a b/ü+%41", IfNoneMatch=got["ETag"])
     assert code_of(same) == ("304", 304)
+    told, sent = (one["ResponseMetadata"]["HTTPHeaders"] for one in (same.value.response, got))
+    assert (told["etag"], told["last-modified"]) == (got["ETag"], sent["last-modified"])
+    assert len(told["x-amz-id-2"]) == len(sent["x-amz-id-2"]) == 64
     with pytest.raises(ClientError) as beyond:
         s3.get_object(Bucket="socket", Key="a b/ü+%41", Range="bytes=9-")
     assert code_of(beyond) == ("InvalidRange", 416)

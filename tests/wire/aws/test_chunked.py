@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import io
 import zlib
+from collections.abc import AsyncIterator
 
 import pytest
 from botocore.httpchecksum import AwsChunkedWrapper, Crc32Checksum
@@ -14,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lakebed.kernel.errors import AwsError
-from lakebed.wire.aws.checksums import checksum
-from lakebed.wire.aws.chunked import ChunkSigner, Decoder, decoder_for, make_decoder
+from lakebed.wire.aws.checksums import checksum, encoded
+from lakebed.wire.aws.chunked import ChunkSigner, DecodedBody, Decoder, decoder_for, make_decoder
 from lakebed.wire.aws.sigv4 import EMPTY_SHA256, Claim, signing_key
 
 SECRET = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
@@ -142,3 +143,21 @@ def test_checksums_by_their_check_values_and_in_pieces(name: str, expected: str)
     for start in range(0, len(data), 777):  # too short for lanes: the plain table
         slowly.update(data[start : start + 777])
     assert once.digest() == slowly.digest()
+
+
+@pytest.mark.parametrize("algorithm", ["CRC32", "CRC64NVME", "SHA512"])
+async def test_a_decoded_body_knows_what_was_verified(algorithm: str) -> None:
+    running = checksum(algorithm.lower())
+    running.update(b"hello")
+    value, name = encoded(running.digest()), f"x-amz-checksum-{algorithm.lower()}"
+
+    async def sent() -> AsyncIterator[bytes]:
+        yield b"5\r\nhel"
+        yield f"lo\r\n0\r\n{name}:{value}\r\n\r\n".encode()
+
+    headers = {"x-amz-decoded-content-length": "5", "x-amz-trailer": name}
+    body = DecodedBody(make_decoder(headers, None), sent())
+    assert b"".join([piece async for piece in body]) == b"hello"
+    assert body.announces(algorithm)
+    assert not body.announces("SHA1")
+    assert body.verified(algorithm) == value

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import io
 import time
+import zlib
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -214,6 +216,32 @@ def test_constraints(service: str, operation: str, params: dict[str, Any], code:
 def test_sqs_names_the_missing_parameter() -> None:
     with pytest.raises(AwsError, match="MissingParameter: The request must contain the parameter MessageBody"):
         codec("sqs").check("SendMessage", {"QueueUrl": "q"})
+
+
+@pytest.mark.parametrize(
+    ("target", "headers", "code"),
+    [
+        ("b?delete", {"content-md5": "AAAAAAAAAAAAAAAAAAAAAA=="}, "BadDigest"),
+        ("b?delete", {"content-md5": "AA=="}, "InvalidDigest"),
+        ("b?delete", {"x-amz-checksum-crc32": "AAAAAA=="}, "BadDigest"),
+        ("b?versioning", {"x-amz-checksum-sha256": "AAAAAA=="}, "BadDigest"),
+        ("b/k?uploadId=u", {"content-md5": "AAAAAAAAAAAAAAAAAAAAAA=="}, "BadDigest"),
+        ("b/k?uploadId=u", {"x-amz-checksum-crc32": "AAAAAA=="}, ""),  # the object's, not the document's
+        ("b?delete", {"x-amz-checksum-xxhash64": "AAAAAA=="}, "NotImplemented"),
+        ("b?delete", {"x-amz-checksum-crc32": base64.b64encode(zlib.crc32(b"<a/>").to_bytes(4, "big")).decode()}, ""),
+    ],
+)
+def test_s3_documents_are_what_their_checksums_say(target: str, headers: dict[str, str], code: str) -> None:
+    wire, (path, _, query) = codec("s3"), target.partition("?")
+    request = HttpRequest("PUT" if query == "versioning" else "POST", f"/{path}", query, headers, b"<a/>")
+    match = wire.identify(request)
+    assert match is not None
+    if not code:
+        assert wire.parse(match, request)["Bucket"] == "b"
+        return
+    with pytest.raises(AwsError) as refused:
+        wire.parse(match, request)
+    assert refused.value.error_code == code
 
 
 def test_s3_speaks_of_its_schema() -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 from lakebed.kernel.clock import Clock
 from lakebed.kernel.log import Log
+from lakebed.wire.aws.dialect import host_id
 from lakebed.wire.aws.message import HttpResponse
 
 _Message = MutableMapping[str, Any]
@@ -47,7 +48,7 @@ class Answers:
         if service == "s3":
             headers.append((b"x-amz-request-id", request_id.encode()))
             if "x-amz-id-2" not in names:
-                headers.append((b"x-amz-id-2", request_id[::-1].encode()))
+                headers.append((b"x-amz-id-2", host_id(request_id).encode()))
         elif "x-amzn-requestid" not in names:
             headers.append((b"x-amzn-requestid", request_id.encode()))
         body, sent = response.body, Sent(response.status)

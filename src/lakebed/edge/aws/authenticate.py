@@ -99,19 +99,12 @@ def decoded(caller: Caller, request: HttpRequest, body: AsyncIterator[bytes]) ->
     if claim is None:
         declared = request.headers.get("x-amz-content-sha256", "")
         unsigned = declared.startswith(sigv4.STREAMING) and "UNSIGNED" in declared
-        return _unchunked(chunked.make_decoder(request.headers, None), body) if unsigned else body
+        return chunked.DecodedBody(chunked.make_decoder(request.headers, None), body) if unsigned else body
     decoder = chunked.decoder_for(claim, caller.secret, request.headers)
     if decoder is not None:
-        return _unchunked(decoder, body)
+        return chunked.DecodedBody(decoder, body)
     digest = sigv4.declared_sha256(claim)
     return body if digest is None else _hashed(digest, body)
-
-
-async def _unchunked(decoder: chunked.Decoder, body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    async for piece in body:
-        for part in decoder.feed(piece):
-            yield part
-    decoder.finish()
 
 
 async def _hashed(digest: str, body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -99,10 +99,12 @@ class MessageBroker:
                 session.subscriptions[topic_filter] = options
                 self._tree(stored.scope).add(topic_filter, session, options)
 
-    async def close(self) -> None:
-        """End every connection as a shutdown (no wills) and finish what they began."""
+    async def close(self, *, wills: bool = True) -> None:
+        """End every connection, speak their wills (none is kept over a restart) and finish what was begun."""
         for live in list(self.live.values()):
-            live.end(Reason.SERVER_SHUTTING_DOWN, "SERVER_INITIATED_DISCONNECT", will=False)
+            live.end(Reason.SERVER_SHUTTING_DOWN, "SERVER_INITIATED_DISCONNECT", will=wills)
+        for key in list(self._delayed) if wills else ():
+            self._publish_will(self._delayed.pop(key))
         while self._background:
             await asyncio.gather(*self._background, return_exceptions=True)
         self.store.commit()

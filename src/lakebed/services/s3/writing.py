@@ -34,6 +34,8 @@ from lakebed.services.s3.model.shapes import (
 )
 from lakebed.services.s3.removal import Removal
 from lakebed.services.s3.store.objects import ObjectRows
+from lakebed.wire.aws.checksums import Checksum, bad_checksum, bad_md5, content_md5, encoded
+from lakebed.wire.aws.chunked import DecodedBody
 
 TOPIC = "s3.notifications"
 _PIECE = 256 << 10
@@ -55,14 +57,11 @@ class BodyChecks(msgspec.Struct, frozen=True):
         https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming-trailers.html: Content-Length then counts the
         framing as well, and a checksum may be announced to come behind the body.
         """
-        algorithm, value = checksums.expected(request)
-        announced = headers.get("x-amz-trailer", "").strip().lower().removeprefix("x-amz-checksum-").upper()
-        if not algorithm and announced in checksums.BUILT:
-            algorithm = announced
+        algorithm, value = checksums.expected(request, headers.get("x-amz-trailer", ""))
         decoded, length = headers.get("x-amz-decoded-content-length"), request.get("ContentLength")
         if decoded is not None or "aws-chunked" in headers.get("content-encoding", ""):
             length = int(decoded) if decoded is not None and decoded.isascii() and decoded.isdigit() else None
-        return cls(checksums.content_md5(request.get("ContentMD5")), algorithm, value, length)
+        return cls(content_md5(request.get("ContentMD5")), algorithm, value, length)
 
 
 class Taken(NamedTuple):
@@ -101,23 +100,24 @@ class Writing:
         writer = self._k.blobs.create()
         try:
             md5 = hashlib.md5(usedforsecurity=False)
-            wanted = checksums.hasher(checks.algorithm) if checks.algorithm else None
+            announced = checks.algorithm if isinstance(body, DecodedBody) and body.announces(checks.algorithm) else ""
+            wanted = checksums.hasher(checks.algorithm) if checks.algorithm and not announced else None
             if isinstance(body, bytes):
                 await self._append(writer, body, md5, wanted)
             elif body is not None:
                 async for chunk in body:
                     await self._append(writer, chunk, md5, wanted)
-            checksum = checksums.encoded(wanted.digest()) if wanted else ""
-            self._verify(checks, writer.size, md5.digest(), checksum, getattr(body, "trailers", None))
+            checksum = encoded(wanted.digest()) if wanted else ""
+            if announced and isinstance(body, DecodedBody):
+                checksum = body.verified(announced)
+            self._verify(checks, writer.size, md5.digest(), checksum)
             size = writer.size
             return Taken(await writer.commit(), size, md5.hexdigest(), checksum)
         except BaseException:
             writer.abort()
             raise
 
-    async def _append(
-        self, writer: BlobWriter, chunk: bytes, md5: checksums.Hasher, wanted: checksums.Hasher | None
-    ) -> None:
+    async def _append(self, writer: BlobWriter, chunk: bytes, md5: Checksum, wanted: Checksum | None) -> None:
         if writer.size + len(chunk) > self._bytes_max:
             raise self._too_large(writer.size + len(chunk))
         for start in range(0, len(chunk), _PIECE):
@@ -129,7 +129,7 @@ class Writing:
                 with self._k.clock.working():
                     await asyncio.to_thread(_hash, piece, md5, wanted)
 
-    def _verify(self, checks: BodyChecks, size: int, md5: bytes, checksum: str, trailers: Any) -> None:
+    def _verify(self, checks: BodyChecks, size: int, md5: bytes, checksum: str) -> None:
         if checks.length is not None and size != checks.length:
             raise AwsError(
                 "IncompleteBody",
@@ -137,12 +137,9 @@ class Writing:
                 status=400,
             )
         if checks.content_md5 is not None and checks.content_md5 != md5:
-            raise AwsError("BadDigest", "The Content-MD5 you specified did not match what we received.", status=400)
-        stated = checks.checksum
-        if stated is None and trailers and checks.algorithm:
-            stated = trailers.get(f"x-amz-checksum-{checks.algorithm.lower()}")
-        if stated is not None and stated != checksum:
-            raise checksums.bad_checksum(checks.algorithm)
+            raise bad_md5()
+        if checks.checksum is not None and checks.checksum != checksum:
+            raise bad_checksum(checks.algorithm)
 
     def _too_large(self, size: int) -> AwsError:
         return AwsError(
@@ -305,7 +302,7 @@ class Writing:
             self.retire(tx, version.bucket, [version.blob])
 
 
-def _hash(piece: bytes, md5: checksums.Hasher, wanted: checksums.Hasher | None) -> None:
+def _hash(piece: bytes, md5: Checksum, wanted: Checksum | None) -> None:
     md5.update(piece)
     if wanted is not None:
         wanted.update(piece)

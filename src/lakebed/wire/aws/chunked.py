@@ -10,14 +10,13 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming-trailers.html
 
 from __future__ import annotations
 
-import binascii
 import hmac
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from hashlib import sha256
 
 from lakebed.kernel.errors import AwsError
-from lakebed.wire.aws.checksums import ALGORITHMS, Checksum, checksum
+from lakebed.wire.aws.checksums import ALGORITHMS, HEADER, Checksum, bad_checksum, checksum, encoded
 from lakebed.wire.aws.sigv4 import EMPTY_SHA256, Claim, signing_key
 
 _LONGEST_LINE = 1024
@@ -25,7 +24,6 @@ _MOST_TRAILERS = 16
 _HEADER = re.compile(rb"([0-9a-fA-F]{1,12})(?:;chunk-signature=([0-9a-f]{64}))?")
 _SIGNED = ("STREAMING-AWS4-HMAC-SHA256-PAYLOAD", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER")
 _UNSIGNED = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
-_CHECKSUM = "x-amz-checksum-"
 _TRAILER_SIGNATURE = "x-amz-trailer-signature"
 
 
@@ -73,11 +71,14 @@ class Decoder:
         self._signed_lines = sha256()
         self._lines = 0
         self._checksums: dict[str, Checksum] = {
-            name: checksum(name.removeprefix(_CHECKSUM))
-            for name in trailers
-            if name.removeprefix(_CHECKSUM) in ALGORITHMS
+            name: checksum(name.removeprefix(HEADER)) for name in trailers if name.removeprefix(HEADER) in ALGORITHMS
         }
         self.trailers: dict[str, str] = {}
+
+    @property
+    def announced(self) -> Collection[str]:
+        """The trailers that are checksums, which are compared."""
+        return self._checksums
 
     def feed(self, data: bytes) -> list[bytes]:
         """Decoded pieces, as far as they are there."""
@@ -98,11 +99,8 @@ class Decoder:
                 raise AwsError(
                     "MalformedTrailerError", f"The trailer {name} was announced but is not there.", status=400
                 )
-            algorithm = name.removeprefix(_CHECKSUM).upper()
-            if self.trailers[name] != binascii.b2a_base64(computed.digest(), newline=False).decode():
-                raise AwsError(
-                    "BadDigest", f"The {algorithm} you specified did not match the calculated checksum.", status=400
-                )
+            if self.trailers[name] != encoded(computed.digest()):
+                raise bad_checksum(name.removeprefix(HEADER))
 
     # Each state takes what it can from the buffer and says whether there may be more to do.
 
@@ -200,6 +198,34 @@ class Decoder:
         if self._buffer:
             raise _incomplete("There is more after the last chunk.")
         return False
+
+
+class DecodedBody:
+    """The decoded body as a stream; read to its end, it knows which checksums behind it were found to be right."""
+
+    def __init__(self, decoder: Decoder, body: AsyncIterator[bytes]) -> None:
+        self._decoder, self._pieces = decoder, _decoded(decoder, body)
+
+    def __aiter__(self) -> DecodedBody:
+        return self
+
+    async def __anext__(self) -> bytes:
+        return await anext(self._pieces)
+
+    def announces(self, algorithm: str) -> bool:
+        """Whether a checksum of this name is to come and is computed on the way."""
+        return f"{HEADER}{algorithm.lower()}" in self._decoder.announced
+
+    def verified(self, algorithm: str) -> str:
+        """The announced checksum in Base64, once the body was read to its end."""
+        return self._decoder.trailers[f"{HEADER}{algorithm.lower()}"]
+
+
+async def _decoded(decoder: Decoder, body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    async for piece in body:
+        for part in decoder.feed(piece):
+            yield part
+    decoder.finish()
 
 
 def decoder_for(claim: Claim, secret: str, headers: Mapping[str, str]) -> Decoder | None:

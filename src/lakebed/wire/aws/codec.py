@@ -18,6 +18,7 @@ from typing import Any
 from lakebed.kernel.errors import AwsError
 from lakebed.wire.aws import cbor, failures
 from lakebed.wire.aws.check import Checker, Checkers, Violations, check_sqs, constraint_error, s3_error
+from lakebed.wire.aws.checksums import check_document
 from lakebed.wire.aws.dialect import GREEDY_LABELS, QUERY_NAMESPACES
 from lakebed.wire.aws.formshapes import form_pairs
 from lakebed.wire.aws.message import HttpRequest, HttpResponse
@@ -119,6 +120,10 @@ class Codec:
         parser = self._parsers.get(key)
         if parser is None:
             parser = self._parsers[key] = self._wire(match.protocol).parser(match.operation)
+        if self.service == "s3" and request.stream is None:
+            # A document's checksums are its own unless the operation's input has them as members: the object's then.
+            own = "requestAlgorithmMember" in self.model.operations[match.operation].get("httpChecksum", {})
+            check_document(request.headers, request.body, checksums=own)
         try:
             return parser(match.labels, request)
         except RecursionError:

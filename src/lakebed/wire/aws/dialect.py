@@ -8,6 +8,7 @@ which services report violated constraints, and the names of SQS's query protoco
 from __future__ import annotations
 
 from collections.abc import Mapping
+from hashlib import sha256
 
 S3_NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 S3_ROOTS: Mapping[str, str] = {
@@ -108,3 +109,8 @@ def sqs_names(operation: str) -> dict[str, str]:
     if operation == "ListQueueTags":
         names["key"] = "Key"
     return names
+
+
+def host_id(request_id: str) -> str:
+    """S3's second id of a request, ``x-amz-id-2``: derived, as there is one host."""
+    return sha256(request_id.encode()).hexdigest()

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Any
 
 import msgspec
 
 from lakebed.kernel.errors import AwsError
 from lakebed.wire.aws import cbor
-from lakebed.wire.aws.dialect import QUERY_CODES
+from lakebed.wire.aws.dialect import QUERY_CODES, host_id
 from lakebed.wire.aws.jsonshapes import Writers
 from lakebed.wire.aws.message import HttpResponse
 from lakebed.wire.aws.model import Model, Shape
@@ -121,11 +120,11 @@ def xml_error(namespace: str, failure: Failure, request_id: str) -> HttpResponse
 
 def s3_error(failure: Failure, request_id: str, resource: str, *, head: bool) -> HttpResponse:
     """An error of S3: the code's own elements are not modelled, so all text members are shown."""
-    host_id = sha256(request_id.encode()).hexdigest()
-    headers = {"x-amz-request-id": request_id, "x-amz-id-2": host_id}
-    for name in [name for name in failure.members if name.lower().startswith("x-amz-")]:
+    headers = {"x-amz-request-id": request_id, "x-amz-id-2": host_id(request_id)}
+    unmodified = failure.status == 304  # its members are the headers a cache needs
+    for name in [name for name in failure.members if unmodified or name.lower().startswith("x-amz-")]:
         headers[name.lower()] = str(failure.members[name])
-    if head or failure.status == 304:
+    if head or unmodified:
         return HttpResponse(failure.status, headers, b"")
     shown = {"Resource": resource, **failure.members} if resource else dict(failure.members)
     elements = "".join(
@@ -136,7 +135,7 @@ def s3_error(failure: Failure, request_id: str, resource: str, *, head: bool) ->
     body = (
         f'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{escape(failure.code)}</Code>'
         f"<Message>{escape(failure.message)}</Message>{elements}"
-        f"<RequestId>{escape(request_id)}</RequestId><HostId>{host_id}</HostId></Error>"
+        f"<RequestId>{escape(request_id)}</RequestId><HostId>{host_id(request_id)}</HostId></Error>"
     )
     headers["content-type"] = "application/xml"
     return HttpResponse(failure.status, headers, body.encode())

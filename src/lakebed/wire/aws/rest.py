@@ -7,11 +7,13 @@ or XML closures handed in. https://smithy.io/2.0/spec/http-bindings.html
 from __future__ import annotations
 
 import binascii
+import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 import msgspec
 
+from lakebed.kernel.errors import AwsError
 from lakebed.wire.aws import scalars
 from lakebed.wire.aws.message import HttpRequest
 from lakebed.wire.aws.model import Shape
@@ -19,6 +21,7 @@ from lakebed.wire.aws.scalars import malformed
 from lakebed.wire.aws.xmlshapes import text_reader, text_writer
 
 QueryItems = Mapping[str, list[str]]
+_CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 def _split_header(text: str) -> list[str]:
@@ -190,9 +193,10 @@ def _quoted(text: str) -> str:
 
 
 def _header_text(value: str) -> str:
-    """A header's text; a line break in it would be another header."""
-    if "\r" in value or "\n" in value or "\0" in value:
-        raise ValueError("a header's value holds a line break")
+    """A header's text; a line break in it would be another header. Only what a client asked for can hold one (S3's
+    ``response-content-type`` and its like), so it is the client that is told."""
+    if _CONTROLS.search(value):
+        raise AwsError("InvalidArgument", "A header's value may not hold control characters.", status=400)
     return value
 
 

@@ -39,6 +39,7 @@ _HEX64 = re.compile(r"[0-9a-f]{64}")
 _AMZ_DATE = re.compile(r"\d{8}T\d{6}Z")
 # Headers whose change cannot change what a request does, or whose value the signature covers in another place.
 _UNSIGNED_ALLOWED = frozenset({"x-amz-content-sha256", "x-amz-user-agent", "x-amz-date", "x-amz-cf-id"})
+_PARTS = ("Credential", "Signature", "SignedHeaders")
 _QUERY_SERVICES = frozenset({"iam", "sts", "sns", "redshift", "monitoring", "elasticmapreduce"})
 _UNNORMALISED = frozenset({"s3", "s3express", "s3-object-lambda", "s3-outposts"})
 # AWS IoT's clients add the session token to a presigned WebSocket URL after they signed it.
@@ -119,10 +120,10 @@ def _header_claim(text: str, headers: Mapping[str, str]) -> Claim:
     parts: dict[str, str] = {}
     for item in rest.split(","):
         name, _, value = item.strip().partition("=")
-        if name in parts:
-            raise _incomplete(f"Authorization header has '{name}' more than once.")
+        if name in parts or name not in _PARTS:  # a second header of this name was joined to the first
+            raise _incomplete(f"Authorization header has '{name[:32]}' where it may not.")
         parts[name] = value
-    for name in ("Credential", "Signature", "SignedHeaders"):
+    for name in _PARTS:
         if not parts.get(name):
             raise _incomplete(f"Authorization header requires '{name}' parameter. Authorization={algorithm}")
     signed_at = headers.get("x-amz-date") or _amz_date(headers.get("date", ""))

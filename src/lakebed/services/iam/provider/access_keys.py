@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 
 from lakebed.api import iam as api
+from lakebed.kernel.errors import AwsError
 from lakebed.kernel.scope import GLOBAL_REGION, Scope
 from lakebed.ports.service import Context, operation
 from lakebed.services.iam import model
@@ -93,9 +94,18 @@ class AccessKeys:
 
     @operation("GetAccessKeyLastUsed")
     async def last_used(self, ctx: Context, req: api.GetAccessKeyLastUsedRequest) -> api.GetAccessKeyLastUsedResponse:
+        """An unknown key is told like a stranger's: the operation has no error of its own.
+
+        https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetAccessKeyLastUsed.html
+        """
         key = self.keys.find(req["AccessKeyId"])
         if key is None or key.account != ctx.scope.account:
-            raise api.NoSuchEntityException(f"The Access Key with id {req['AccessKeyId']} cannot be found.", status=404)
+            raise AwsError(
+                "AccessDenied",
+                f"User: {ctx.principal.arn} is not authorized to perform: iam:GetAccessKeyLastUsed on resource: "
+                f"access key {req['AccessKeyId']}",
+                status=403,
+            )
         when, service, region = self.holders.identity.uses.get(
             key.id, (key.last_used, key.last_service, key.last_region)
         )

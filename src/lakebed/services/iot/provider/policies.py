@@ -172,7 +172,10 @@ class PolicyOperations:
     @operation("DetachPolicy", resource=policy_arn)
     async def detach_policy(self, ctx: Context, req: api.DetachPolicyRequest) -> None:
         """https://docs.aws.amazon.com/iot/latest/apireference/API_DetachPolicy.html"""
-        self._detach(ctx, req["policyName"], req["target"])
+        try:
+            self._detach(ctx, req["policyName"], req["target"])
+        except api.ResourceNotFoundException as absent:  # an error this operation, unlike the older one, does not have
+            raise api.InvalidRequestException(absent.message) from None
 
     @operation("DetachPrincipalPolicy", resource=policy_arn)
     async def detach_principal_policy(self, ctx: Context, req: api.DetachPrincipalPolicyRequest) -> None:

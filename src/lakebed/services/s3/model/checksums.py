@@ -1,23 +1,22 @@
 """Checksums of bodies: what a client may send along, what is kept, and how those of parts become one of the whole.
 
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html. Built: CRC32 (zlib), SHA1, SHA256,
-SHA512, MD5 (hashlib), CRC32C and CRC64NVME (``crc``: vectorised over bytes, no dependency). Refused by name: the XXHASH
-family. A part's checksum is of the part; an upload's is COMPOSITE (hash of the parts' hashes) or, for CRCs, FULL_OBJECT
-(the parts' CRCs combined without reading a byte again).
+SHA512, MD5 (hashlib), CRC32C and CRC64NVME (``lakebed.wire.aws.crc``). Refused by name: the XXHASH family. A part's
+checksum is of the part; an upload's is COMPOSITE (hash of the parts' hashes) or, for CRCs, FULL_OBJECT (the parts' CRCs
+combined without reading a byte again).
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
-import zlib
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
-from lakebed.kernel.errors import AwsError, not_built
-from lakebed.services.s3.model import crc
+from lakebed.kernel.errors import not_built
 from lakebed.services.s3.model.errors import invalid_request
+from lakebed.wire.aws import crc
+from lakebed.wire.aws.checksums import CRCS, Checksum, checksum, encoded
 
 FULL_OBJECT, COMPOSITE = "FULL_OBJECT", "COMPOSITE"
 MEMBERS = {
@@ -31,41 +30,13 @@ MEMBERS = {
 }
 BUILT = tuple(MEMBERS)
 REFUSED = ("XXHASH64", "XXHASH3", "XXHASH128")
-_CRCS = {"CRC32": crc.CRC32, "CRC32C": crc.CRC32C, "CRC64NVME": crc.CRC64NVME}
 
 
-class Hasher(Protocol):
-    """hashlib's shape."""
-
-    def update(self, data: bytes, /) -> None:
-        """Take more bytes."""
-        ...
-
-    def digest(self) -> bytes:
-        """The value so far."""
-        ...
-
-
-class _Crc32:
-    def __init__(self) -> None:
-        self._value = 0
-
-    def update(self, data: bytes, /) -> None:
-        self._value = zlib.crc32(data, self._value)
-
-    def digest(self) -> bytes:
-        return self._value.to_bytes(4, "big")
-
-
-def hasher(algorithm: str) -> Hasher:
+def hasher(algorithm: str) -> Checksum:
     """A fresh hasher; 501 for what is not built."""
-    if algorithm == "CRC32":
-        return _Crc32()
-    if algorithm in ("CRC32C", "CRC64NVME"):
-        return crc.Running(_CRCS[algorithm])
-    if algorithm in BUILT:
-        return hashlib.new(algorithm.lower(), usedforsecurity=False)
-    raise not_built("s3", "PutObject", f"checksum algorithm {algorithm}")
+    if algorithm not in BUILT:
+        raise not_built("s3", "PutObject", f"checksum algorithm {algorithm}")
+    return checksum(algorithm.lower())
 
 
 def member(algorithm: str) -> str:
@@ -73,19 +44,18 @@ def member(algorithm: str) -> str:
     return MEMBERS.get(algorithm, f"Checksum{algorithm}")
 
 
-def encoded(digest: bytes) -> str:
-    """Base64, as headers carry it."""
-    return base64.b64encode(digest).decode()
+def expected(request: Mapping[str, Any], trailer: str = "") -> tuple[str, str | None]:
+    """The algorithm a request asks for and the value it states; ("", None) where it asks for none.
 
-
-def expected(request: Mapping[str, Any]) -> tuple[str, str | None]:
-    """The algorithm a request asks for and the value it states; ("", None) where it asks for none."""
+    ``trailer`` is the header that announces a checksum behind the body.
+    """
     stated = [name for name in (*BUILT, *REFUSED) if request.get(member(name)) is not None]
     if len(stated) > 1:
         raise invalid_request("Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.")
-    algorithm = stated[0] if stated else request.get("ChecksumAlgorithm") or ""
-    if algorithm in REFUSED:
-        raise not_built("s3", "checksums", f"checksum algorithm {algorithm}")
+    _, _, announced = trailer.strip().upper().partition("X-AMZ-CHECKSUM-")
+    algorithm = stated[0] if stated else request.get("ChecksumAlgorithm") or announced
+    if algorithm and algorithm not in BUILT:
+        raise not_built("s3", "PutObject", f"checksum algorithm {algorithm}")
     value = request.get(member(algorithm)) if stated else None
     if value is not None:
         check_encoding(algorithm, value)
@@ -102,26 +72,6 @@ def check_encoding(algorithm: str, value: str) -> None:
         raise invalid_request(f"Value for x-amz-checksum-{algorithm.lower()} header is invalid.")
 
 
-def content_md5(value: str | None) -> bytes | None:
-    """The digest of a Content-MD5 header; InvalidDigest where it is none."""
-    if value is None:
-        return None
-    try:
-        digest = base64.b64decode(value, validate=True)
-    except (binascii.Error, ValueError):
-        digest = b""
-    if len(digest) != 16:
-        raise AwsError(
-            "InvalidDigest", "The Content-MD5 you specified was invalid.", status=400, members={"Content-MD5": value}
-        )
-    return digest
-
-
-def bad_checksum(algorithm: str) -> AwsError:
-    """The body is not what the client hashed."""
-    return AwsError("BadDigest", f"The {algorithm} you specified did not match the calculated checksum.", status=400)
-
-
 def upload_type(algorithm: str, wanted: str | None) -> str:
     """FULL_OBJECT or COMPOSITE for a multipart upload, as algorithm and request allow."""
     if not algorithm:
@@ -133,7 +83,7 @@ def upload_type(algorithm: str, wanted: str | None) -> str:
     if algorithm in REFUSED:
         raise not_built("s3", "CreateMultipartUpload", f"checksum algorithm {algorithm}")
     kind = wanted or (FULL_OBJECT if algorithm == "CRC64NVME" else COMPOSITE)
-    if (kind == COMPOSITE and algorithm == "CRC64NVME") or (kind == FULL_OBJECT and algorithm not in _CRCS):
+    if (kind == COMPOSITE and algorithm == "CRC64NVME") or (kind == FULL_OBJECT and algorithm.lower() not in CRCS):
         raise invalid_request(
             f"The {kind} checksum type cannot be used with the {algorithm.lower()} checksum algorithm."
         )
@@ -149,13 +99,13 @@ def combine(algorithm: str, kind: str, parts: Sequence[tuple[int, str]]) -> str:
         whole = hasher(algorithm)
         whole.update(b"".join(digest for _, digest in digests))
         return f"{encoded(whole.digest())}-{len(parts)}"
-    parameters = _CRCS[algorithm]
+    parameters = CRCS[algorithm.lower()]
     value = 0
     for size, digest in digests:
         value = crc.combined(parameters, value, int.from_bytes(digest, "big"), size)
     return encoded(value.to_bytes(parameters.width // 8, "big"))
 
 
-def told(algorithm: str, checksum: str, kind: str) -> dict[str, str]:
+def told(algorithm: str, value: str, kind: str) -> dict[str, str]:
     """The members of an answer that tell a checksum."""
-    return {member(algorithm): checksum, "ChecksumType": kind} if checksum else {}
+    return {member(algorithm): value, "ChecksumType": kind} if value else {}

@@ -5,6 +5,7 @@ Codes, statuses and messages: https://docs.aws.amazon.com/AmazonS3/latest/API/Er
 
 from __future__ import annotations
 
+from email.utils import formatdate
 from typing import TYPE_CHECKING
 
 from lakebed.kernel.errors import AwsError
@@ -86,7 +87,8 @@ def precondition_failed(condition: str) -> AwsError:
 
 def not_modified(found: ObjectVersion) -> AwsError:
     """The client's copy is still good; the answer has no body, only what a cache needs."""
-    return AwsError("NotModified", "Not Modified", status=304, members={"ETag": found.quoted_etag})
+    members = {"ETag": found.quoted_etag, "Last-Modified": formatdate(found.modified, usegmt=True)}
+    return AwsError("NotModified", "Not Modified", status=304, members=members)
 
 
 def access_denied(message: str = "Access Denied") -> AwsError:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from hashlib import sha256
 from typing import Any
 from urllib.parse import quote_plus
 
@@ -21,6 +20,7 @@ from lakebed.kernel.arn import parse
 from lakebed.kernel.errors import not_built
 from lakebed.services.s3.model.errors import invalid_argument
 from lakebed.services.s3.model.shapes import Bucket, Caller, ObjectVersion, canonical_id
+from lakebed.wire.aws.dialect import host_id
 
 EVENTS = {
     "s3:ObjectCreated:Put", "s3:ObjectCreated:Post", "s3:ObjectCreated:Copy", "s3:ObjectCreated:CompleteMultipartUpload",
@@ -232,8 +232,3 @@ def probe_event(bucket: Bucket, request_id: str, now: float) -> str:
             "HostId": host_id(request_id),
         }
     ).decode()
-
-
-def host_id(request_id: str) -> str:
-    """The second identifier of a request, ``x-amz-id-2``: derived, as there is one host."""
-    return sha256(request_id.encode()).hexdigest()

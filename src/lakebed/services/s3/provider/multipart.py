@@ -48,6 +48,7 @@ from lakebed.services.s3.store.buckets import Buckets
 from lakebed.services.s3.store.objects import ObjectRows
 from lakebed.services.s3.store.uploads import UploadRows
 from lakebed.services.s3.writing import BodyChecks, Conditions, Taken, Writing
+from lakebed.wire.aws.checksums import bad_checksum
 
 PART_BYTES_MIN = 5 << 20
 _PARTS_MAX = 10_000
@@ -346,7 +347,7 @@ def _whole_checksum(req: Mapping[str, Any], upload: Upload, parts: Sequence[Part
         if algorithm != upload.checksum_algorithm:
             raise invalid_request("The checksum of the request is not of the upload's algorithm.")
         if stated.partition("-")[0] != checksum.partition("-")[0]:
-            raise checksums.bad_checksum(algorithm)
+            raise bad_checksum(algorithm)
     return checksum
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lakebed.services.s3.model import crc
+from lakebed.wire.aws import crc
 
 
 @pytest.mark.parametrize(
