@@ -78,6 +78,9 @@ class _Protocol(HttpToolsProtocol):
             sent = b"/" + sent.split(b"/", 3)[3] if sent.count(b"/") > 2 else b"/"
         self.scope["raw_path"], self.scope["path"] = sent, sent.decode("latin-1")
 
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        super()._start_asgi_task(cycle, _closing_when_unread(cycle, app) if cycle.waiting_for_100_continue else app)
+
     def _count(self, size: int) -> None:
         self._head_bytes += size
         if self._head_bytes > self._http.header_bytes_max and not self.transport.is_closing():
@@ -98,6 +101,24 @@ class _Protocol(HttpToolsProtocol):
     def _refuse(self, status: int, phrase: bytes, text: bytes) -> None:
         self.transport.write(_REFUSED % (status, phrase, len(text), text))
         self.transport.close()
+
+
+def _closing_when_unread(cycle: Any, app: Any) -> Any:
+    """The application, for a client that waits for 100-continue: an answer without it ends the connection.
+
+    Such a client may leave the body out, and its next request would be read as that body.
+    https://www.rfc-editor.org/rfc/rfc9110#section-10.1.1
+    """
+
+    async def answer(scope: Any, receive: Any, send: Any) -> None:
+        async def told(message: Any) -> None:
+            if message["type"] == "http.response.start" and cycle.waiting_for_100_continue:
+                cycle.keep_alive = False
+            await send(message)
+
+        await app(scope, receive, told)
+
+    return answer
 
 
 class Listener:

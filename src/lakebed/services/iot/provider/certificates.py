@@ -151,7 +151,10 @@ class CertificateOperations:
             facts.common_name, facts.serial_number, 1,
         )  # fmt: skip
         with self.store.db.tx() as tx:
-            if self.store.certificate(ctx.scope, made.id) is not None:
+            # One door serves all accounts and tells them by the certificate: a second account's registration of a public
+            # certificate would take over, or cut off, the first one's devices.
+            accounts = {other.scope.account for other in self.store.certificates_with(made.id)}
+            if self.store.certificate(ctx.scope, made.id) is not None or accounts - {ctx.scope.account}:
                 raise api.ResourceAlreadyExistsException(
                     "The certificate is already provisioned or registered",
                     members={"resourceId": made.id, "resourceArn": made.arn},

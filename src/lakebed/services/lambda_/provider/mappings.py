@@ -16,7 +16,7 @@ from lakebed.ports.service import Context, Link, Request, operation
 from lakebed.services.lambda_ import pages
 from lakebed.services.lambda_.invoking import Invoker
 from lakebed.services.lambda_.model import FunctionVersion, invalid
-from lakebed.services.lambda_.names import Reference, function_arn, reference
+from lakebed.services.lambda_.names import Reference, function_arn, not_found, reference
 from lakebed.services.lambda_.sources import mapping as model
 from lakebed.services.lambda_.sources.mapping import Mapping
 from lakebed.services.lambda_.sources.pollers import Pollers
@@ -49,7 +49,7 @@ class MappingOperations:
     ) -> api.EventSourceMappingConfiguration:
         """https://docs.aws.amazon.com/lambda/latest/api/API_CreateEventSourceMapping.html"""
         model.refuse("CreateEventSourceMapping", req)
-        named = reference(ctx.scope, req["FunctionName"])
+        named = _own(ctx.scope, req["FunctionName"])
         version = self.invoker.resolve(named)
         mapping = model.created(
             req, uuid=self.k.ids.uuid(), function=named.name, qualifier=named.qualifier or "", now=ctx.now
@@ -115,7 +115,7 @@ class MappingOperations:
         with self.k.db.tx() as tx:
             mapping = model.changed(self._require(ctx.scope, req["UUID"]), req, ctx.now)
             if "FunctionName" in req:
-                named = reference(ctx.scope, req["FunctionName"])
+                named = _own(ctx.scope, req["FunctionName"])
                 mapping = msgspec.structs.replace(mapping, function=named.name, qualifier=named.qualifier or "")
             version = self.invoker.resolve(Reference(ctx.scope, mapping.function, mapping.qualifier or None))
             self._check_source(mapping, version)
@@ -164,6 +164,14 @@ class MappingOperations:
         if mapping is None:
             raise api.ResourceNotFoundException("The resource you requested does not exist.", members={"Type": "User"})
         return mapping
+
+
+def _own(scope: Scope, text: str) -> Reference:
+    """The function meant; a mapping feeds its own account's functions alone, and tells nothing of another's."""
+    named = reference(scope, text)
+    if named.scope.account != scope.account:
+        raise not_found(named.arn)
+    return named
 
 
 def links(scope: Scope, store: MappingStore) -> list[tuple[str, str]]:
