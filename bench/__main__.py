@@ -70,7 +70,7 @@ def report(results: dict[str, measures.Measured], bare: measures.Measured, sync_
         target = TARGETS.get(name)
         wanted = ""
         if target:
-            mine = results["lakebed"].get(name)
+            mine = results.get("lakebed", {}).get(name)
             met = isinstance(mine, float) and (mine < target[1] if target[0] == "<" else mine > target[1])
             wanted = f"{target[0]} {target[1]:g} {'✓' if met else '✗'}"
         lines.append(f"| {name} | {' | '.join(row)} | {cell(bare.get(name)) if name in bare else ''} | {wanted} |")

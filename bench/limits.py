@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from bench.load import measure, signed
+from bench.load import json_call, measure, signed
 from bench.servers import WORK, free_port
 
 _BARE = """
@@ -28,15 +28,15 @@ def bare_handler() -> dict[str, float | str]:
     port = free_port()
     process = subprocess.Popen([sys.executable, "-c", _BARE.replace("PORT", str(port))])
     try:
-        request = signed(port, "sqs", "AmazonSQS.ListQueues", b"{}")
+        request = signed(port, json_call("sqs", "AmazonSQS.ListQueues", version="1.0"))
         for _ in range(400):
             try:
-                measure(port, request, requests=1)
+                measure(port, request, seconds=0.01)
                 break
             except OSError:
                 time.sleep(0.01)
-        one = measure(port, request, requests=1500)
-        eight = measure(port, request, connections=8, requests=6000)
+        one = measure(port, request)
+        eight = measure(port, request, connections=8)
         return {
             "ListQueues p50, ms": one.p50,
             "ListQueues p99, ms": one.p99,

@@ -1,4 +1,7 @@
-"""A quick raw client: signed once, sent many times over kept connections. What it costs itself is far below a server's answer."""
+"""A quick raw client: signed once, sent many times over kept connections. What it costs itself is far below a server's answer.
+
+A server that closes the connection after each answer (moto's) is given a new one each time, and the time that takes counts.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,8 @@ import botocore.awsrequest
 import botocore.session
 from botocore.credentials import Credentials
 
+HANGS_AFTER = 60.0  # seconds; a server that hangs is a result too
+
 
 @dataclass(frozen=True, slots=True)
 class Figures:
@@ -20,72 +25,121 @@ class Figures:
 
     p50: float
     p99: float
+    worst: float
     per_second: float
     failures: int
+    count: int
 
 
-def signed(port: int, service: str, target: str, body: bytes, *, method: str = "POST", path: str = "/") -> bytes:
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One AWS call as raw HTTP: the service's signing name, and what its protocol puts where."""
+
+    service: str
+    body: bytes = b""
+    target: str = ""
+    content_type: str = ""
+    method: str = "POST"
+    path: str = "/"
+
+
+def json_call(service: str, target: str, body: bytes = b"{}", version: str = "1.1") -> Call:
+    """A call of the JSON protocol."""
+    return Call(service, body, target, f"application/x-amz-json-{version}")
+
+
+def signed(port: int, call: Call) -> bytes:
     """The bytes of a signed HTTP/1.1 request; valid for the quarter of an hour a benchmark takes."""
     headers = {"Host": f"127.0.0.1:{port}"}
-    if target:
-        version = "1.0" if service == "sqs" else "1.1"
-        headers |= {"X-Amz-Target": target, "Content-Type": f"application/x-amz-json-{version}"}
-    request = botocore.awsrequest.AWSRequest(method, f"http://127.0.0.1:{port}{path}", headers=headers, data=body)
-    signer = botocore.auth.S3SigV4Auth if service == "s3" else botocore.auth.SigV4Auth
-    signer(Credentials("test", "test"), service, "us-east-1").add_auth(request)
-    lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in request.headers.items())]
-    lines.append(f"Content-Length: {len(body)}")
-    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+    if call.target:
+        headers["X-Amz-Target"] = call.target
+    if call.content_type:
+        headers["Content-Type"] = call.content_type
+    url = f"http://127.0.0.1:{port}{call.path}"
+    request = botocore.awsrequest.AWSRequest(call.method, url, headers=headers, data=call.body)
+    signer = botocore.auth.S3SigV4Auth if call.service == "s3" else botocore.auth.SigV4Auth
+    signer(Credentials("test", "test"), call.service, "us-east-1").add_auth(request)
+    lines = [f"{call.method} {call.path} HTTP/1.1", *(f"{name}: {value}" for name, value in request.headers.items())]
+    lines.append(f"Content-Length: {len(call.body)}")
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + call.body
 
 
-async def _exchange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes) -> tuple[int, int]:
+async def _exchange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes) -> tuple[int, bool]:
+    """Send, read the answer whole: its status, and whether the server keeps the connection."""
     writer.write(request)
-    head = await reader.readuntil(b"\r\n\r\n")
-    status = int(head[9:12])
-    lower = head.lower()
-    size = 0
-    if b"content-length:" in lower:
-        size = int(lower.split(b"content-length:", 1)[1].split(b"\r\n", 1)[0])
-        left = size
+    bodiless = request.startswith(b"HEAD ")
+    head = (await reader.readuntil(b"\r\n\r\n")).lower()
+    if bodiless:
+        pass
+    elif b"content-length:" in head:
+        left = int(head.split(b"content-length:", 1)[1].split(b"\r\n", 1)[0])
         while left:
-            left -= len(await reader.read(min(left, 1 << 20)))
-    elif b"transfer-encoding: chunked" in lower:
-        while True:
-            length = int((await reader.readline()).strip() or b"0", 16)
-            size += length
+            piece = await reader.read(min(left, 1 << 20))
+            if not piece:
+                raise EOFError("the answer ends early")
+            left -= len(piece)
+    elif b"transfer-encoding: chunked" in head:
+        length = -1
+        while length:
+            length = int((await reader.readline()).strip(), 16)
             await reader.readexactly(length + 2)
-            if length == 0:
-                break
-    return status, size
+    return int(head[9:12]), b"connection: close" not in head
 
 
-async def _run(port: int, request: bytes, connections: int, requests: int) -> Figures:
+class _Connection:
+    """A connection that is opened when there is none."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+
+    async def send(self, request: bytes) -> int:
+        if self._streams is None:
+            self._streams = await asyncio.open_connection("127.0.0.1", self._port, limit=1 << 22)
+        status, kept = await _exchange(*self._streams, request)
+        if not kept:
+            self.close()
+        return status
+
+    def close(self) -> None:
+        if self._streams is not None:
+            self._streams[1].close()
+            self._streams = None
+
+
+async def _run(port: int, request: bytes, connections: int, seconds: float) -> Figures:
     times: list[float] = []
     failures = 0
 
-    async def one(count: int) -> None:
+    async def one(until: float) -> None:
         nonlocal failures
-        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 22)
-        for _ in range(count):
-            began = time.perf_counter()
-            status, _ = await _exchange(reader, writer, request)
+        connection = _Connection(port)
+        while (began := time.perf_counter()) < until:
+            status = await connection.send(request)
             times.append((time.perf_counter() - began) * 1000)
             failures += not 200 <= status < 300
-        writer.close()
+        connection.close()
 
-    await one(min(20, requests))
+    await one(time.perf_counter() + seconds / 10)
     times.clear()
     failures = 0
     began = time.perf_counter()
-    await asyncio.gather(*(one(requests // connections) for _ in range(connections)))
-    seconds = time.perf_counter() - began
+    await asyncio.gather(*(one(began + seconds) for _ in range(connections)))
+    taken = time.perf_counter() - began
     ordered = sorted(times)
-    return Figures(statistics.median(ordered), ordered[int(len(ordered) * 0.99) - 1], len(times) / seconds, failures)
+    return Figures(
+        statistics.median(ordered),
+        ordered[int((len(ordered) - 1) * 0.99)],
+        ordered[-1],
+        len(times) / taken,
+        failures,
+        len(times),
+    )
 
 
-def measure(port: int, request: bytes, *, connections: int = 1, requests: int = 1000) -> Figures:
-    """Send one request many times."""
-    return asyncio.run(_run(port, request, connections, requests))
+def measure(port: int, request: bytes, *, connections: int = 1, seconds: float = 2.0) -> Figures:
+    """Send one request over and over for so many seconds, after a tenth of that to warm up."""
+    return asyncio.run(asyncio.wait_for(_run(port, request, connections, seconds), seconds + HANGS_AFTER))
 
 
 def client(port: int, service: str, **config: Any) -> Any:
@@ -99,5 +153,5 @@ def client(port: int, service: str, **config: Any) -> Any:
         region_name="us-east-1",
         aws_access_key_id="test",
         aws_secret_access_key="test",
-        config=Config(retries={"max_attempts": 1}, s3={"addressing_style": "path"}, **config),
+        config=Config(retries={"max_attempts": 1}, read_timeout=HANGS_AFTER, s3={"addressing_style": "path"}, **config),
     )

@@ -5,25 +5,28 @@ from __future__ import annotations
 import base64
 import json
 import statistics
-import threading
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench.load import client, measure, signed
+from bench.load import Call, client, json_call, measure, signed
+from bench.queries import begin, finish
 from bench.servers import WORK, Running
+from bench.services import calls
 
 Measured = dict[str, float | str]
-LIST_QUEUES = ("sqs", "AmazonSQS.ListQueues", b"{}")
+LIST_QUEUES = json_call("sqs", "AmazonSQS.ListQueues", version="1.0")
 
 
 def trivial(server: Running) -> Measured:
     """ListQueues over a kept connection, then over eight."""
     client(server.port, "sqs").list_queues()
-    request = signed(server.port, *LIST_QUEUES)
-    one = measure(server.port, request, requests=1500)
-    eight = measure(server.port, request, connections=8, requests=4000)
+    request = signed(server.port, LIST_QUEUES)
+    one = measure(server.port, request)
+    eight = measure(server.port, request, connections=8)
     return {
         "ListQueues p50, ms": one.p50,
         "ListQueues p99, ms": one.p99,
@@ -47,9 +50,9 @@ def kinesis(server: Running) -> Measured:
         body = json.dumps({"StreamName": "bench", "Records": records}).encode()
         got = measure(
             server.port,
-            signed(server.port, "kinesis", "Kinesis_20131202.PutRecords", body),
+            signed(server.port, json_call("kinesis", "Kinesis_20131202.PutRecords", body)),
             connections=2,
-            requests=120,
+            seconds=3.0,
         )
         found[f"PutRecords 500 × {size} B, records/s"] = _clean(got.per_second * 500, got.failures)
         found[f"PutRecords 500 × {size} B, MB/s"] = _clean(got.per_second * 500 * size / 1e6, got.failures)
@@ -61,8 +64,8 @@ def objects(server: Running) -> Measured:
     s3 = client(server.port, "s3")
     s3.create_bucket(Bucket="bench")
     small = b"x" * 1024
-    put = measure(server.port, signed(server.port, "s3", "", small, method="PUT", path="/bench/small"), requests=500)
-    get = measure(server.port, signed(server.port, "s3", "", b"", method="GET", path="/bench/small"), requests=500)
+    put = measure(server.port, signed(server.port, Call("s3", small, method="PUT", path="/bench/small")))
+    get = measure(server.port, signed(server.port, Call("s3", method="GET", path="/bench/small")))
     large = bytes(64 << 20)
     puts, gets = [], []
     for _ in range(3):
@@ -121,24 +124,11 @@ def athena(server: Running) -> Measured:
 
     def run(sql: str) -> tuple[float, list[list[str]]]:
         began = time.perf_counter()
-        started = athena.start_query_execution(
-            QueryString=sql,
-            QueryExecutionContext={"Database": "bench"},
-            ResultConfiguration={"OutputLocation": "s3://bench-athena/results/"},
-        )["QueryExecutionId"]
-        while True:
-            status = athena.get_query_execution(QueryExecutionId=started)["QueryExecution"]["Status"]
-            if status["State"] in ("SUCCEEDED", "FAILED", "CANCELLED"):
-                break
-            time.sleep(0.001)
-        if status["State"] != "SUCCEEDED":
-            raise RuntimeError(status.get("StateChangeReason", status["State"]))
-        rows = athena.get_query_results(QueryExecutionId=started)["ResultSet"]["Rows"][1:]
-        return (time.perf_counter() - began) * 1000, [
-            [cell.get("VarCharValue", "") for cell in row["Data"]] for row in rows
-        ]
+        rows = finish(athena, begin(athena, sql), poll_seconds=0.001)
+        return (time.perf_counter() - began) * 1000, rows
 
-    run("SELECT 1")
+    if run("SELECT 1")[1] != [["1"]]:
+        return {"Athena SELECT 1 p50, ms": "wrong rows"}
     ones = [run("SELECT 1")[0] for _ in range(15)]
     sql = "SELECT k, count(*) AS n, sum(v) AS s FROM t GROUP BY k ORDER BY k"
     run(sql)
@@ -148,7 +138,7 @@ def athena(server: Running) -> Measured:
     if [[row[0], row[1]] for row in groups[0][1]] != [[str(row[0]), str(row[1])] for row in expected]:
         return {"Athena SELECT 1 p50, ms": statistics.median(ones), "Athena group by, 1M rows": "wrong rows"}
     mine, limit = statistics.median(group[0] for group in groups), statistics.median(one[0] for one in bare)
-    worst = _unrelated_call_during(server, lambda: run(sql))
+    worst = _unrelated_call_during(server, sql)
     return {
         "Athena SELECT 1 p50, ms": statistics.median(ones),
         "Athena group by, 1M Parquet rows p50, ms": mine,
@@ -158,14 +148,17 @@ def athena(server: Running) -> Measured:
     }
 
 
-def _unrelated_call_during(server: Running, query: Callable[[], Any]) -> float:
-    threads = [threading.Thread(target=query) for _ in range(8)]
-    request = signed(server.port, *LIST_QUEUES)
-    for thread in threads:
-        thread.start()
+def _unrelated_call_during(server: Running, sql: str) -> float:
+    """Slowest of the calls made while eight queries run; those are polled by a process of their own."""
+    queries = subprocess.Popen([sys.executable, "-m", "bench.queries", str(server.port), sql], stdout=subprocess.PIPE)
+    assert queries.stdout is not None
+    queries.stdout.readline()  # all are started
+    request = signed(server.port, LIST_QUEUES)
     worst = 0.0
-    while any(thread.is_alive() for thread in threads):
-        worst = max(worst, measure(server.port, request, requests=25).p99)
+    while queries.poll() is None:
+        worst = max(worst, measure(server.port, request, seconds=0.05).worst)
+    if queries.returncode:
+        raise RuntimeError("a query failed")
     return worst
 
 
@@ -237,4 +230,4 @@ def _clean(value: float, failures: int) -> float | str:
     return value if not failures else f"{failures} requests failed"
 
 
-ALL: tuple[Callable[[Running], Measured], ...] = (trivial, kinesis, objects, firehose, athena)
+ALL: tuple[Callable[[Running], Measured], ...] = (trivial, calls, kinesis, objects, firehose, athena)
