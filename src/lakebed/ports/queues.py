@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from lakebed.kernel.scope import Principal
@@ -21,6 +21,17 @@ class QueueMessage:
     message_attributes: dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A message to be sent with all that SendMessage takes. ``group`` and ``deduplication`` are for FIFO queues (a
+    standard queue takes a group and no deduplication); an attribute is ``{"DataType": …, "StringValue": …}``."""
+
+    body: str
+    attributes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    group: str = ""
+    deduplication: str = ""
+
+
 class Queues(Protocol):
     """Queues are named by ARN. Errors are SQS's (QueueDoesNotExist, ...)."""
 
@@ -29,6 +40,12 @@ class Queues(Protocol):
     ) -> None:
         """Send messages, durable when this returns. The queue's own policy counts, with ``aws:SourceArn`` and
         ``aws:SourceAccount`` (the principal's account) where a service sends for a resource."""
+        ...
+
+    async def deliver(
+        self, principal: Principal, queue_arn: str, messages: Sequence[Outgoing], *, source_arn: str | None = None
+    ) -> None:
+        """``send`` with attributes, groups and deduplication: all of them or none, durable when this returns."""
         ...
 
     def check_destination(self, principal: Principal, queue_arn: str, *, source_arn: str | None = None) -> None:

@@ -1,10 +1,12 @@
-"""Amazon SQS: standard queues, durable, with long polling, redrive, retention and queue policies.
+"""Amazon SQS: standard and FIFO queues, durable, with long polling, redrive, retention and queue policies.
 
 Follows https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/Welcome.html and the Developer Guide.
 ``exchange`` is what happens to messages; ``provider/`` the API over it, ``port`` the same for other services, ``arrivals``
 who waits for what. Delivery is at least once and nearly in order of sending, as AWS promises of standard queues.
 
-Refused by name: FIFO queues, encryption at rest (see docs/deviations/sqs.md).
+FIFO queues (``fifo``) keep order within groups and answer duplicates for five minutes, through crashes.
+
+Refused by name: encryption at rest (see docs/deviations/sqs.md).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""What may be set on a standard queue, and what is known of it.
+"""What may be set on a queue, and what is known of it.
 
 Ranges, defaults and the two redrive policies follow
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html.
-FIFO queues and encryption at rest (KMS, SSE-SQS) are not built: asking for them is refused by name, never accepted.
+Encryption at rest (KMS, SSE-SQS) is not built: asking for it is refused by name, never accepted.
 """
 
 from __future__ import annotations
@@ -28,6 +28,17 @@ DEFAULTS = {
     "ReceiveMessageWaitTimeSeconds": "0",
     "VisibilityTimeout": "30",
 }
+FIFO_DEFAULTS = {
+    "ContentBasedDeduplication": "false",
+    "DeduplicationScope": "queue",
+    "FifoThroughputLimit": "perQueue",
+}
+_CHOICES = {
+    "ContentBasedDeduplication": ("true", "false"),
+    "DeduplicationScope": ("queue", "messageGroup"),
+    "FifoQueue": ("true", "false"),
+    "FifoThroughputLimit": ("perQueue", "perMessageGroupId"),
+}
 _DOCUMENTS = ("Policy", "RedrivePolicy", "RedriveAllowPolicy")
 _COMPUTED = (
     "ApproximateNumberOfMessages",
@@ -38,11 +49,8 @@ _COMPUTED = (
     "QueueArn",
     "SqsManagedSseEnabled",
 )
-_NOT_BUILT = (
-    "FifoQueue", "ContentBasedDeduplication", "DeduplicationScope", "FifoThroughputLimit",
-    "KmsMasterKeyId", "KmsDataKeyReusePeriodSeconds",
-)  # fmt: skip
-READABLE = frozenset({*DEFAULTS, *_DOCUMENTS, *_COMPUTED, *_NOT_BUILT})
+_NOT_BUILT = ("KmsMasterKeyId", "KmsDataKeyReusePeriodSeconds")
+READABLE = frozenset({*DEFAULTS, *_DOCUMENTS, *_COMPUTED, *_CHOICES, *_NOT_BUILT})
 POLICY_BYTES_MAX = 65_536
 
 
@@ -56,8 +64,6 @@ def checked(wanted: Mapping[str, str], operation: str) -> dict[str, str]:
     good: dict[str, str] = {}
     for name, value in wanted.items():
         if name in _NOT_BUILT:
-            if name in ("FifoQueue", "ContentBasedDeduplication") and value == "false":
-                raise api.InvalidAttributeName(f"Unknown Attribute {name}.")
             raise not_built("sqs", operation, name)
         if name == "SqsManagedSseEnabled":
             if value.lower() != "false":
@@ -65,11 +71,38 @@ def checked(wanted: Mapping[str, str], operation: str) -> dict[str, str]:
             continue
         if name in RANGES:
             good[name] = _number(name, value)
+        elif name in _CHOICES:
+            if value not in _CHOICES[name]:
+                raise api.InvalidAttributeValue(f"Invalid value for the parameter {name}.")
+            good[name] = value
         elif name in _DOCUMENTS:
             good[name] = _document(name, value)
         else:
             raise api.InvalidAttributeName(f"Unknown Attribute {name}.")
     return good
+
+
+def check_type(wanted: Mapping[str, str], *, is_fifo: bool) -> None:
+    """Refuse what the type of the queue does not have. The type itself is chosen once, and only as FIFO."""
+    if is_fifo:
+        if wanted.get("FifoQueue") == "false":
+            raise api.InvalidAttributeValue(
+                "Invalid value for the parameter FifoQueue. Reason: Modifying queue type is not supported."
+            )
+        return
+    for name in _CHOICES:
+        if name in wanted:
+            if name in ("DeduplicationScope", "FifoThroughputLimit"):
+                raise api.InvalidAttributeName(f"You can specify the {name} only when FifoQueue is set to true.")
+            raise api.InvalidAttributeName(f"Unknown Attribute {name}.")
+
+
+def check_throughput(attributes: Mapping[str, str]) -> None:
+    """A limit for each group needs duplicates to be a matter of each group."""
+    if attributes.get("FifoThroughputLimit") == "perMessageGroupId" and (
+        attributes.get("DeduplicationScope") != "messageGroup"
+    ):
+        raise api.InvalidAttributeValue("Invalid value for the parameter FifoThroughputLimit.")
 
 
 def _number(name: str, value: str) -> str:
@@ -138,9 +171,9 @@ def _invalid(value: str, name: str, reason: str) -> AwsError:
     return parameter_error(f"Value {value} for parameter {name} is invalid. Reason: {reason}")
 
 
-def dead_letters_refused(policy: str) -> AwsError:
+def dead_letters_refused(policy: str, reason: str = "Dead letter target does not exist.") -> AwsError:
     """The target of a redrive policy does not exist or does not take this queue's messages."""
-    return _invalid(policy, "RedrivePolicy", "Dead letter target does not exist.")
+    return _invalid(policy, "RedrivePolicy", reason)
 
 
 def allows_source(allow_policy: str, source_arn: str) -> bool:

@@ -2,16 +2,17 @@
 
 Receiving is at-least-once: a message is handed out, hidden for the visibility timeout, and handed out again unless the
 latest receipt deleted it. A message that was received ``maxReceiveCount`` times goes to the dead-letter queue at the next
-attempt to receive it.
+attempt to receive it. What FIFO queues do differently is ``fifo``.
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-dead-letter-queues.html
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from lakebed.api import sqs as api
 from lakebed.kernel.arn import parse
+from lakebed.kernel.db import Tx
 from lakebed.kernel.kernel import Kernel
 from lakebed.kernel.scope import Principal, Scope
 from lakebed.ports.house import Ports
@@ -19,7 +20,8 @@ from lakebed.services.sqs import model
 from lakebed.services.sqs.arrivals import Arrivals
 from lakebed.services.sqs.attributes import parameter_error
 from lakebed.services.sqs.digest import md5_of_body
-from lakebed.services.sqs.model import Draft, Message, Queue, Stored
+from lakebed.services.sqs.fifo import Fifo
+from lakebed.services.sqs.model import Draft, Message, Queue, Sent
 from lakebed.services.sqs.store import MessageStore, MoveStore, QueueStore
 
 _DEAD_LETTERS_AT_ONCE = 1000
@@ -33,6 +35,7 @@ class Exchange:
         self.queues = QueueStore(k.db)
         self.messages = MessageStore(k.db)
         self.moves = MoveStore(k.db)
+        self.fifo = Fifo(k.db, k.ids, self.messages)
         self.arrivals = Arrivals(k.clock, k.tasks)
         self._in_flight: dict[int, int] = {}
         self._totals: dict[int, int] = {}
@@ -74,15 +77,16 @@ class Exchange:
                 f"One or more parameters are invalid. Reason: Message must be shorter than {limit} bytes."
             )
 
-    def send(self, queue: Queue, drafts: Sequence[Draft], sender: str) -> list[str]:
-        """Store messages, durable when this returns; their ids."""
+    def send(self, queue: Queue, drafts: Sequence[Draft], sender: str) -> list[Sent]:
+        """Store messages, durable when this returns; what their senders are told."""
+        if queue.is_fifo:
+            return self._send_in_order(queue, drafts, sender)
         now, rows, default_delay = self.k.clock.now(), [], int(queue.attributes["DelaySeconds"])
         soonest = float("inf")
         for draft in drafts:
             visible_at = now + (default_delay if draft.delay is None else draft.delay)
             soonest = min(soonest, visible_at)
-            trace = draft.system.get("AWSTraceHeader", {}).get("StringValue", "")
-            stored = Stored(draft.attributes, trace, draft.group)
+            stored = model.stored_of(draft)
             rows.append((self.k.ids.uuid(), draft.body, md5_of_body(draft.body), stored, sender, now, visible_at))
         with self.k.db.tx() as tx:
             self.messages.insert(tx, queue, rows)
@@ -92,12 +96,28 @@ class Exchange:
             self.arrivals.announce(queue.arn)
         else:
             self.arrivals.expect(queue.arn, soonest)
-        return [row[0] for row in rows]
+        return [Sent(row[0]) for row in rows]
 
-    def take(self, queue: Queue, limit: int, visibility_seconds: float) -> list[Message]:
-        """Receive up to ``limit`` messages and hide them; OverLimit when too many are in flight."""
+    def _send_in_order(self, queue: Queue, drafts: Sequence[Draft], sender: str) -> list[Sent]:
+        with self.k.db.tx() as tx:
+            told, new = self.fifo.send(tx, queue, drafts, sender, self.k.clock.now())
+        self.k.meters.into(queue.arn, len(drafts), sum(map(model.size_of, drafts)))
+        self.k.meters.drop(queue.arn, len(drafts) - new)
+        self.count(queue, new)
+        self._tell(queue)
+        return told
+
+    def take(self, queue: Queue, limit: int, visibility_seconds: float, attempt: str = "") -> list[Message]:
+        """Receive up to ``limit`` messages and hide them; OverLimit when too many are in flight. On a FIFO queue an
+        ``attempt`` repeated within five minutes receives the same again."""
         now = self.k.clock.now()
+        if queue.is_fifo and attempt:
+            with self.k.db.tx() as tx:
+                if repeated := self.fifo.again(tx, queue, attempt, now, now + visibility_seconds):
+                    return repeated
         limit = min(limit, self._room(queue, now))
+        if queue.is_fifo:
+            return self._take_in_order(queue, limit, now, (visibility_seconds, attempt))
         redrive = queue.redrive
         target = self.find(redrive[0]) if redrive else None
         taken: list[Message] = []
@@ -121,12 +141,42 @@ class Exchange:
             self.arrivals.expect(queue.arn, now + visibility_seconds)
         return [_received(message, now) for message in taken]
 
+    def _take_in_order(self, queue: Queue, limit: int, now: float, how: tuple[float, str]) -> list[Message]:
+        redrive, (visibility_seconds, attempt) = queue.redrive, how
+        target = self.find(redrive[0]) if redrive else None
+        receives_max = redrive[1] if redrive and target is not None else None
+        soonest = self.fifo.groups.free_at(queue)
+        if soonest is None or soonest > now:
+            return []
+        with self.k.db.tx() as tx:
+            found = self.fifo.gather(tx, queue, now, limit, receives_max)
+            if target is not None:
+                self.fifo.move(tx, found.dead, target, queue.arn, now)
+            self.fifo.hand_out(tx, queue, found, now, now + visibility_seconds)
+            received = [_received(message, now) for message in found.taken]
+            self.fifo.remember(tx, queue, attempt, received, (now, now + visibility_seconds))
+        if found.dead and target is not None:
+            self._moved(queue, target, len(found.dead))
+        if found.expired:
+            self.k.meters.drop(queue.arn, len(found.expired))
+            self.count(queue, -len(found.expired))
+        if found.taken:
+            self._in_flight[queue.id] = self._in_flight.get(queue.id, 0) + len(found.taken)
+            self.arrivals.expect(queue.arn, now + visibility_seconds)
+        return received
+
     def delete(self, queue: Queue, handle: str) -> None:
-        """Delete by the latest receipt; an older one, or one of a message that is gone, succeeds without effect."""
+        """Delete by the latest receipt; an older one, or one of a message that is gone, succeeds without effect. On a
+        FIFO queue a receipt that ran out or was replaced is an error."""
         seq, receives, _ = model.read_receipt(queue, handle)
         with self.k.db.tx() as tx:
-            deleted = self.messages.delete(tx, queue, seq, receives)
+            if queue.is_fifo:
+                deleted = self.fifo.delete(tx, queue, handle, seq, receives, self.k.clock.now())
+            else:
+                deleted = self.messages.delete(tx, queue, seq, receives)
         if deleted:
+            if queue.is_fifo:
+                self._tell(queue)
             self._in_flight[queue.id] = max(self._in_flight.get(queue.id, 0) - 1, 0)
             self.count(queue, -1)
             self.k.meters.out(queue.arn)
@@ -157,7 +207,11 @@ class Exchange:
         with self.k.db.tx() as tx:
             for seq in seqs:
                 self.messages.set_visible(tx, seq, visible_at)
-        if visible_at <= self.k.clock.now():
+            if queue.is_fifo:
+                self.fifo.touched(tx, queue, seqs)
+        if queue.is_fifo:
+            self._tell(queue)
+        elif visible_at <= self.k.clock.now():
             self.arrivals.announce(queue.arn)
         else:
             self.arrivals.expect(queue.arn, visible_at)
@@ -167,7 +221,7 @@ class Exchange:
         now, failure = self.k.clock.now(), ""
         by_target: dict[str, list[Message]] = {}
         with self.k.db.tx() as tx:
-            for message in self.messages.receivable(tx, queue, now):
+            for message in self._letters(tx, queue, now, limit):
                 target_arn = destination or message.extra.dead_letter_source
                 if not target_arn or self.find(target_arn) is None:
                     failure = (
@@ -181,10 +235,20 @@ class Exchange:
                 if limit == 0:
                     break
             for target_arn, messages in by_target.items():
-                self.messages.move(tx, messages, self.require(target_arn), "", now)
+                if queue.is_fifo:
+                    self.fifo.move(tx, messages, self.require(target_arn), "", now)
+                    self.fifo.groups.refresh(tx, queue, [message.extra.group for message in messages])
+                else:
+                    self.messages.move(tx, messages, self.require(target_arn), "", now)
         for target_arn, messages in by_target.items():
             self._moved(queue, self.require(target_arn), len(messages))
         return sum(map(len, by_target.values())), failure
+
+    def next_at(self, queue: Queue, after: float = float("-inf")) -> float | None:
+        """When a message may next be received, beyond ``after``."""
+        return (
+            self.fifo.groups.free_after(queue, after) if queue.is_fifo else self.messages.next_visible_at(queue, after)
+        )
 
     def forget(self, queue: Queue) -> None:
         """A queue id went (purge, deletion, expiry): count anew."""
@@ -202,11 +266,24 @@ class Exchange:
     def _room(self, queue: Queue, now: float) -> int:
         """How many more may be in flight; counted only when the estimate, which never falls short, is at the limit."""
         known = self._in_flight.get(queue.id)
-        if known is None or known >= model.IN_FLIGHT_MAX:
+        if known is None or known >= queue.in_flight_max:
             known = self._in_flight[queue.id] = self.messages.in_flight(queue, now)
-        if known >= model.IN_FLIGHT_MAX:
-            raise api.OverLimit(f"Too many messages in flight: the limit is {model.IN_FLIGHT_MAX}.")
-        return model.IN_FLIGHT_MAX - known
+        if known >= queue.in_flight_max:
+            raise api.OverLimit(f"Too many messages in flight: the limit is {queue.in_flight_max}.")
+        return queue.in_flight_max - known
+
+    def _letters(self, tx: Tx, queue: Queue, now: float, limit: int) -> Iterable[Message]:
+        if queue.is_fifo:
+            return self.fifo.gather(tx, queue, now, limit, None).taken
+        return self.messages.receivable(tx, queue, now)
+
+    def _tell(self, queue: Queue) -> None:
+        """A FIFO queue changed: say that a group is free, or when one will be."""
+        soonest = self.fifo.groups.free_at(queue)
+        if soonest is not None and soonest <= self.k.clock.now():
+            self.arrivals.announce(queue.arn)
+        elif soonest is not None:
+            self.arrivals.expect(queue.arn, soonest)
 
     def _moved(self, queue: Queue, target: Queue, moved: int) -> None:
         self.count(queue, -moved)

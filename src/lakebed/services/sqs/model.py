@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -23,7 +24,11 @@ MESSAGE_BYTES_MAX = 1_048_576
 BATCH_ENTRIES_MAX = 10
 IN_FLIGHT_MAX = 120_000
 VISIBILITY_MAX = 43_200
+FIFO_IN_FLIGHT_MAX = 20_000
+FIFO_SUFFIX = ".fifo"
 _QUEUE_NAME = re.compile(r"[A-Za-z0-9_-]{1,80}", re.ASCII)
+_TOKEN = re.compile(r"[!-~]{1,128}", re.ASCII)
+_SEQUENCE_BASE = 10**19
 _ENTRY_ID = re.compile(r"[A-Za-z0-9_-]{1,80}", re.ASCII)
 _ATTRIBUTE_NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*", re.ASCII)
 _ATTRIBUTE_TYPE = re.compile(r"(String|Number|Binary)(\..+)?", re.ASCII | re.DOTALL)
@@ -46,6 +51,16 @@ class Queue(msgspec.Struct, frozen=True):
     def arn(self) -> str:
         """Its ARN."""
         return self.scope.arn("sqs", self.name)
+
+    @property
+    def is_fifo(self) -> bool:
+        """Whether it keeps order within groups and drops duplicates."""
+        return self.attributes.get("FifoQueue") == "true"
+
+    @property
+    def in_flight_max(self) -> int:
+        """How many messages may be handed out and not deleted at the same time."""
+        return FIFO_IN_FLIGHT_MAX if self.is_fifo else IN_FLIGHT_MAX
 
     @property
     def policy(self) -> str | None:
@@ -80,6 +95,27 @@ class Draft(msgspec.Struct, frozen=True):
     attributes: dict[str, dict[str, Any]] = {}
     system: dict[str, dict[str, Any]] = {}
     group: str = ""
+    deduplication: str = ""
+
+
+class Sent(msgspec.Struct, frozen=True):
+    """What a sender is told; ``seq`` is 0 on a standard queue."""
+
+    message_id: str
+    seq: int = 0
+
+    @property
+    def sequence_number(self) -> str:
+        """AWS's form: twenty digits, larger for what comes later."""
+        return sequence_number(self.seq)
+
+
+class Attempt(msgspec.Struct, frozen=True):
+    """What a ReceiveMessage with a ReceiveRequestAttemptId handed out, and until when that is hidden."""
+
+    seqs: list[int]
+    received: float
+    visible_at: float
 
 
 class Stored(msgspec.Struct, frozen=True):
@@ -89,6 +125,7 @@ class Stored(msgspec.Struct, frozen=True):
     trace: str = ""
     group: str = ""
     dead_letter_source: str = ""
+    deduplication: str = ""
 
 
 class Message(msgspec.Struct, frozen=True):
@@ -118,6 +155,9 @@ class Message(msgspec.Struct, frozen=True):
             told["AWSTraceHeader"] = self.extra.trace
         if self.extra.group:
             told["MessageGroupId"] = self.extra.group
+        if self.extra.deduplication:
+            told["MessageDeduplicationId"] = self.extra.deduplication
+            told["SequenceNumber"] = sequence_number(self.seq)
         return told
 
 
@@ -136,8 +176,26 @@ class Move(msgspec.Struct, frozen=True):
     started: float
 
 
-def check_queue_name(name: str) -> None:
-    """Raise unless ``name`` may name a standard queue."""
+def sequence_number(seq: int) -> str:
+    """SequenceNumber as clients see it."""
+    return str(_SEQUENCE_BASE + seq)
+
+
+def stored_of(draft: Draft) -> Stored:
+    """What is kept of a draft besides its body."""
+    trace = draft.system.get("AWSTraceHeader", {}).get("StringValue", "")
+    return Stored(draft.attributes, trace, draft.group, "", draft.deduplication)
+
+
+def check_queue_name(name: str, *, is_fifo: bool) -> None:
+    """Raise unless ``name`` may name a queue of this type."""
+    if is_fifo:
+        if len(name) > 80 or not name.endswith(FIFO_SUFFIX) or not _QUEUE_NAME.fullmatch(name[: -len(FIFO_SUFFIX)]):
+            raise parameter_error(
+                "The name of a FIFO queue can only include alphanumeric characters, hyphens, or underscores, must end "
+                "with .fifo suffix and be 1 to 80 in length"
+            )
+        return
     if not _QUEUE_NAME.fullmatch(name):
         raise parameter_error("Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length")
 
@@ -162,7 +220,7 @@ def check_entry_ids(entries: list[Any], kind: str) -> None:
         seen.add(entry["Id"])
 
 
-def draft_of(entry: Mapping[str, Any]) -> Draft:
+def draft_of(entry: Mapping[str, Any], queue: Queue) -> Draft:
     """A draft from SendMessage or one entry of a batch; raises what is wrong with it."""
     body = entry["MessageBody"]
     if not body:
@@ -173,11 +231,7 @@ def draft_of(entry: Mapping[str, Any]) -> Draft:
         raise parameter_error(
             f"Value {delay} for parameter DelaySeconds is invalid. Reason: DelaySeconds must be >= 0 and <= 900."
         )
-    if "MessageDeduplicationId" in entry:
-        raise parameter_error(
-            f"Value {entry['MessageDeduplicationId']} for parameter MessageDeduplicationId is invalid. "
-            "Reason: The request includes a parameter that is not valid for this queue type."
-        )
+    group, deduplication = _ordering(entry, queue)
     attributes = dict(entry.get("MessageAttributes") or {})
     if len(attributes) > 10:
         raise parameter_error(f"Number of message attributes [{len(attributes)}] exceeds the allowed maximum [10].")
@@ -187,7 +241,48 @@ def draft_of(entry: Mapping[str, Any]) -> Draft:
     for name, value in system.items():
         if name != "AWSTraceHeader" or value.get("DataType") != "String" or not value.get("StringValue"):
             raise parameter_error(f"Message system attribute name '{name}' is invalid.")
-    return Draft(body, delay, attributes, system, entry.get("MessageGroupId", ""))
+    return Draft(body, delay, attributes, system, group, deduplication)
+
+
+def _ordering(entry: Mapping[str, Any], queue: Queue) -> tuple[str, str]:
+    """Message group and deduplication id. A standard queue takes a group (fair queues) and no deduplication id."""
+    for name in ("MessageGroupId", "MessageDeduplicationId"):
+        check_token(name, entry.get(name))
+    group, deduplication = entry.get("MessageGroupId"), entry.get("MessageDeduplicationId")
+    if not queue.is_fifo:
+        if deduplication is not None:
+            raise _wrong_queue_type("MessageDeduplicationId", deduplication)
+        return group or "", ""
+    if group is None:
+        raise AwsError("MissingParameter", "The request must contain the parameter MessageGroupId.")
+    if entry.get("DelaySeconds"):
+        raise _wrong_queue_type("DelaySeconds", entry["DelaySeconds"])
+    return group, deduplication or content_deduplication(queue, entry["MessageBody"])
+
+
+def content_deduplication(queue: Queue, body: str) -> str:
+    """The digest of the body where the queue takes it for a deduplication id."""
+    if queue.attributes.get("ContentBasedDeduplication") != "true":
+        raise parameter_error(
+            "The queue should either have ContentBasedDeduplication enabled or MessageDeduplicationId provided explicitly"
+        )
+    return hashlib.sha256(body.encode()).hexdigest()
+
+
+def check_token(name: str, value: str | None) -> None:
+    """A group, deduplication or attempt id, where one is given."""
+    if value is not None and not _TOKEN.fullmatch(value):
+        raise parameter_error(
+            f"Value {value[:1024]} for parameter {name} is invalid. "
+            f"Reason: {name} can only include alphanumeric and punctuation characters. 1 to 128 in length."
+        )
+
+
+def _wrong_queue_type(name: str, value: object) -> AwsError:
+    return parameter_error(
+        f"Value {value} for parameter {name} is invalid. "
+        "Reason: The request includes a parameter that is not valid for this queue type."
+    )
 
 
 def check_characters(body: str) -> None:

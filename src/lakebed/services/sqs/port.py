@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from lakebed.kernel.scope import Principal
-from lakebed.ports.queues import QueueMessage
+from lakebed.ports.queues import Outgoing, QueueMessage
 from lakebed.services.sqs import model
 from lakebed.services.sqs.exchange import Exchange
-from lakebed.services.sqs.model import Draft
 
 _RECEIVED_AT_ONCE_MAX = 10_000
 
@@ -23,11 +23,15 @@ class SqsQueues:
         self, principal: Principal, queue_arn: str, bodies: Sequence[str], *, source_arn: str | None = None
     ) -> None:
         """See the port."""
+        await self.deliver(principal, queue_arn, [Outgoing(body) for body in bodies], source_arn=source_arn)
+
+    async def deliver(
+        self, principal: Principal, queue_arn: str, messages: Sequence[Outgoing], *, source_arn: str | None = None
+    ) -> None:
+        """See the port."""
         queue = self._exchange.authorised(principal, "sqs:SendMessage", queue_arn, source_arn)
-        drafts = [Draft(body) for body in bodies]
+        drafts = [model.draft_of(_entry(message), queue) for message in messages]
         self._exchange.check_sizes(queue, drafts)
-        for body in bodies:
-            model.check_characters(body)
         if drafts:
             self._exchange.send(queue, drafts, principal.user_id)
 
@@ -62,7 +66,7 @@ class SqsQueues:
 
     def next_visible_at(self, queue_arn: str) -> float | None:
         """See the port."""
-        return self._exchange.messages.next_visible_at(self._exchange.require(queue_arn))
+        return self._exchange.next_at(self._exchange.require(queue_arn))
 
     def release(self, queue_arn: str, receipt_handles: Sequence[str], *, delay_seconds: float = 0.0) -> None:
         """See the port. Receipts that a later one replaced, or of messages that are gone, are passed over."""
@@ -86,3 +90,13 @@ class SqsQueues:
     def unsubscribe(self, queue_arn: str, task: str) -> None:
         """See the port."""
         self._exchange.arrivals.unsubscribe(queue_arn, task)
+
+
+def _entry(message: Outgoing) -> dict[str, Any]:
+    """As SendMessage takes it, so that its rules hold here too."""
+    entry: dict[str, Any] = {"MessageBody": message.body, "MessageAttributes": message.attributes}
+    if message.group:
+        entry["MessageGroupId"] = message.group
+    if message.deduplication:
+        entry["MessageDeduplicationId"] = message.deduplication
+    return entry

@@ -17,7 +17,7 @@ from lakebed.services.sqs.model import Message, Move, Queue, Stored
 
 _encode = msgspec.msgpack.encode
 _QUEUE = "account, region, name, id, attributes, tags, created, modified, purged"
-_MESSAGE = "seq, message_id, body, md5, extra, sender, sent, receives, first_received"
+MESSAGE_COLUMNS = "seq, message_id, body, md5, extra, sender, sent, receives, first_received"
 
 
 class QueueStore:
@@ -105,12 +105,12 @@ class MessageStore:
     def receivable(self, tx: Tx, queue: Queue, now: float) -> Iterator[Message]:
         """Messages that may be received, longest waiting first; stop iterating when there are enough."""
         rows = tx.execute(
-            f"SELECT {_MESSAGE} FROM sqs_message WHERE queue_id=? AND visible_at<=? AND sent>? "  # noqa: S608
+            f"SELECT {MESSAGE_COLUMNS} FROM sqs_message WHERE queue_id=? AND visible_at<=? AND sent>? "  # noqa: S608
             "ORDER BY visible_at, seq",
             (queue.id, now, now - queue.retention_seconds),
         )
         for row in rows:
-            yield _message(row)
+            yield message_of(row)
 
     def mark_received(self, tx: Tx, seqs: Sequence[int], now: float, visible_at: float) -> None:
         """They were handed out."""
@@ -261,7 +261,8 @@ def _queue(row: Any, partition: str) -> Queue:
     )
 
 
-def _message(row: Any) -> Message:
+def message_of(row: Any) -> Message:
+    """A message from its row."""
     return Message(
         row["seq"], row["message_id"], row["body"], row["md5"], msgspec.msgpack.decode(row["extra"], type=Stored),
         row["sender"], row["sent"], row["receives"], row["first_received"] or 0.0,

@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import msgspec
 
+from lakebed.kernel.db import Tx
 from lakebed.services.sqs.arrivals import VISIBILITY_TASK
 from lakebed.services.sqs.exchange import Exchange
-from lakebed.services.sqs.model import Move
+from lakebed.services.sqs.fifo import WINDOW_SECONDS
+from lakebed.services.sqs.model import Move, Queue
 
 MOVES_TASK = "sqs:moves"
 _AT_ONCE = 1000
@@ -26,16 +28,22 @@ class Retention:
     async def activate(self) -> float | None:
         """Due now again while anything was deleted."""
         now, more = self._k.clock.now(), self._discard()
+        with self._k.db.tx() as tx:
+            more = self._exchange.fifo.windows.forget(tx, now - WINDOW_SECONDS) or more
         for queue in self._exchange.queues.all_queues():
             oldest = self._exchange.messages.oldest(queue)
             if oldest is None or oldest > now - queue.retention_seconds:
                 continue
             with self._k.db.tx() as tx:
-                gone = self._exchange.messages.expire(tx, queue.id, now - queue.retention_seconds, _AT_ONCE)
+                expire = self._exchange.fifo.expire if queue.is_fifo else self._expire
+                gone = expire(tx, queue, now - queue.retention_seconds, _AT_ONCE)
             self._k.meters.drop(queue.arn, gone)
             self._exchange.count(queue, -gone)
             more = more or gone == _AT_ONCE
         return now if more else None
+
+    def _expire(self, tx: Tx, queue: Queue, sent_before: float, limit: int) -> int:
+        return self._exchange.messages.expire(tx, queue.id, sent_before, limit)
 
     def _discard(self) -> bool:
         queue_id = self._exchange.queues.discarded()
@@ -43,7 +51,8 @@ class Retention:
             return False
         with self._k.db.tx() as tx:
             gone = self._exchange.messages.expire(tx, queue_id, float("inf"), _AT_ONCE)
-            if gone < _AT_ONCE:
+            left = self._exchange.fifo.groups.forget_queue(tx, queue_id, _AT_ONCE)
+            if gone < _AT_ONCE and not left:
                 self._exchange.queues.forget_discarded(tx, queue_id)
         return True
 
@@ -65,10 +74,10 @@ class Visibility:
             queue = exchange.find(arn)
             if queue is None:
                 continue
-            soonest = exchange.messages.next_visible_at(queue)
+            soonest = exchange.next_at(queue)
             if soonest is not None and soonest <= now:
                 exchange.arrivals.poke(arn)
-                soonest = exchange.messages.next_visible_at(queue, now)
+                soonest = exchange.next_at(queue, now)
             if soonest is not None:
                 planned = min(planned, soonest)
         exchange.arrivals.planned = planned

@@ -41,15 +41,15 @@ class BatchOperations(Desk):
             )
         for entry in entries:
             try:
-                draft = model.draft_of(entry)
+                draft = model.draft_of(entry, queue)
                 self.exchange.check_sizes(queue, [draft])
                 drafts.append((entry["Id"], draft))
             except AwsError as wrong:
                 result["Failed"].append(_failed(entry["Id"], wrong))
         if drafts:
-            ids = self.exchange.send(queue, [draft for _, draft in drafts], ctx.principal.user_id)
-            for (entry_id, draft), message_id in zip(drafts, ids, strict=True):
-                told = sent(draft, message_id)
+            told_all = self.exchange.send(queue, [draft for _, draft in drafts], ctx.principal.user_id)
+            for (entry_id, draft), told_one in zip(drafts, told_all, strict=True):
+                told = sent(draft, told_one)
                 result["Successful"].append({"Id": entry_id, **told})  # type: ignore[typeddict-item]  # same members
         return _without_empty(result)
 

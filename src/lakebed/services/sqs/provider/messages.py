@@ -12,7 +12,7 @@ from lakebed.ports.service import Context, operation
 from lakebed.services.sqs import model
 from lakebed.services.sqs.attributes import parameter_error
 from lakebed.services.sqs.digest import md5_of_attributes, md5_of_body
-from lakebed.services.sqs.model import Draft, Message, Queue
+from lakebed.services.sqs.model import Draft, Message, Queue, Sent
 from lakebed.services.sqs.provider.desk import Desk
 
 
@@ -23,10 +23,10 @@ class MessageOperations(Desk):
     async def send_message(self, ctx: Context, req: api.SendMessageRequest) -> api.SendMessageResult:
         """https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html"""
         queue = self.queue(ctx, req["QueueUrl"], "SendMessage")
-        draft = model.draft_of(req)
+        draft = model.draft_of(req, queue)
         self.exchange.check_sizes(queue, [draft])
-        (message_id,) = self.exchange.send(queue, [draft], ctx.principal.user_id)
-        return sent(draft, message_id)
+        (told,) = self.exchange.send(queue, [draft], ctx.principal.user_id)
+        return sent(draft, told)
 
     @operation("ReceiveMessage", action=None)
     async def receive_message(self, ctx: Context, req: api.ReceiveMessageRequest) -> api.ReceiveMessageResult:
@@ -41,7 +41,9 @@ class MessageOperations(Desk):
             req, "WaitTimeSeconds", 0, 20, int(queue.attributes["ReceiveMessageWaitTimeSeconds"]),
             "Must be >= 0 and <= 20, if provided.",
         )  # fmt: skip
-        taken = await self._poll(queue, limit, visibility, ctx.now + wait)
+        attempt = req.get("ReceiveRequestAttemptId")
+        model.check_token("ReceiveRequestAttemptId", attempt)
+        taken = await self._poll(queue, limit, (visibility, attempt or ""), ctx.now + wait)
         system = {*(req.get("AttributeNames") or ()), *(req.get("MessageSystemAttributeNames") or ())}
         wanted = req.get("MessageAttributeNames") or ()
         return {"Messages": [_shown(queue, message, system, wanted) for message in taken]} if taken else {}
@@ -58,24 +60,26 @@ class MessageOperations(Desk):
         queue = self.queue(ctx, req["QueueUrl"], "ChangeMessageVisibility")
         self.exchange.hide(queue, req["ReceiptHandle"], req["VisibilityTimeout"])
 
-    async def _poll(self, queue: Queue, limit: int, visibility: int, deadline: float) -> list[Message]:
+    async def _poll(self, queue: Queue, limit: int, how: tuple[int, str], deadline: float) -> list[Message]:
         """Messages at once, or the first that come before ``deadline``."""
         while True:
-            taken = self.exchange.take(queue, limit, visibility)
+            taken = self.exchange.take(queue, limit, *how)
             if taken or self.k.clock.now() >= deadline:
                 return taken
-            soonest = self.exchange.messages.next_visible_at(queue)
+            soonest = self.exchange.next_at(queue)
             await self.exchange.arrivals.wait(queue.arn, min(deadline, deadline if soonest is None else soonest))
             queue = self.exchange.require(queue.arn)
 
 
-def sent(draft: Draft, message_id: str) -> api.SendMessageResult:
+def sent(draft: Draft, told: Sent) -> api.SendMessageResult:
     """What a sender is told: digests to compare with its own."""
-    result: api.SendMessageResult = {"MessageId": message_id, "MD5OfMessageBody": md5_of_body(draft.body)}
+    result: api.SendMessageResult = {"MessageId": told.message_id, "MD5OfMessageBody": md5_of_body(draft.body)}
     if draft.attributes:
         result["MD5OfMessageAttributes"] = md5_of_attributes(draft.attributes)
     if draft.system:
         result["MD5OfMessageSystemAttributes"] = md5_of_attributes(draft.system)
+    if told.seq:
+        result["SequenceNumber"] = told.sequence_number
     return result
 
 

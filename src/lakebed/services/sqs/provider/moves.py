@@ -40,7 +40,8 @@ class MoveOperations(Desk):
             )
         destination = req.get("DestinationArn")
         if destination is not None:
-            self._existing(ctx, destination, "SendMessage")
+            if self._existing(ctx, destination, "SendMessage").is_fifo != source.is_fifo:
+                raise parameter_error("Source queue and destination queue must be of the same type.")
             if destination == source.arn:
                 raise parameter_error("Source queue arn and destination queue arn cannot be the same.")
         if not self._is_dead_letter_queue(source):

@@ -37,7 +37,9 @@ class QueueOperations(Desk):
         """https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_CreateQueue.html"""
         name, store = req["QueueName"], self.exchange.queues
         wanted = rules.checked(req.get("Attributes") or {}, "CreateQueue")
-        check_queue_name(name)
+        is_fifo = wanted.get("FifoQueue") == "true"
+        rules.check_type(wanted, is_fifo=is_fifo)
+        check_queue_name(name, is_fifo=is_fifo)
         tags = _checked_tags({}, req.get("tags") or {})
         with self.k.db.tx() as tx:
             found = store.find(ctx.scope, name)
@@ -48,8 +50,13 @@ class QueueOperations(Desk):
                             f"A queue already exists with the same name and a different value for attribute {attribute}"
                         )
                 return {"QueueUrl": url_of(ctx, found)}
-            settings = rules.DEFAULTS | {key: value for key, value in wanted.items() if value}
+            settings = (
+                rules.DEFAULTS
+                | (rules.FIFO_DEFAULTS if is_fifo else {})
+                | {key: value for key, value in wanted.items() if value}
+            )
             queue = Queue(ctx.scope, store.new_id(tx), name, settings, tags, ctx.now, ctx.now, 0.0)
+            rules.check_throughput(settings)
             self._check_dead_letters(queue, wanted)
             store.put(tx, queue)
         return {"QueueUrl": url_of(ctx, queue)}
@@ -113,8 +120,10 @@ class QueueOperations(Desk):
         """https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html"""
         queue = self.queue(ctx, req["QueueUrl"], "SetQueueAttributes")
         wanted = rules.checked(req["Attributes"], "SetQueueAttributes")
+        rules.check_type(wanted, is_fifo=queue.is_fifo)
         self._check_dead_letters(queue, wanted)
         merged = {key: value for key, value in (queue.attributes | wanted).items() if value}
+        rules.check_throughput(merged)
         with self.k.db.tx() as tx:
             self.exchange.queues.put(tx, msgspec.structs.replace(queue, attributes=merged, modified=ctx.now))
 
@@ -183,6 +192,8 @@ class QueueOperations(Desk):
         target = self.exchange.find(redrive[0])
         if target is None or target.scope != queue.scope:
             raise rules.dead_letters_refused(text)
+        if target.is_fifo != queue.is_fifo:
+            raise rules.dead_letters_refused(text, "Dead-letter queue must be same type of queue as the source.")
         if not rules.allows_source(target.attributes.get("RedriveAllowPolicy", ""), queue.arn):
             raise rules.dead_letters_refused(text)
 
