@@ -98,7 +98,7 @@ def test_orders_arrive_with_a_total(lakebed: RunningLakebed) -> None:
         order = {"price": 10, "quantity": quantity}
         firehose.put_record(DeliveryStreamName="orders", Record={"Data": json.dumps(order).encode()})
 
-    lakebed.advance(59)
+    lakebed.advance(119)
     assert s3.list_objects_v2(Bucket="orders")["KeyCount"] == 0
     lakebed.advance(1)
     assert s3.list_objects_v2(Bucket="orders")["KeyCount"] == 1
