@@ -1,19 +1,22 @@
 """Meters: what flowed through each resource, for the Pipelines page and ``/_lakebed/flow``.
 
-Totals since this process started and a ring of one-second buckets for rates; in memory, bounded, and lost on a restart:
-they describe the flow, they are not the records' accounts (those are the logs, tables and objects themselves).
+Totals and a ring of one-second buckets for rates; in memory and bounded (``meter_keeper`` carries the totals over a
+restart). They describe the flow, they are not the records' accounts (those are the logs, tables and objects themselves).
 ``into``/``out`` take the resource's ARN; ``link`` says that records went from one resource to another.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from lakebed.kernel.clock import Clock
 
 _RING_SECONDS = 60
 _RESOURCES_MAX = 5000
+_KEPT = ("records_in", "records_out", "bytes_in", "bytes_out", "errors", "dropped", "last_in", "last_out")
 
 
 @dataclass(slots=True)
@@ -118,6 +121,22 @@ class Meters:
             for (source, target), records in self._links.items()
         ]
         return {"at": now, "resources": resources, "links": links}
+
+    def totals(self) -> dict[str, Any]:
+        """What survives a restart: counts and last times by resource, and the links seen."""
+        return {
+            "meters": {arn: [getattr(meter, name) for name in _KEPT] for arn, meter in self._meters.items()},
+            "links": [[source, target, records] for (source, target), records in self._links.items()],
+        }
+
+    def restore(self, document: Mapping[str, Any]) -> None:
+        """Take back what ``totals`` gave."""
+        for arn, values in document["meters"].items():
+            meter = self._meters[arn] = Meter(ring_second=int(self._clock.now()))
+            for name, value in zip(_KEPT, values, strict=True):
+                setattr(meter, name, value)
+        for source, target, records in document["links"]:
+            self._links[source, target] = records
 
     def clear(self) -> None:
         """Forget everything (reset)."""
