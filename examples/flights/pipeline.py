@@ -381,7 +381,7 @@ def wait_for_report(total, patience=300):
         if sys.stdout.isatty():
             print(f"\rwaiting for the report: {found['Flights']:>7,} of {total:,} flights", end="", flush=True)
         time.sleep(0.5)
-    say(f"\r\x1b[2Kthe report counts {found['Flights']:,} flights")
+    say(("\r\x1b[2K" if sys.stdout.isatty() else "") + f"the report counts {found['Flights']:,} flights")
     return found
 
 
