@@ -1,27 +1,86 @@
-"""The console as an ASGI app: routes, themes, security headers. Mounted by the edge under ``/console``.
+"""The console as an ASGI app: routes, themes, what happens when a call fails. Mounted by the edge under ``/console``.
 
-Loopback peers only, and only under a loopback name (a page of another site must not reach it by DNS rebinding). It reads;
-nothing here changes state, so there is no form to forge. The console's user is the seeded development account.
+Who may reach it is decided in ``guard``; pages are listed in ``_PAGES``. The console reads; the one thing that does
+something is running a query (``queries``), which is a POST with a token. Its user is the seeded development account.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from importlib import resources
-from ipaddress import ip_address
 
+import htpy as h
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from lakebed.console import pipelines, report
+from lakebed.console import queries
+from lakebed.console.asked import Asked
 from lakebed.console.backend import Backend
-from lakebed.console.shell import Page, empty, render
+from lakebed.console.calls import Recorder
+from lakebed.console.guard import Guard
+from lakebed.console.pages import (
+    athena,
+    catalog,
+    catalog_table,
+    firehose,
+    functions,
+    home,
+    iam,
+    iot,
+    kinesis,
+    kinesis_shard,
+    logs,
+    pipelines,
+    report,
+    s3,
+    s3_object,
+    server,
+    sqs,
+)
+from lakebed.console.parts import notice, panel
+from lakebed.console.shell import Page, render
 from lakebed.kernel.errors import AwsError
+from lakebed.kernel.scope import Scope
 
+Draw = Callable[[Backend, Asked], Awaitable[Page]]
+_PAGES: dict[str, Draw] = {
+    "": home.page,
+    "pipelines": pipelines.page,
+    "report": report.page,
+    "s3": s3.buckets,
+    "s3/objects": s3.objects,
+    "s3/object": s3_object.page,
+    "kinesis": kinesis.streams,
+    "kinesis/stream": kinesis.stream,
+    "kinesis/shard": kinesis_shard.page,
+    "firehose": firehose.streams,
+    "firehose/stream": firehose.stream,
+    "iot": iot.page,
+    "iot/rule": iot.rule,
+    "iot/thing": iot.thing,
+    "lambda": functions.listing,
+    "lambda/function": functions.function,
+    "sqs": sqs.queues,
+    "sqs/queue": sqs.queue,
+    "athena": athena.page,
+    "catalog": catalog.page,
+    "catalog/table": catalog_table.page,
+    "logs": logs.groups,
+    "logs/group": logs.group,
+    "logs/events": logs.events,
+    "iam": iam.page,
+    "iam/role": iam.role,
+    "iam/user": iam.user,
+    "iam/policy": iam.policy,
+    "requests": server.requests,
+    "tasks": server.tasks,
+}
 _TYPES = {
     ".js": "text/javascript",
     ".css": "text/css",
@@ -29,89 +88,97 @@ _TYPES = {
     ".svg": "image/svg+xml",
     ".txt": "text/plain",
 }
-_HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self'; "
-        "connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
-}
+_REGION = re.compile(r"[a-z]{2}(-[a-z]{2,12}){1,3}-[0-9]")
 
 
 def build(backend: Backend) -> Starlette:
     """The app over one backend."""
 
-    def page_response(request: Request, page: Page, status: int = 200) -> HTMLResponse:
-        theme = "dark" if request.cookies.get("lb-theme") == "dark" else "light"
-        return HTMLResponse(render(page, backend, theme), status)
+    def data(answer: Callable[[Backend, Asked], Awaitable[Response]], path: str) -> Route:
+        async def endpoint(request: Request) -> Response:
+            try:
+                return await answer(_located(backend, request), Asked(path, request.query_params))
+            except AwsError as failure:
+                return JSONResponse(
+                    {"code": failure.error_code, "message": failure.message}, failure.http_status or 400, headers=_FRESH
+                )
 
-    async def home(_request: Request) -> Response:
-        return RedirectResponse("/console/pipelines")
+        return Route(f"/console/{path}", endpoint, methods=["GET"])
 
-    async def pipelines_page(request: Request) -> Response:
-        return page_response(request, pipelines.page(backend))
-
-    async def flow(_request: Request) -> Response:
-        return JSONResponse(pipelines.live(backend.flow(backend.scope)), headers={"Cache-Control": "no-store"})
-
-    async def report_page(request: Request) -> Response:
+    async def run(request: Request) -> Response:
+        here = _recorded(_located(backend, request))
         try:
-            return page_response(request, await report.page(backend, request.query_params.get("query")))
+            return await queries.run(here, request)
         except AwsError as failure:
-            content = empty(failure.error_code, failure.message, "aws athena list-query-executions")
-            return page_response(request, Page("Report", "", "/console/report", content), failure.http_status or 400)
+            return _document(request, here, _failed(here, Asked("athena", {}), failure), failure.http_status or 400)
 
-    async def result(request: Request) -> Response:
-        try:
-            one = await backend.call(
-                "athena",
-                "GetQueryExecution",
-                {"QueryExecutionId": request.query_params.get("query", "")},
-                backend.scope,
-            )
-            body = await report.read_object(backend, one["QueryExecution"])
-        except AwsError as failure:
-            return JSONResponse({"code": failure.error_code, "message": failure.message}, failure.http_status or 400)
-        headers = {"Content-Disposition": 'attachment; filename="result.csv"'}
-        return Response(body, media_type="text/csv", headers=headers)
+    async def stop(request: Request) -> Response:
+        return await queries.stop(_located(backend, request), request)
 
+    pages = [
+        Route(f"/console/{path}".rstrip("/"), _page(backend, path, draw), methods=["GET"])
+        for path, draw in _PAGES.items()
+    ]
     return Starlette(
         routes=[
-            Route("/console", home),
-            Route("/console/", home),
-            Route("/console/pipelines", pipelines_page),
-            Route("/console/pipelines/flow.json", flow),
-            Route("/console/report", report_page),
-            Route("/console/report/result.csv", result),
-            Route("/console/static/{name}", _static),
+            *pages,
+            Route("/", _page(backend, "", home.page), methods=["GET"]),
+            Route("/console/", _page(backend, "", home.page), methods=["GET"]),
+            data(pipelines.live_flow, "pipelines/flow.json"),
+            data(report.download, "report/result.csv"),
+            data(s3_object.download, "s3/download"),
+            data(kinesis_shard.tail, "kinesis/tail.json"),
+            data(queries.state, "athena/state.json"),
+            Route(queries.RUN, run, methods=["POST"]),
+            Route(queries.STOP, stop, methods=["POST"]),
+            Route("/console/static/{name}", _static, methods=["GET"]),
         ],
-        middleware=[Middleware(_Guard)],
+        middleware=[Middleware(Guard, changing=(queries.RUN, queries.STOP), token=backend.token)],
     )
 
 
-class _Guard(BaseHTTPMiddleware):
-    """Loopback by peer and by name, read-only by method, and the headers every page carries."""
-
-    async def dispatch(self, request: Request, call_next: RequestResponseEndpoint) -> Response:
-        peer = request.client.host if request.client else ""
-        if not (_is_loopback(peer) and _is_loopback(request.url.hostname or "")):
-            return Response("The console answers on the loopback address only.", 403, media_type="text/plain")
-        if request.method not in ("GET", "HEAD"):
-            return Response(status_code=405, headers={"Allow": "GET, HEAD"})
-        response = await call_next(request)
-        response.headers.update(_HEADERS)
-        return response
+_FRESH = {"Cache-Control": "no-store"}
 
 
-def _is_loopback(host: str) -> bool:
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
+def _located(backend: Backend, request: Request) -> Backend:
+    """The backend in the region the browser chose."""
+    region = request.cookies.get("lb-region", "")
+    if not _REGION.fullmatch(region):
+        return backend
+    return replace(backend, scope=Scope(backend.scope.account, region, backend.scope.partition))
+
+
+def _recorded(backend: Backend) -> Backend:
+    return replace(backend, call=Recorder(backend.call))
+
+
+def _page(backend: Backend, path: str, draw: Draw) -> Callable[[Request], Awaitable[Response]]:
+    async def endpoint(request: Request) -> Response:
+        here, asked = _recorded(_located(backend, request)), Asked(path, request.query_params)
+        try:
+            return _document(request, here, await draw(here, asked))
+        except AwsError as failure:
+            return _document(request, here, _failed(here, asked, failure), failure.http_status or 400)
+
+    return endpoint
+
+
+def _document(request: Request, backend: Backend, page: Page, status: int = 200) -> HTMLResponse:
+    theme = "dark" if request.cookies.get("lb-theme") == "dark" else "light"
+    return HTMLResponse(render(page, backend, theme), status, headers=_FRESH)
+
+
+def _failed(backend: Backend, asked: Asked, failure: AwsError) -> Page:
+    """What failed, where, and how to see the same by hand."""
+    area = asked.path.partition("/")[0]
+    call = backend.call.failed if isinstance(backend.call, Recorder) else None
+    where = f"{call.service}:{call.operation} answered " if call else ""
+    content = [
+        notice("error", f"{where}{failure.error_code}. ", failure.message),
+        panel("The call that failed", h.pre(tabindex="0")[call.cli()]) if call else None,
+        h.p[h.a(href=f"/console/{area}".rstrip("/"))["Back to the overview"]],
+    ]
+    return Page("This could not be shown", "", f"/console/{area}".rstrip("/"), content)
 
 
 async def _static(request: Request) -> Response:

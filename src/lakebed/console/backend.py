@@ -1,8 +1,12 @@
-"""What the console is given by the house: calls into the AWS APIs, the flow view, addresses, the clock."""
+"""What the console is given by the house: calls into the AWS APIs, read-only views of the house, the clock.
+
+The views default to nothing, so that a test or a tool can serve pages over calls alone. ``token`` guards the one thing the
+console can do besides reading, running a query; where it is empty nothing can be run.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -26,12 +30,33 @@ class FlowView(Protocol):
         ...
 
 
+class RequestsView(Protocol):
+    """The journal of API calls, newest first, below the row ``before``."""
+
+    def __call__(
+        self, *, before: int | None = None, limit: int = 100, service: str = "", errors: bool = False
+    ) -> Sequence[Mapping[str, Any]]:
+        """Rows."""
+        ...
+
+
+def _no_requests(
+    *, before: int | None = None, limit: int = 100, service: str = "", errors: bool = False
+) -> Sequence[Mapping[str, Any]]:
+    del before, limit, service, errors
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """Handed to ``console.app.build``."""
+    """Handed to ``console.app.build``. ``status`` tells doors, data directory, health; ``tasks`` the background work."""
 
     call: Caller
     flow: FlowView
     clock: Clock
     scope: Scope
     version: str
+    status: Callable[[], Mapping[str, Any]] = dict
+    tasks: Callable[[], Sequence[Mapping[str, Any]]] = tuple
+    requests: RequestsView = _no_requests
+    token: str = ""

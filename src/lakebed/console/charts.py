@@ -90,7 +90,8 @@ def charts(result: Result) -> list[Drawn]:
     if not result.rows or not result.dimensions or not result.measures:
         return []
     headline = next((name for name in result.measures if is_average(name)), result.measures[0])
-    times = [name for name in result.dimensions if is_time(name)]
+    # A time with one value has no course to draw.
+    times = [name for name in result.dimensions if is_time(name) and len(_values(result, name)) > 1]
     kinds = sorted(
         (name for name in result.dimensions if not is_time(name)), key=lambda name: len(_values(result, name))
     )
@@ -200,7 +201,7 @@ def _heat(result: Result, measure: str, rows: str, columns: str) -> Drawn:
         f"{words(measure).capitalize()}: {words(rows)} by {words(columns)}",
         _note(result, measure),
         {
-            "grid": _grid() | {"bottom": 58, "top": 8},
+            "grid": _grid() | {"bottom": 72, "top": 8},
             "tooltip": {"position": "top"},
             "xAxis": {"type": "category", "data": across},
             "yAxis": {"type": "category", "data": down},

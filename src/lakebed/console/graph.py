@@ -1,7 +1,9 @@
-"""The pipeline graph laid out: layers by longest path, rows by the middle of their neighbours. Pure.
+"""The pipeline graph laid out: layers by longest path, rows by the middle of their sources. Pure.
 
-A long pipeline is folded like text: after ``LAYERS_A_LINE`` layers it goes on below, at the left, so that all of it is seen
-at once instead of scrolled through.
+Cards stand on a grid, so the gaps between columns and rows are free of cards everywhere: links run in those gaps and never
+across a card. A node that leads on stands above a dead end, and takes its source's row where that is free: the main way
+runs straight. A long pipeline is folded like text: after ``LAYERS_A_LINE`` layers it goes on below, at the left, so that
+all of it is seen at once instead of scrolled through.
 """
 
 from __future__ import annotations
@@ -9,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-NODE_WIDTH, NODE_HEIGHT, GAP_X, GAP_Y, MARGIN = 196, 104, 60, 24, 12
-LAYERS_A_LINE, _LINE_GAP = 4, 56
+NODE_WIDTH, NODE_HEIGHT, GAP_X, GAP_Y, MARGIN = 208, 104, 56, 28, 34
+LAYERS_A_LINE, _LINE_GAP, _TOP = 4, 56, 14
+_PITCH_X, _PITCH_Y = NODE_WIDTH + GAP_X, NODE_HEIGHT + GAP_Y
 _NODES_MAX = 400
 
 
@@ -57,51 +60,78 @@ def layers_of(nodes: Iterable[str], links: Sequence[tuple[str, str]]) -> dict[st
 
 
 def lay_out(nodes: Sequence[str], links: Sequence[tuple[str, str]]) -> Drawing:
-    """Columns from left to right; inside a column nodes stand by the mean row of their sources, then by name."""
+    """Columns from left to right; inside a column what leads on comes first, then by the row of the sources, then by name."""
     drawn = sorted(nodes)[:_NODES_MAX]
     layers = layers_of(drawn, links)
+    leads = {source for source, target in links if source != target}
     columns: dict[int, list[str]] = {}
     for node in drawn:
         columns.setdefault(layers[node], []).append(node)
-    row: dict[str, float] = {}
     placed: list[Placed] = []
-    top = MARGIN
+    top = _TOP
     for first in range(0, max(columns, default=-1) + 1, LAYERS_A_LINE):
-        line = [columns.get(layer, []) for layer in range(first, first + LAYERS_A_LINE)]
-        tallest = max(len(column) for column in line)
-        for place, column in enumerate(line):
-            column.sort(key=lambda node: (_middle(node, links, row), node))
-            offset = (tallest - len(column)) / 2
-            for number, node in enumerate(column):
-                row[node] = number + offset
-                x, y = MARGIN + place * (NODE_WIDTH + GAP_X), round(top + row[node] * (NODE_HEIGHT + GAP_Y))
-                placed.append(Placed(node, x, y))
-        top += tallest * (NODE_HEIGHT + GAP_Y) - GAP_Y + _LINE_GAP
+        row: dict[str, int] = {}
+        for place in range(LAYERS_A_LINE):
+            column = columns.get(first + place, [])
+            wanted = {node: _middle(node, links, row) for node in column}
+            column.sort(key=lambda node: (node not in leads, wanted[node], node))
+            free = 0
+            for node in column:
+                row[node] = max(free, int(wanted[node]))
+                free = row[node] + 1
+                placed.append(Placed(node, MARGIN + place * _PITCH_X, top + row[node] * _PITCH_Y))
+        top += (max(row.values(), default=0) + 1) * _PITCH_Y - GAP_Y + _LINE_GAP
     wide = min(len(columns), LAYERS_A_LINE)
-    width = 2 * MARGIN + wide * (NODE_WIDTH + GAP_X) - GAP_X
-    return Drawing(placed, width, top - _LINE_GAP + MARGIN, len(nodes) - len(drawn))
+    width = 2 * MARGIN + wide * _PITCH_X - GAP_X
+    return Drawing(placed, width, top - _LINE_GAP + 6, len(nodes) - len(drawn))
 
 
-def _middle(node: str, links: Sequence[tuple[str, str]], row: Mapping[str, float]) -> float:
+def _middle(node: str, links: Sequence[tuple[str, str]], row: Mapping[str, int]) -> float:
     rows = [row[source] for source, target in links if target == node and source in row]
     return sum(rows) / len(rows) if rows else 0.0
 
 
-def curve(source: Placed, target: Placed) -> str:
-    """An SVG path between two nodes: side to side in a line, through the gap between lines otherwise."""
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A link's path and the place of its label."""
+
+    path: str
+    x: int
+    y: int
+
+
+def route(source: Placed, target: Placed, number: int = 0) -> Route:
+    """From a card's right side to another's left: a curve to the next column, else around the cards, in the gaps.
+
+    ``number`` shifts links that share a gap so that they stay apart.
+    """
     x1, y1 = source.x + NODE_WIDTH, source.y + NODE_HEIGHT // 2
     x2, y2 = target.x, target.y + NODE_HEIGHT // 2
-    if x2 > x1:
-        bend = (x2 - x1) // 2
-        return f"M{x1} {y1}C{x1 + bend} {y1} {x2 - bend} {y2} {x2} {y2}"
-    x1, x2 = source.x + NODE_WIDTH // 2, target.x + NODE_WIDTH // 2
-    if target.y > source.y:  # the fold
-        y1, y2 = source.y + NODE_HEIGHT, target.y
-        middle = (y1 + y2) // 2
-        turn = 14 if x2 < x1 else -14
-        return f"M{x1} {y1}V{middle - 14}Q{x1} {middle} {x1 - turn} {middle}H{x2 + turn}Q{x2} {middle} {x2} {middle + 14}V{y2}"
-    below = max(source.y, target.y) + NODE_HEIGHT
-    return f"M{x1} {below}C{x1} {below + GAP_Y} {x2} {below + GAP_Y} {x2} {below}"
+    if x2 - x1 == GAP_X and abs(y2 - y1) < 4 * _PITCH_Y:
+        bend = GAP_X // 2
+        return Route(f"M{x1} {y1}C{x1 + bend} {y1} {x2 - bend} {y2} {x2} {y2}", (x1 + x2) // 2, (y1 + y2) // 2 - 6)
+    shift = (number % 5 - 2) * 3
+    after, before = x1 + 17 + shift, x2 - 17 + shift
+    # The free band of its way: above the target where that is below, else under the source.
+    lane = (target.y - GAP_Y // 2 if target.y > source.y else source.y + NODE_HEIGHT + GAP_Y // 2) + shift
+    points = [(x1, y1), (after, y1), (after, lane), (before, lane), (before, y2), (x2, y2)]
+    return Route(_rounded(points), (after + before) // 2, lane - 4)
+
+
+def _rounded(points: Sequence[tuple[int, int]]) -> str:
+    """A way of horizontal and vertical pieces with its corners rounded."""
+    parts = [f"M{points[0][0]} {points[0][1]}"]
+    for (ax, ay), (bx, by), (cx, cy) in zip(points, points[1:], points[2:], strict=False):
+        before, after = min(8, (abs(bx - ax) + abs(by - ay)) // 2), min(8, (abs(cx - bx) + abs(cy - by)) // 2)
+        parts.append(
+            f"L{bx - before * _sign(bx - ax)} {by - before * _sign(by - ay)}"
+            f"Q{bx} {by} {bx + after * _sign(cx - bx)} {by + after * _sign(cy - by)}"
+        )
+    return "".join(parts) + f"L{points[-1][0]} {points[-1][1]}"
+
+
+def _sign(value: int) -> int:
+    return (value > 0) - (value < 0)
 
 
 def spark(values: Sequence[float], width: int, height: int) -> str:

@@ -8,17 +8,22 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from typing import Any
 
 import htpy as h
 from markupsafe import Markup
+from starlette.responses import Response
 
+from lakebed.console.asked import Asked, to
 from lakebed.console.backend import Backend
-from lakebed.console.charts import Drawn, Result, charts, is_average, total, words
+from lakebed.console.calls import Call
+from lakebed.console.charts import Result, charts, is_average, total, words
 from lakebed.console.figures import count, dollars, moment, size, span
-from lakebed.console.shell import Page, copy_as, empty, panel
+from lakebed.console.pages.athena import embedded
+from lakebed.console.parts import copy_as, empty, panel
+from lakebed.console.shell import Page
 from lakebed.kernel.errors import AwsError
+from lakebed.services.athena import price_usd
 
 _LEAD = "What an Athena query found, drawn from its result in S3."
 _RESULT_BYTES_MAX = 4 << 20
@@ -26,22 +31,22 @@ _ROWS_SHOWN = 200
 _LOOK_BACK = 50
 
 
-async def page(backend: Backend, query: str | None) -> Page:
+async def page(backend: Backend, asked: Asked) -> Page:
     """The page of one query, or of the newest that can be drawn."""
-    chosen, others = await _choose(backend, query)
+    chosen, others = await _choose(backend, asked.get("query"))
     if chosen is None:
         text = "No query of this account has succeeded yet. Run one with any Athena client, or let the demonstration make one:"
         return Page("Report", _LEAD, "/console/report", empty("No report yet", text, "lakebed demo"))
     result = await read_result(backend, chosen)
-    content: list[h.Node] = [_figures(result), _charts(charts(result)), _facts(chosen, result), _rows(result)]
+    content: list[h.Node] = [_figures(result), charts_of(result), _facts(chosen, result), _rows(result)]
     content.append(_copy(chosen))
     if len(others) > 1:
         content.append(_others(chosen, others))
-    actions = h.a(".button", href=f"/console/report/result.csv?query={chosen['QueryExecutionId']}")["Download CSV"]
+    actions = h.a(".button", href=to("report/result.csv", query=chosen["QueryExecutionId"]))["Download CSV"]
     return Page("Report", _LEAD, "/console/report", content, actions, scripts=("chart.js",))
 
 
-async def _choose(backend: Backend, query: str | None) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
+async def _choose(backend: Backend, query: str) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
     listed = await backend.call("athena", "ListQueryExecutions", {"MaxResults": _LOOK_BACK}, backend.scope)
     found = []
     ids = listed.get("QueryExecutionIds", [])
@@ -55,11 +60,19 @@ async def _choose(backend: Backend, query: str | None) -> tuple[dict[str, Any] |
             and one["ResultConfiguration"].get("OutputLocation", "").endswith(".csv")
         ]
         found.sort(key=lambda one: one["Status"]["SubmissionDateTime"], reverse=True)
-    if query is not None:
+    if query:
         one = await backend.call("athena", "GetQueryExecution", {"QueryExecutionId": query}, backend.scope)
         return one["QueryExecution"], found
     reports = [one for one in found if "/report/" in one["ResultConfiguration"]["OutputLocation"]]
     return next(iter(reports or found), None), found
+
+
+async def download(backend: Backend, asked: Asked) -> Response:
+    """``report/result.csv``: the object as Athena wrote it."""
+    params = {"QueryExecutionId": asked.get("query")}
+    one = await backend.call("athena", "GetQueryExecution", params, backend.scope)
+    body = await read_object(backend, one["QueryExecution"])
+    return Response(body, media_type="text/csv", headers={"Content-Disposition": 'attachment; filename="result.csv"'})
 
 
 async def read_object(backend: Backend, execution: dict[str, Any]) -> bytes:
@@ -101,7 +114,9 @@ def _figures(result: Result) -> h.Node:
     return h.div(".kpis")[cards]
 
 
-def _charts(drawn: list[Drawn]) -> h.Node:
+def charts_of(result: Result, most: int = 4) -> h.Node:
+    """What can be drawn of a result, side by side."""
+    drawn = charts(result)[:most]
     if not drawn:
         return None
     return h.div(".grid2")[
@@ -110,7 +125,7 @@ def _charts(drawn: list[Drawn]) -> h.Node:
                 chart.title,
                 Markup(
                     f'<lb-chart class="{"tall" if chart.tall else ""}"><script type="application/json">'
-                    f"{_embedded(chart.option)}</script></lb-chart>"
+                    f"{embedded(chart.option)}</script></lb-chart>"
                 ),
                 note=chart.note,
             )
@@ -119,17 +134,10 @@ def _charts(drawn: list[Drawn]) -> h.Node:
     ]
 
 
-def _embedded(option: object) -> str:
-    """JSON that cannot end its script element, whatever a row contains."""
-    text = json.dumps(option, ensure_ascii=True)
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-
-
 def _facts(execution: dict[str, Any], result: Result) -> h.Node:
     statistics = execution["Statistics"]
     scanned = statistics.get("DataScannedInBytes", 0)
-    billed = max(scanned, 10 << 20) if execution.get("StatementType") == "DML" else 0
-    price = billed / (1 << 40) * 5
+    price = price_usd(scanned, execution.get("StatementType", ""), state=execution["Status"]["State"])
     facts = [
         ("On AWS this query would have cost", f"{dollars(price)}  (us-east-1: $5 per TB, at least 10 MB a query)"),
         ("Data scanned", f"{size(scanned)}  ({count(scanned)} bytes)"),
@@ -184,19 +192,19 @@ def _rows(result: Result) -> h.Node:
 
 
 def _copy(execution: dict[str, Any]) -> h.Element:
-    database = execution.get("QueryExecutionContext", {}).get("Database", "default")
     location = execution["ResultConfiguration"]["OutputLocation"].rsplit("/", 1)[0] + "/"
-    sql = execution["Query"].strip()
-    cli = (
-        f"aws athena start-query-execution \\\n  --query-execution-context Database={database} \\\n"
-        f"  --result-configuration OutputLocation={location} \\\n  --query-string {json.dumps(sql)}"
+    call = Call(
+        "athena",
+        "StartQueryExecution",
+        {
+            "QueryString": execution["Query"].strip(),
+            "QueryExecutionContext": {
+                "Database": execution.get("QueryExecutionContext", {}).get("Database", "default")
+            },
+            "ResultConfiguration": {"OutputLocation": location},
+        },
     )
-    boto3 = (
-        f'athena = boto3.client("athena")\nathena.start_query_execution(\n    QueryString="""{sql}""",\n'
-        f'    QueryExecutionContext={{"Database": "{database}"}},\n'
-        f'    ResultConfiguration={{"OutputLocation": "{location}"}},\n)'
-    )
-    return copy_as("copy-report", cli, boto3)
+    return copy_as("copy-report", call.cli(), f"import boto3\n\n{call.boto3()}")
 
 
 def _others(chosen: dict[str, Any], others: list[dict[str, Any]]) -> h.Node:
@@ -210,7 +218,7 @@ def _others(chosen: dict[str, Any], others: list[dict[str, Any]]) -> h.Node:
                         h.tr[
                             h.td[moment(one["Status"]["CompletionDateTime"])],
                             h.td[
-                                h.a(href=f"/console/report?query={one['QueryExecutionId']}")[
+                                h.a(href=to("report", query=one["QueryExecutionId"]))[
                                     " ".join(one["Query"].split())[:90]
                                 ]
                             ],

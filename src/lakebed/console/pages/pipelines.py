@@ -13,11 +13,14 @@ from typing import Any
 
 import htpy as h
 from markupsafe import Markup, escape
+from starlette.responses import JSONResponse, Response
 
+from lakebed.console.asked import Asked
 from lakebed.console.backend import Backend
 from lakebed.console.figures import ago, count, rate, size, span
-from lakebed.console.graph import NODE_HEIGHT, NODE_WIDTH, curve, lay_out, spark
-from lakebed.console.shell import Page, empty, panel
+from lakebed.console.graph import NODE_HEIGHT, NODE_WIDTH, lay_out, route, spark
+from lakebed.console.parts import empty, panel
+from lakebed.console.shell import Page
 
 _SERVICES = {
     "iot": ("IoT Core", "IoT"), "kinesis": ("Kinesis stream", "KDS"), "firehose": ("Firehose", "KDF"),
@@ -25,6 +28,10 @@ _SERVICES = {
     "athena": ("Athena workgroup", "SQL"), "logs": ("CloudWatch log group", "LOG"), "glue": ("Glue table", "CAT"),
 }  # fmt: skip
 _SPARK_WIDTH, _SPARK_HEIGHT = 84, 20
+_ARROW = (
+    '<defs><marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="6" markerHeight="6" orient="auto">'
+    '<path d="M0 0L8 4L0 8z" fill="context-stroke"/></marker></defs>'
+)
 _LEAD = (
     "Every hop of your data, from device to report: what comes in, what waits, how fresh it is. "
     "Counts are since this server started."
@@ -95,12 +102,18 @@ class Graph:
     totals: dict[str, float]
 
 
+def resource_of(arn: str) -> str:
+    """The resource behind a qualified ARN: ``function:name:$LATEST`` and ``function:name:live`` are the function."""
+    parts = arn.split(":")
+    return ":".join(parts[:7]) if arn.startswith("arn:") and parts[2] == "lambda" and len(parts) == 8 else arn
+
+
 def graph_of(flow: Mapping[str, Any]) -> Graph:
     """The flow view as a graph; resources without any link stand alone and are left out unless something moved."""
     meters, now = flow["resources"], flow["at"]
     links: dict[tuple[str, str], int] = {}
     for link in flow["links"]:
-        pair = (link["source"], link["target"])
+        pair = (resource_of(link["source"]), resource_of(link["target"]))
         links[pair] = links.get(pair, 0) + int(link.get("records") or 0)
     arns = {arn for pair in links for arn in pair} | {arn for arn in meters if not arn.startswith("arn:aws:logs")}
     nodes = {arn: node_of(arn, meters.get(arn), now) for arn in sorted(arns)}
@@ -132,7 +145,12 @@ def live(flow: Mapping[str, Any]) -> dict[str, Any]:
     return {"shape": graph.shape, "texts": texts, "classes": classes, "sparks": sparks}
 
 
-def page(backend: Backend) -> Page:
+async def live_flow(backend: Backend, _asked: Asked) -> Response:
+    """``pipelines/flow.json``."""
+    return JSONResponse(live(backend.flow(backend.scope)), headers={"Cache-Control": "no-store"})
+
+
+async def page(backend: Backend, _asked: Asked) -> Page:
     """The page as the server draws it."""
     flow = backend.flow(backend.scope)
     graph = graph_of(flow)
@@ -198,18 +216,18 @@ def _svg(graph: Graph) -> Markup:
         if source not in places or target not in places:
             continue
         a, b = places[source], places[target]
-        x, y = (a.x + NODE_WIDTH + b.x) // 2, (a.y + b.y + NODE_HEIGHT) // 2 - 6
+        way = route(a, b, number)
         label = count(records) if records else ""
         parts.append(
-            f'<path id="e{number}" class="{_edge_class(graph, source, target)}" d="{curve(a, b)}"/>'
-            f'<text id="e{number}-label" class="edge-label" x="{x}" y="{y}">{label}</text>'
+            f'<path id="e{number}" class="{_edge_class(graph, source, target)}" d="{way.path}" marker-end="url(#arrow)"/>'
+            f'<text id="e{number}-label" class="edge-label" x="{way.x}" y="{way.y}">{label}</text>'
         )
     parts += [_node(graph, graph.nodes[placed.arn], placed.x, placed.y) for placed in drawing.nodes]
     if drawing.left_out:
         parts.append(f'<text class="edge-label" x="80" y="12">and {drawing.left_out} more in the table</text>')
     return Markup(
         f'<svg width="{drawing.width}" height="{drawing.height}" viewBox="0 0 {drawing.width} {drawing.height}">'
-        f"{''.join(parts)}</svg>"
+        f"{_ARROW}{''.join(parts)}</svg>"
     )
 
 

@@ -1,0 +1,96 @@
+"""Who may reach the console: loopback peers under a loopback name, so that no page of another site gets in by DNS rebinding.
+
+Everything is GET, but for the addresses named in ``changing`` (running and stopping a query). Those want a POST of this
+origin by both of the browser's own words (Sec-Fetch-Site, Origin) and the token that only a page of this console has seen,
+in the body or in ``X-Lakebed-Console``. Where there is no token, nothing can be changed.
+https://cheatsheetseries.owasp.org/cheatsheets/Cross-Site_Request_Forgery_Prevention_Cheat_Sheet.html
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Sequence
+from ipaddress import ip_address
+from urllib.parse import parse_qs, urlsplit
+
+from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import ASGIApp
+
+BODY_BYTES_MAX = 1 << 20
+_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self'; "
+        "connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+class Guard(BaseHTTPMiddleware):
+    """Lets through what may pass, and gives every answer its headers. The form is left in ``request.state.form``."""
+
+    def __init__(self, app: ASGIApp, changing: Sequence[str], token: str) -> None:
+        super().__init__(app)
+        self._changing, self._token = changing, token
+
+    async def dispatch(self, request: Request, call_next: RequestResponseEndpoint) -> Response:
+        peer = request.client.host if request.client else ""
+        if not (is_loopback(peer) and is_loopback(request.url.hostname or "")):
+            return Response("The console answers on the loopback address only.", 403, media_type="text/plain")
+        if request.method not in ("GET", "HEAD"):
+            if request.method != "POST" or request.url.path not in self._changing:
+                return Response(status_code=405, headers={"Allow": "GET, HEAD"})
+            refused = await self._refusal(request)
+            if refused:
+                return Response(refused, 403, media_type="text/plain")
+        response = await call_next(request)
+        response.headers.update(_HEADERS)
+        return response
+
+    async def _refusal(self, request: Request) -> str:
+        """Why this change is not made; empty when it is."""
+        origin, site = request.headers.get("origin"), request.headers.get("sec-fetch-site")
+        if site not in (None, "same-origin") or (origin is not None and urlsplit(origin).netloc != request.url.netloc):
+            return "A page of another origin may not do this."
+        if origin is None and site is None:
+            return "A browser says where a request comes from; this one does not."
+        body = await _read(request)
+        if body is None:
+            return "The form is too long."
+        try:
+            form = parse_qs(body.decode("utf-8"), keep_blank_values=True, max_num_fields=20)
+        except ValueError:
+            return "This is not a form."
+        request.state.form = {name: values[-1] for name, values in form.items()}
+        given = request.headers.get("x-lakebed-console") or request.state.form.get("token", "")
+        if not self._token or not hmac.compare_digest(given.encode(), self._token.encode()):
+            return "This page is from before the server's last start: reload it and try again."
+        return ""
+
+
+async def _read(request: Request) -> bytes | None:
+    body = b""
+    try:
+        async for piece in request.stream():
+            body += piece
+            if len(body) > BODY_BYTES_MAX:
+                return None
+    except ClientDisconnect:
+        return None
+    return body
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address or a name is this machine's loopback."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

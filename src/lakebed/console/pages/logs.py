@@ -1,0 +1,165 @@
+"""Logs: groups, their streams, and events, the newest first, by stream or by a filter pattern over a stretch of time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import htpy as h
+
+from lakebed.console.asked import Asked, to
+from lakebed.console.backend import Backend
+from lakebed.console.figures import count, moment, size
+from lakebed.console.parts import cost, empty, facts, pages, panel, table, time_of
+from lakebed.console.prices import logs as price
+from lakebed.console.shell import Page
+
+CURRENT = "/console/logs"
+_GROUPS, _STREAMS, _EVENTS = 50, 50, 200
+_HOURS = (("1", "1 hour"), ("24", "1 day"), ("168", "1 week"), ("all", "all of it"))
+
+
+async def groups(backend: Backend, asked: Asked) -> Page:
+    """All log groups of the region."""
+    params: dict[str, Any] = {"limit": _GROUPS} | ({"nextToken": asked.get("token")} if asked.get("token") else {})
+    answer = await backend.call("logs", "DescribeLogGroups", params, backend.scope)
+    lead = "What functions and programs wrote."
+    found = answer.get("logGroups", [])
+    if not found:
+        text = "A function's output appears here at its first run; any client can write too:"
+        command = (
+            "aws logs create-log-group --log-group-name app\n"
+            "aws logs create-log-stream --log-group-name app --log-stream-name one"
+        )
+        return Page("Logs", lead, CURRENT, empty(f"No log group in {backend.scope.region}", text, command))
+    rows = [
+        (
+            h.a(href=to("logs/group", group=one["logGroupName"]))[one["logGroupName"]],
+            size(one.get("storedBytes", 0)),
+            f"{one['retentionInDays']} days" if one.get("retentionInDays") else "for ever",
+            time_of(backend.clock.now(), one["creationTime"] / 1000),
+        )
+        for one in found
+    ]
+    following = asked.again(token=answer["nextToken"]) if answer.get("nextToken") else None
+    content = panel(
+        "Log groups",
+        table(("Group", "Stored", "Kept", "Made"), rows, numbers=("Stored",), key="groups-table"),
+        pages(asked.again(token=None) if asked.get("token") else None, following),
+    )
+    return Page("Logs", lead, CURRENT, content)
+
+
+async def group(backend: Backend, asked: Asked) -> Page:
+    """A group's streams, the one with the newest event first."""
+    name = asked.get("group")
+    told = await backend.call("logs", "DescribeLogGroups", {"logGroupNamePrefix": name, "limit": 50}, backend.scope)
+    here: dict[str, Any] = next((one for one in told.get("logGroups", []) if one["logGroupName"] == name), {})
+    params: dict[str, Any] = {"logGroupName": name, "orderBy": "LastEventTime", "descending": True, "limit": _STREAMS}
+    if asked.get("token"):
+        params["nextToken"] = asked.get("token")
+    answer = await backend.call("logs", "DescribeLogStreams", params, backend.scope)
+    now = backend.clock.now()
+    rows = [
+        (
+            h.a(href=to("logs/events", group=name, stream=one["logStreamName"]))[one["logStreamName"]],
+            time_of(now, _seconds(one.get("lastEventTimestamp"))),
+            time_of(now, _seconds(one.get("firstEventTimestamp"))),
+        )
+        for one in answer.get("logStreams", [])
+    ]
+    following = asked.again(token=answer["nextToken"]) if answer.get("nextToken") else None
+    stored = here.get("storedBytes", 0)
+    content = [
+        panel(
+            "Group",
+            facts(
+                [
+                    ("ARN", h.code[here.get("logGroupArn", "—")]),
+                    ("Stored", f"{size(stored)}  ({count(stored)} bytes)"),
+                    ("Kept", f"{here['retentionInDays']} days" if here.get("retentionInDays") else "for ever"),
+                    cost(price(stored), "to take in what is stored"),
+                ]
+            ),
+        ),
+        panel(
+            "Streams",
+            table(("Stream", "Last event", "First event"), rows, key="log-streams", nothing="No stream yet."),
+            pages(asked.again(token=None) if asked.get("token") else None, following),
+        ),
+    ]
+    actions = h.a(".button", href=to("logs/events", group=name))["Search all streams"]
+    return Page(name, "Its streams, the newest first.", CURRENT, content, actions, crumbs=(("Logs", CURRENT),))
+
+
+async def events(backend: Backend, asked: Asked) -> Page:
+    """Events of one stream, or of the group through a filter pattern."""
+    name, stream = asked.get("group"), asked.get("stream")
+    if stream and not asked.get("pattern"):
+        found, older, newer = await _of_stream(backend, asked)
+        paging = pages(newer, older, "Older events")
+    else:
+        found, following = await _filtered(backend, asked)
+        paging = pages(asked.again(token=None) if asked.get("token") else None, following, "Search on")
+    hours = asked.get("hours") or "24"
+    form = h.form(".filters", method="get", action="/console/logs/events")[
+        h.input(type="hidden", name="group", value=name),
+        h.input(type="hidden", name="stream", value=stream) if stream else None,
+        h.label(".wide")["Filter pattern ", h.input(
+            type="search", name="pattern", value=asked.get("pattern"), placeholder="ERROR")],
+        h.label["of the last ", h.select(name="hours")[
+            [h.option(value=value, selected=value == hours)[text] for value, text in _HOURS]]],
+        h.button(".button", type="submit")["Search"],
+    ]  # fmt: skip
+    note = "the newest first" + ("" if stream else "; a search reads on from the oldest, page by page")
+    content = [form, panel("Events", event_lines(backend, found), paging, note=note)]
+    crumbs = (("Logs", CURRENT), (name, to("logs/group", group=name)))
+    return Page(stream or "Search", "What was written.", CURRENT, content, crumbs=crumbs)
+
+
+async def _of_stream(backend: Backend, asked: Asked) -> tuple[list[dict[str, Any]], str | None, str | None]:
+    params: dict[str, Any] = {
+        "logGroupName": asked.get("group"),
+        "logStreamName": asked.get("stream"),
+        "limit": _EVENTS,
+        "startFromHead": False,
+    }
+    if asked.get("token"):
+        params["nextToken"] = asked.get("token")
+    answer = await backend.call("logs", "GetLogEvents", params, backend.scope)
+    found = answer.get("events", [])
+    older = answer.get("nextBackwardToken") if found and answer.get("nextBackwardToken") != asked.get("token") else None
+    return (
+        found,
+        asked.again(token=older) if older else None,
+        asked.again(token=None) if asked.get("token") else None,
+    )
+
+
+async def _filtered(backend: Backend, asked: Asked) -> tuple[list[dict[str, Any]], str | None]:
+    params: dict[str, Any] = {"logGroupName": asked.get("group"), "limit": _EVENTS}
+    if asked.get("stream"):
+        params["logStreamNames"] = [asked.get("stream")]
+    if asked.get("pattern"):
+        params["filterPattern"] = asked.get("pattern")
+    if asked.get("hours") != "all":
+        params["startTime"] = int((backend.clock.now() - (asked.number("hours") or 24) * 3600) * 1000)
+    if asked.get("token"):
+        params["nextToken"] = asked.get("token")
+    answer = await backend.call("logs", "FilterLogEvents", params, backend.scope)
+    following = answer.get("nextToken")
+    return answer.get("events", []), asked.again(token=following) if following else None
+
+
+def event_lines(backend: Backend, found: Sequence[dict[str, Any]]) -> h.Element:
+    """Events as a table, the newest first."""
+    now = backend.clock.now()
+    rows = []
+    for one in sorted(found, key=lambda one: one["timestamp"], reverse=True):
+        at = one["timestamp"] / 1000
+        rows.append((h.span(".when", title=moment(at))[time_of(now, at)], h.span(".line")[one["message"].rstrip("\n")]))
+    return table(("When", "Message"), rows, nothing="No event in this stretch.")
+
+
+def _seconds(milliseconds: int | None) -> float | None:
+    return None if milliseconds is None else milliseconds / 1000

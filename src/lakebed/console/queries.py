@@ -1,0 +1,67 @@
+"""Running, stopping and watching Athena queries from a page: the only thing the console does besides reading.
+
+Plain forms, so it works without script: a run answers with a redirect to the page that shows the query.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+
+from lakebed.console.asked import Asked, to
+from lakebed.console.backend import Backend
+
+RUN, STOP = "/console/athena/run", "/console/athena/stop"
+_DONE = ("SUCCEEDED", "FAILED", "CANCELLED")
+
+
+async def run(backend: Backend, request: Request) -> Response:
+    """Start the query of the form, and go to where it is shown."""
+    form = request.state.form
+    sql = form.get("sql", "").strip().removesuffix(";")
+    params: dict[str, Any] = {"QueryString": sql, "WorkGroup": form.get("workgroup") or "primary"}
+    if form.get("database"):
+        params["QueryExecutionContext"] = {"Database": form["database"]}
+    if form.get("output"):
+        params["ResultConfiguration"] = {"OutputLocation": form["output"]}
+    started = await backend.call("athena", "StartQueryExecution", params, backend.scope)
+    query = started["QueryExecutionId"]
+    if form.get("table") and form.get("shown") == "catalog":
+        where = to("catalog/table", database=form.get("database"), table=form["table"], query=query)
+    else:
+        where = to("athena", query=query, database=form.get("database"))
+    return RedirectResponse(where, 303)
+
+
+async def stop(backend: Backend, request: Request) -> Response:
+    """Stop the query of the form."""
+    query = request.state.form.get("query", "")
+    await backend.call("athena", "StopQueryExecution", {"QueryExecutionId": query}, backend.scope)
+    return RedirectResponse(to("athena", query=query), 303)
+
+
+async def state(backend: Backend, asked: Asked) -> Response:
+    """A query's state, for the page that waits."""
+    params = {"QueryExecutionId": asked.get("query")}
+    one = (await backend.call("athena", "GetQueryExecution", params, backend.scope))["QueryExecution"]
+    at = one["Status"]
+    return JSONResponse(
+        {
+            "state": at["State"],
+            "done": at["State"] in _DONE,
+            "seconds": round(backend.clock.now() - at["SubmissionDateTime"], 1),
+            "scanned": one["Statistics"].get("DataScannedInBytes", 0),
+        },
+        headers={"Cache-Control": "no-store"},
+    )
+
+
+async def output_location(backend: Backend, workgroup: dict[str, Any]) -> str:
+    """Where results go when nobody says: the workgroup's place, else a prefix of the first bucket."""
+    place = workgroup.get("Configuration", {}).get("ResultConfiguration", {}).get("OutputLocation", "")
+    if place:
+        return str(place)
+    buckets = (await backend.call("s3", "ListBuckets", {}, backend.scope)).get("Buckets", [])
+    return f"s3://{buckets[0]['Name']}/athena-results/" if buckets else ""
