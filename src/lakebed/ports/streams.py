@@ -20,11 +20,23 @@ class StreamRecord:
     arrived: float
 
 
+@dataclass(frozen=True, slots=True)
+class StreamFacts:
+    """What tells a stream from another of the same name (``uid``), and how long it keeps a record."""
+
+    uid: str
+    retention_seconds: float
+
+
 class Streams(Protocol):
     """Streams are named by ARN. Errors are Kinesis's (ResourceNotFoundException, ...)."""
 
     async def put(self, principal: Principal, stream_arn: str, records: Sequence[tuple[str, bytes]]) -> None:
-        """Append (partition key, data) pairs; durable when this returns. Order per key is kept."""
+        """Append (partition key, data) pairs, all or none; durable when this returns. Order per key is kept."""
+        ...
+
+    def facts(self, stream_arn: str) -> StreamFacts:
+        """The stream that has this name now; ResourceNotFoundException when there is none."""
         ...
 
     def shards(self, stream_arn: str) -> Sequence[str]:

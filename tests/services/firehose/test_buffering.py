@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import re
 
+import pytest
+
 from lakebed.kernel.errors import AwsError
 from tests.services.firehose.conftest import ARN, BUCKET, ROLE, STREAM, House
 
@@ -119,6 +121,42 @@ async def test_a_bucket_that_fails_is_tried_until_it_does_not(house: House) -> N
     await house.clock.advance(300)
     assert sorted(house.buckets.under("").values()) == [b"kept", b"later"]
     assert house.meter()["waiting"] == 0
+
+
+@pytest.mark.parametrize(("source", "hours"), [("", 24), (STREAM, 30)])
+async def test_what_can_not_be_delivered_is_given_up(house: House, source: str, hours: int) -> None:
+    if source:
+        await house.harness.call("kinesis", "CreateStream", StreamName="s", ShardCount=1)
+        await house.harness.call("kinesis", "IncreaseStreamRetentionPeriod", StreamName="s", RetentionPeriodHours=hours)
+    await house.create(source)
+    house.buckets.broken = AwsError("NoSuchBucket", "The specified bucket does not exist")
+    put = house.put_stream(("k", b"old")) if source else house.put(b"old")
+    await put
+    await house.clock.advance(hours * 3600)
+    assert (house.meter()["waiting"], house.meter()["dropped"]) == (1, 0)
+    await house.clock.advance(600)
+    assert (house.meter()["waiting"], house.meter()["dropped"]) == (0, 1)
+    house.buckets.broken = None
+    await (house.put_stream(("k", b"new")) if source else house.put(b"new"))
+    await house.clock.advance(60)
+    assert list(house.buckets.under("").values()) == [b"new"]
+
+
+async def test_a_source_made_again_is_read_from_its_beginning(house: House) -> None:
+    for text in (b"first", b"again"):
+        await house.harness.call("kinesis", "CreateStream", StreamName="s", ShardCount=1)
+        if text == b"first":
+            await house.create(STREAM)
+        await house.put_stream(("k", text + b" 1\n"), ("k", text + b" 2\n"))
+        await house.clock.advance(60)
+        await house.harness.call("kinesis", "DeleteStream", StreamName="s")
+    assert list(house.buckets.under("").values()) == [b"first 1\nfirst 2\n", b"again 1\nagain 2\n"]
+    house = await house.again()
+    await house.harness.call("kinesis", "CreateStream", StreamName="s", ShardCount=1)
+    await house.put_stream(("k", b"third"))
+    await house.clock.advance(60)
+    assert list(house.buckets.under("").values())[2:] == [b"third"]
+    await house.harness.stop()
 
 
 async def test_source_records_are_backed_up(house: House) -> None:

@@ -319,3 +319,18 @@ async def test_concurrent_puts_keep_the_order_of_each_key(tmp_path: Path, monkey
         own = [int(n) for who, n in found if int(who) == writer]
         assert own == list(range(50))
     await harness.stop()
+
+
+async def test_the_port_appends_all_or_none(harness: Harness) -> None:
+    await house(harness, 2, enforce_shard_limits=True)
+    put = harness.ports.streams.put
+    await put(ROOT, ARN, [("k", b"x" * 10_000)] * 150)  # more than a second's worth, in a second of its own
+    full, other = await drain(harness), await drain(harness, "shardId-000000000001")
+    assert sorted((len(full), len(other))) == [0, 150]
+    both = [(f"k{n}", b"y") for n in range(50)]
+    with pytest.raises(AwsError, match="ProvisionedThroughputExceededException"):
+        await put(ROOT, ARN, [*both, ("k", b"x")])
+    assert len(await drain(harness)) + len(await drain(harness, "shardId-000000000001")) == 150
+    await harness.clock.advance(1)
+    await put(ROOT, ARN, both)
+    assert len(await drain(harness)) + len(await drain(harness, "shardId-000000000001")) == 200

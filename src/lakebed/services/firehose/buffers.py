@@ -59,7 +59,7 @@ class Buffers:
                 known = self._buffer(name.decode(), offset, arrived, source_time, hints)
                 if known is None:
                     if name == b"note":
-                        self.positions.update(frames.positions_of(LogRecord(offset, arrived, raw)) or {})
+                        self.positions = frames.positions_of(LogRecord(offset, arrived, raw)) or self.positions
                     continue
                 by_name[name] = known
             buffer, limit = known

@@ -3,12 +3,15 @@
 An object is first planned (which records, which key: one transaction), then put, then marked. A crash after the plan puts
 the same records under the same key again; a crash after the put does so over the object that is there; after the mark there
 is nothing left to do. So no record is lost and no second object appears. A put that fails stays planned and is tried again
-with backoff on the clock, for ever; its lane waits, other lanes go on.
+with backoff on the clock; its lane waits, other lanes go on. What could not be put for as long as AWS keeps it (24 hours, a
+Kinesis source's retention) is given up: logged and counted as dropped.
+https://docs.aws.amazon.com/firehose/latest/dev/basic-deliver.html#retry
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -27,6 +30,7 @@ from lakebed.services.firehose.store import DeliveryStore
 
 _OBJECTS_AT_ONCE = 64
 _BACKOFF_SECONDS_MAX = 300.0
+_KEPT_SECONDS = 24 * 3600.0
 Key = tuple[str, int]
 
 
@@ -67,15 +71,35 @@ class Delivery:
                 try:
                     rejected = await self._put(stream, draft)
                 except (AwsError, OSError) as failure:
-                    failed.add(buffer.lane)
                     self._failed(stream, buffer.lane, failure)
+                    if self._is_kept(stream, draft.plan):
+                        failed.add(buffer.lane)
+                    else:
+                        self._give_up(stream, buffers, buffer)
                     continue
                 self._mark(stream, buffers, buffer, rejected)
         finally:
             for draft in made:
                 draft.discard()
 
-    def _mark(self, stream: DeliveryStream, buffers: Buffers, buffer: Buffer, rejected: int) -> None:
+    def _is_kept(self, stream: DeliveryStream, plan: Plan) -> bool:
+        """Whether any of the records is still of an age to be tried again."""
+        kept = _KEPT_SECONDS
+        if stream.source.stream_arn:
+            with suppress(AwsError):  # a stream that is gone has no retention
+                kept = self._p.streams.facts(stream.source.stream_arn).retention_seconds
+        youngest = plan.started + float(plan.settings["BufferingHints"]["IntervalInSeconds"])
+        return self._k.clock.now() < youngest + kept
+
+    def _give_up(self, stream: DeliveryStream, buffers: Buffers, buffer: Buffer) -> None:
+        self._end(stream, buffers, buffer)
+        self._k.meters.drop(stream.arn, buffer.records)
+        self._journal.failed(
+            stream, "S3.RetentionExceeded", f"{buffer.records} records are not delivered: {buffer.lane}"
+        )
+
+    def _end(self, stream: DeliveryStream, buffers: Buffers, buffer: Buffer) -> Plan:
+        """The buffer's records are done with: their plan and, where nothing else needs it, their log may go."""
         buffers.done(buffer)
         self._store.mark(stream, buffer, buffers)
         self._failures.pop(buffer.lane, None)
@@ -83,7 +107,10 @@ class Delivery:
         self._k.segments.log(stream.buffer_log).trim_before(buffers.watermark())
         if "" in buffers.positions:
             self._k.segments.log(stream.source_log).trim_before(buffers.positions[""])
-        bucket = plan.settings["BucketARN"]
+        return plan
+
+    def _mark(self, stream: DeliveryStream, buffers: Buffers, buffer: Buffer, rejected: int) -> None:
+        bucket = self._end(stream, buffers, buffer).settings["BucketARN"]
         if frames.is_data(buffer.lane):
             self._k.meters.out(stream.arn, buffer.records - rejected, buffer.size, to=bucket)
             if rejected:

@@ -25,7 +25,7 @@ from lakebed.services.firehose.journal import Journal
 from lakebed.services.firehose.model import DeliveryStream
 from lakebed.services.firehose.settings import FirehoseSettings
 from lakebed.services.firehose.sorting import Sorter
-from lakebed.services.firehose.transform import Outcome, SourceRecord
+from lakebed.services.firehose.transform import Outcome, SourceRecord, shard_of
 
 SERVICE = "firehose.amazonaws.com"
 _BATCH_RECORDS, _BATCH_BYTES = 10_000, 4 << 20
@@ -123,33 +123,32 @@ class Intake:
     def _take(self, records: Sequence[SourceRecord], ahead: dict[str, int]) -> None:
         self._batch += records
         self._size += sum(len(record.data) for record in records)
-        ahead[records[-1].shard] = records[-1].offset + 1
+        ahead[records[-1].place] = records[-1].offset + 1
 
     def _fill_from_kinesis(self, stream: DeliveryStream, rule: Rule, ahead: dict[str, int]) -> None:
         arn, streams = stream.source.stream_arn, self._p.streams
         principal = self._principal(stream, stream.source.role_arn)
         self._p.identity.authorise(principal, "kinesis:GetRecords", arn)
         parents_finished = True
-        shards = streams.shards(arn)
-        for gone in set(ahead) - set(shards):
+        shards = places(self._p, arn)
+        for gone in ahead.keys() - shards.keys():
             del ahead[gone]
-        for shard in shards:
-            if shard in ahead or parents_finished:
-                self._fill_from_shard(arn, shard, rule, ahead)
+        for place, shard in shards.items():
+            if place in ahead or parents_finished:
+                self._fill_from_shard(arn, place, rule, ahead)
             if self._full(rule):
                 return
-            if parents_finished and not streams.finished(arn, shard, ahead.get(shard, 0)):
+            if parents_finished and not streams.finished(arn, shard, ahead.get(place, 0)):
                 parents_finished = self._is_open(arn, shard)
 
-    def _fill_from_shard(self, arn: str, shard: str, rule: Rule, ahead: dict[str, int]) -> None:
-        read = self._p.streams.read
-        if ahead.setdefault(shard, 0) > self._p.streams.position(arn, shard, "LATEST"):
-            ahead[shard] = 0  # the stream was deleted and made again
+    def _fill_from_shard(self, arn: str, place: str, rule: Rule, ahead: dict[str, int]) -> None:
+        read, shard = self._p.streams.read, shard_of(place)
+        ahead.setdefault(place, 0)
         while not self._full(rule):
-            found = read(arn, shard, ahead[shard], records_max=self._places, bytes_max=rule.size - self._size)
+            found = read(arn, shard, ahead[place], records_max=self._places, bytes_max=rule.size - self._size)
             if not found:
                 return
-            self._take([each for record in found for each in _taken_apart(record, shard)], ahead)
+            self._take([each for record in found for each in _taken_apart(record, place)], ahead)
 
     def _is_open(self, arn: str, shard: str) -> bool:
         """An open shard has no children yet, so nobody need wait for it."""
@@ -191,7 +190,7 @@ class Intake:
         kept = self._batch[:half]
         assert self._ahead is not None
         for record in reversed(self._batch[len(kept) :]):
-            self._ahead[record.shard] = record.offset
+            self._ahead[record.place] = record.offset
         self._batch, self._size = kept, sum(len(record.data) for record in kept)
         return await self._outcomes(stream, parameters)
 
@@ -235,13 +234,19 @@ class Intake:
         return self._p.identity.service_session(role_arn, SERVICE, session_name=stream.name)
 
 
-def _taken_apart(record: StreamRecord, shard: str) -> list[SourceRecord]:
+def places(p: Ports, stream_arn: str) -> dict[str, str]:
+    """The shards of a stream by their places in it. A stream that was deleted and made again has other places."""
+    uid = p.streams.facts(stream_arn).uid
+    return {f"{uid}/{shard}": shard for shard in p.streams.shards(stream_arn)}
+
+
+def _taken_apart(record: StreamRecord, place: str) -> list[SourceRecord]:
     """The records of a stream's record: itself, unless it is an aggregate."""
     data, arrived, offset, number = record.data, record.arrived, record.offset, record.sequence_number
     parts = parts_of(data) if data.startswith(MAGIC) else None
     if parts is None:
-        return [SourceRecord(data, arrived, offset, shard, record.partition_key, number)]
-    return [SourceRecord(part, arrived, offset, shard, key, number, sub) for sub, (key, part) in enumerate(parts)]
+        return [SourceRecord(data, arrived, offset, place, record.partition_key, number)]
+    return [SourceRecord(part, arrived, offset, place, key, number, sub) for sub, (key, part) in enumerate(parts)]
 
 
 def _rule(parameters: Mapping[str, str] | None) -> Rule:

@@ -16,7 +16,7 @@ from lakebed.kernel.scope import Scope
 from lakebed.ports.house import Ports
 from lakebed.ports.service import Context, operation
 from lakebed.services.firehose import destination as s3
-from lakebed.services.firehose.intake import SERVICE
+from lakebed.services.firehose.intake import SERVICE, places
 from lakebed.services.firehose.model import DESTINATION_ID, TAGS_MAX, DeliveryStream, Source
 from lakebed.services.firehose.pump import Pumps
 from lakebed.services.firehose.puts import Puts, check_batch
@@ -119,7 +119,9 @@ class DeliveryOperations:
         parts = parse(arn)
         if parts is None or (parts.account, parts.region) != (ctx.scope.account, ctx.scope.region):
             raise api.InvalidArgumentException(f"Kinesis stream {arn} is not in this account and region.")
-        positions = {shard: self.p.streams.position(arn, shard, "LATEST") for shard in self.p.streams.shards(arn)}
+        positions = {
+            place: self.p.streams.position(arn, shard, "LATEST") for place, shard in places(self.p, arn).items()
+        }
         return Source(kind, arn, kinesis["RoleARN"], ctx.now), positions
 
     @operation("DeleteDeliveryStream", resource=stream_arn)

@@ -20,7 +20,7 @@ FAILED = "processing-failed"
 
 
 class SourceRecord(NamedTuple):
-    """A record as its source gave it, and where it was there; from ``shard`` on only from a Kinesis stream.
+    """A record as its source gave it, and where it was there; from ``place`` on only from a Kinesis stream.
 
     ``sub`` counts within an aggregate, whose records all have its offset and sequence number.
     """
@@ -28,10 +28,15 @@ class SourceRecord(NamedTuple):
     data: bytes
     arrived: float
     offset: int
-    shard: str = ""
+    place: str = ""
     partition_key: str = ""
     sequence_number: str = ""
     sub: int = 0
+
+
+def shard_of(place: str) -> str:
+    """The shard's id in a place, which is the stream's uid and the shard's id."""
+    return place.rpartition("/")[2]
 
 
 class Outcome(NamedTuple):
@@ -57,7 +62,7 @@ def event(invocation_id: str, stream_arn: str, source_arn: str, region: str, bat
                 "sequenceNumber": record.sequence_number,
                 "subsequenceNumber": record.sub,
                 "partitionKey": record.partition_key,
-                "shardId": record.shard,
+                "shardId": shard_of(record.place),
                 "approximateArrivalTimestamp": int(record.arrived * 1000),
             }
         records.append(entry)

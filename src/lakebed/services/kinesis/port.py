@@ -8,7 +8,7 @@ from lakebed.api import kinesis as api
 from lakebed.kernel.arn import parse
 from lakebed.kernel.scope import Principal, Scope
 from lakebed.ports.house import Ports
-from lakebed.ports.streams import StreamRecord
+from lakebed.ports.streams import StreamFacts, StreamRecord
 from lakebed.services.kinesis.model import Stream
 from lakebed.services.kinesis.records import Entry, Records, check_entry, decode
 from lakebed.services.kinesis.store import StreamStore
@@ -21,18 +21,23 @@ class StreamsPort:
         self._p, self._store, self._records = p, store, records
 
     async def put(self, principal: Principal, stream_arn: str, records: Sequence[tuple[str, bytes]]) -> None:
-        """All or an error: what the shard limits refuse is raised, and the caller puts the batch again."""
+        """All or none: where a shard's limit is reached nothing is appended, and the caller puts the batch again.
+
+        OSError where the disk takes no more; shards written before that one keep their part.
+        """
         stream = self._stream(stream_arn)
         self._p.identity.authorise(principal, "kinesis:PutRecords", stream_arn, resource_account=stream.scope.account)
         entries = [Entry(key, data) for key, data in records]
         for entry in entries:
             check_entry(stream, entry)
-        for placed in await self._records.put(stream, entries):
+        self._records.check_limits(stream, entries)
+        for placed in await self._records.put(stream, entries, limited=False):
             if placed.error:
-                raise api.ProvisionedThroughputExceededException(
-                    f"{placed.error} for shard {placed.shard.id} in stream {stream.name} under account "
-                    f"{stream.scope.account}."
-                )
+                raise OSError(f"{stream.arn} {placed.shard.id} can not be written")
+
+    def facts(self, stream_arn: str) -> StreamFacts:
+        stream = self._stream(stream_arn)
+        return StreamFacts(stream.uid, stream.retention_hours * 3600.0)
 
     def shards(self, stream_arn: str) -> Sequence[str]:
         return [shard.id for shard in self._stream(stream_arn).shards]

@@ -71,9 +71,12 @@ class Records:
         self._subscribers: dict[str, dict[str, None]] = {}
         self._watchers: dict[str, set[asyncio.Event]] = {}
 
-    async def put(self, stream: Stream, entries: Sequence[Entry]) -> list[Placed]:
-        """Append every entry the limits allow; the answers in the order of the entries. Durable when this returns."""
-        slots, batches = self._sort(stream, entries)
+    async def put(self, stream: Stream, entries: Sequence[Entry], *, limited: bool = True) -> list[Placed]:
+        """Append every entry the limits allow; the answers in the order of the entries. Durable when this returns.
+
+        ``limited=False`` after ``check_limits``.
+        """
+        slots, batches = self._sort(stream, entries, limited=limited and self._limited)
         shards = stream.open_shards
         errors: dict[int, str] = {}
         places: dict[int, int] = {}
@@ -101,7 +104,9 @@ class Records:
         self._count(stream, batches, errors)
         return answers
 
-    def _sort(self, stream: Stream, entries: Sequence[Entry]) -> tuple[list[int], dict[int, list[bytes]]]:
+    def _sort(
+        self, stream: Stream, entries: Sequence[Entry], *, limited: bool
+    ) -> tuple[list[int], dict[int, list[bytes]]]:
         """For each entry the slot of its shard (``-1 - slot``: throttled), and what to append by slot."""
         ends, pack, slots = stream.range_ends, _HEAD.pack, []
         batches: dict[int, list[bytes]] = {}
@@ -115,7 +120,7 @@ class Records:
                 slot = bisect_left(ends, int(explicit))
             else:
                 slot = bisect_left(ends, int.from_bytes(md5(key, usedforsecurity=False).digest(), "big"))
-            if self._limited and not self._may_write(stream, slot, len(key) + len(data)):
+            if limited and not self._may_write(stream, slot, len(key) + len(data)):
                 slots.append(-1 - slot)
                 continue
             slots.append(slot)
@@ -127,13 +132,37 @@ class Records:
                 batch.append(record)
         return slots, batches
 
-    def _may_write(self, stream: Stream, slot: int, size: int) -> bool:
+    def check_limits(self, stream: Stream, entries: Sequence[Entry]) -> None:
+        """Count the entries against their shards' limits, or raise and count none.
+
+        A batch goes where the second is not used up yet, also beyond the limit: else a large one would never go.
+        """
+        if not self._limited:
+            return
+        slots, batches = self._sort(stream, entries, limited=False)
+        uses = {slot: self._use(stream, slot) for slot in batches}
+        for slot, (_, records, size) in uses.items():
+            if records >= SHARD_RECORDS_PER_SECOND or size >= SHARD_BYTES_PER_SECOND:
+                raise api.ProvisionedThroughputExceededException(
+                    f"Rate exceeded for shard {stream.open_shards[slot].id} in stream {stream.name} under account "
+                    f"{stream.scope.account}."
+                )
+        for slot, entry in zip(slots, entries, strict=True):
+            uses[slot][1] += 1
+            uses[slot][2] += len(entry.partition_key.encode()) + len(entry.data)
+
+    def _use(self, stream: Stream, slot: int) -> list[int]:
+        """[second, records, bytes] of a shard in the second that is now."""
         second = int(self._k.clock.now())
         if len(self._used) > _USED_MAX:
             self._used.clear()
         used = self._used.setdefault((stream.uid, stream.open_shards[slot].number), [second, 0, 0])
         if used[0] != second:
             used[:] = [second, 0, 0]
+        return used
+
+    def _may_write(self, stream: Stream, slot: int, size: int) -> bool:
+        used = self._use(stream, slot)
         if used[1] >= SHARD_RECORDS_PER_SECOND or used[2] + size > SHARD_BYTES_PER_SECOND:
             return False
         used[1] += 1
