@@ -6,32 +6,42 @@
 
 One house owns one data directory (``lock`` is held for its lifetime). Order matters and is written down once, here: IAM
 before everything that asks it; ports before doors; doors open before ``address.json`` says where they are.
+
+``reset`` empties a running house: a fresh kernel and fresh services on empty files take the place of the old ones behind
+doors that stay open. The old files are moved aside and deleted by a thread. A marker makes it whole: a house that dies
+half way through a reset finishes it when it is opened again.
 """
 
 from __future__ import annotations
 
-import fcntl
+import asyncio
+import contextlib
+import dataclasses
 import json
 import os
+import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, TypedDict
 
-from lakebed.edge.admin.endpoints import Administration, Handles
+from lakebed.edge.admin.endpoints import Administration, Handles, RefusedError
 from lakebed.edge.aws.journal import Journal
 from lakebed.edge.door import Application, FrontDoor
 from lakebed.edge.loopback import Loopback
 from lakebed.edge.mqtt.door import DeviceDoor
 from lakebed.engines import run_python, sql_duckdb
+from lakebed.kernel import emptying
 from lakebed.kernel.backup import write_backup
 from lakebed.kernel.blobs import Blobs
 from lakebed.kernel.children import Children
 from lakebed.kernel.clock import Clock, SystemClock
 from lakebed.kernel.db import Database
-from lakebed.kernel.disk import LocalDisk
+from lakebed.kernel.disk import DiskFailedError, LocalDisk
 from lakebed.kernel.ids import Ids, RandomIds
 from lakebed.kernel.kernel import Kernel
+from lakebed.kernel.lock import hold
 from lakebed.kernel.log import Log
 from lakebed.kernel.meters import Meters
 from lakebed.kernel.outbox import Outbox
@@ -43,19 +53,27 @@ from lakebed.kernel.tasks import Tasks
 from lakebed.kernel.world import WorldClock, open_clock
 from lakebed.ports.house import Ports
 from lakebed.ports.service import Service
-from lakebed.services import athena, firehose, glue, iam, iot, kinesis, lambda_, logs, s3, sqs, sts
+from lakebed.services import athena, cloudwatch, firehose, glue, iam, iot, kinesis, lambda_, logs, s3, sqs, sts
 
 VERSION = "0.1.0"
 # Every service, in the order in which they are built. IAM first: all others ask it.
 SERVICES: tuple[Callable[[Kernel, Ports], Service | Sequence[Service]], ...] = (
     iam.service, sts.service, logs.service, s3.service, sqs.service, lambda_.service, kinesis.service, firehose.service,
-    glue.service, athena.service, iot.service,
+    glue.service, athena.service, iot.service, cloudwatch.service,
 )  # fmt: skip
+# What a reset takes away: the kernel's files and those of the services. Keys, children's logs and what an operator put
+# into the directory stay.
+STATE = ("state.db", "state.db-wal", "state.db-shm", "log", "objects", "scratch", "lambda", "athena")
 _FILES_MIN = 4096
 
 
-class HouseLockedError(Exception):
-    """Another Lakebed owns the data directory."""
+class _Furniture(TypedDict):
+    registry: Mapping[str, Service]
+    k: Kernel
+    p: Ports
+    journal: Journal
+    administration: Administration
+    console: Application
 
 
 def open_kernel(data: Path, settings: Settings, clock: Clock | None, ids: Ids, stream: TextIO | None) -> Kernel:
@@ -86,13 +104,20 @@ def open_kernel(data: Path, settings: Settings, clock: Clock | None, ids: Ids, s
     )
 
 
-def doors_and_engines(k: Kernel, p: Ports) -> DeviceDoor:
-    """What services find behind ports that no service offers: engines, and the MQTT door (not yet open)."""
-    sql_duckdb.engine(k, p)
-    p.runtime = run_python.PythonRuntime(k, lambda: p.addresses.http_url)
-    door = DeviceDoor(k, p.addresses)
-    p.broker, p.authority = door.broker, door.authority
-    return door
+def renewed(old: Kernel) -> Kernel:
+    """A kernel on emptied files. Time, randomness, the log, children and the disk are the house's and go on."""
+    db = Database(old.data / "state.db", power_safe=old.disk.power_safe)
+    db.migrate("kernel", "lakebed.kernel", old.clock)
+    tasks = Tasks(old.clock, old.log)
+    return dataclasses.replace(
+        old,
+        db=db,
+        tasks=tasks,
+        outbox=Outbox(db, old.clock, tasks, old.log),
+        runs=Runs(db, old.clock, old.ids.uuid()),
+        blobs=Blobs(old.data / "objects", old.disk, old.ids),
+        segments=LogStore(old.data / "log", old.disk, old.clock),
+    )
 
 
 def services(k: Kernel, p: Ports) -> dict[str, Service]:
@@ -112,24 +137,37 @@ class House:
 
     def __init__(self, k: Kernel, lock: TextIO) -> None:
         self.kernel, self.ports, self._lock = k, Ports(), lock
-        self._mqtt = doors_and_engines(k, self.ports)
-        self.registry = services(k, self.ports)
-        journal = Journal(k.db, k.log, k.settings.admin.journal_rows_max)
+        sql_duckdb.engine(k, self.ports)
+        self._mqtt = DeviceDoor(k, self.ports.addresses)
+        with k.db.tx():  # one commit for the tables of all services, when they are new
+            furniture = self._furnish()
+        self._http = FrontDoor(**furniture)
+        k.settings.refuse_unknown()
+        self._resetting = asyncio.Lock()
+        self._clearing: set[asyncio.Task[None]] = set()
+
+    def _furnish(self) -> _Furniture:
+        """Everything between the doors and the kernel; for the kernel, ports and MQTT broker of the moment."""
+        k, p = self.kernel, self.ports
+        p.broker, p.authority = self._mqtt.broker, self._mqtt.authority
+        p.runtime = run_python.PythonRuntime(k, lambda: p.addresses.http_url)
+        self.registry = services(k, p)
+        self._journal = Journal(k.db, k.log, k.settings.admin.journal_rows_max)
         world = WorldClock(k.db, k.clock) if isinstance(k.clock, SystemClock) else None
         if world is not None:
             k.tasks.add(world)
         k.tasks.add(_Sync(k.segments))
-        administration = Administration(
-            self.registry,
-            k,
-            self.ports,
-            journal=journal,
-            handles=Handles(version=VERSION, world=world, backup=self._backup),
-        )
-        console = _Console(k, Loopback(self.registry, k, self.ports, journal), administration)
-        self._http = FrontDoor(
-            self.registry, k, self.ports, journal=journal, administration=administration, console=console
-        )
+        handles = Handles(version=VERSION, world=world, backup=self._backup, reset=self.reset)
+        administration = Administration(self.registry, k, p, journal=self._journal, handles=handles)
+        console = _Console(k, Loopback(self.registry, k, p, self._journal), administration, self._journal, self._about)
+        return {
+            "registry": self.registry,
+            "k": k,
+            "p": p,
+            "journal": self._journal,
+            "administration": administration,
+            "console": console,
+        }
 
     @classmethod
     async def open(
@@ -141,12 +179,19 @@ class House:
         ids: Ids | None = None,
         stream: TextIO | None = sys.stderr,
     ) -> House:
-        """Open the state of ``data``, made when absent. HouseLockedError where another house has it."""
+        """Open the state of ``data``, made when absent. LockedError where another house has it."""
         data = data.absolute()
         data.mkdir(parents=True, exist_ok=True, mode=0o700)
-        lock = _lock(data)
+        lock = hold(data)
         try:
-            return cls(open_kernel(data, settings, clock, ids or RandomIds(), stream), lock)
+            if emptying.is_begun(data):
+                emptying.empty(data, STATE, LocalDisk())
+            k = open_kernel(data, settings, clock, ids or RandomIds(), stream)
+            try:
+                return cls(k, lock)
+            except BaseException:
+                k.db.close()
+                raise
         except BaseException:
             lock.close()
             raise
@@ -164,27 +209,109 @@ class House:
         await self._mqtt.open(p.gate)
         await self._http.open()
         k.disk.write_atomic(k.data / "address.json", json.dumps(self._addresses(), indent=1).encode())
+        self._clear_aside()
         k.log.info("listening", http=p.addresses.http_url, mqtt=p.addresses.mqtt_port)
 
     async def close(self) -> None:
-        """Shut the doors, drain, stop what runs, checkpoint. Also after a start that failed half way."""
-        k = self.kernel
-        k.disk.remove(k.data / "address.json")
-        await self._mqtt.close()
-        await self._http.close()
-        await k.tasks.stop()
-        for service in reversed(self.registry.values()):
+        """Shut the doors, drain, stop what runs, checkpoint. Also after a start that failed half way.
+
+        Each step is taken whatever became of those before it; the last failure is raised at the end.
+        """
+        async with self._resetting, contextlib.AsyncExitStack() as steps:
+            k = self.kernel
+            steps.callback(self._lock.close)
+            steps.callback(k.db.close)
+            steps.callback(k.segments.close)
+            steps.push_async_callback(k.children.stop_all)
+            steps.push_async_callback(self._stop_clearing)
+            steps.push_async_callback(self.ports.sql.stop)
+            self._push_stop_of_services(steps)
+            steps.push_async_callback(self._http.close)
+            steps.push_async_callback(self._mqtt.close)
+            k.disk.remove(k.data / "address.json")
+
+    def _push_stop_of_services(self, steps: contextlib.AsyncExitStack) -> None:
+        """Tasks, then services in reverse order, then the functions' workers."""
+        steps.push_async_callback(self.ports.runtime.stop)
+        for service in self.registry.values():
             if service.stop is not None:
-                await service.stop()
-        await self.ports.runtime.stop()
-        await self.ports.sql.stop()
-        await k.children.stop_all()
-        k.segments.close()
-        k.db.close()
-        self._lock.close()
+                steps.push_async_callback(service.stop)
+        steps.push_async_callback(self.kernel.tasks.stop)
+
+    async def reset(self) -> None:
+        """Empty the house: all state of all services is gone and the seeded principal is back; doors stay open.
+
+        Requests under way are answered 503, devices are disconnected, time goes on. What was confirmed before is gone,
+        what is confirmed afterwards stays; RefusedError while a backup is being written.
+        """
+        async with self._resetting:
+            old = self.kernel
+            if old.disk.is_held:
+                raise RefusedError(409, "A backup is being written.")
+            await self._http.vacate()
+            try:
+                await self._mqtt.vacate()
+                async with contextlib.AsyncExitStack() as steps:
+                    self._push_stop_of_services(steps)
+                self._replace()
+                for service in self.registry.values():
+                    if service.start is not None:
+                        await service.start()
+                self.kernel.tasks.start()
+            finally:
+                self._http.reopen()
+            self._clear_aside()
+            self.kernel.log.info("reset")
+
+    def _replace(self) -> None:
+        """From old files to new ones in one step of the loop: nobody sees half of it."""
+        old = self.kernel
+        self._journal.flush()
+        old.segments.discard()
+        old.db.discard()
+        emptying.empty(old.data, STATE, old.disk)
+        old.meters.clear()
+        k = self.kernel = renewed(old)
+        if isinstance(k.clock, SystemClock):
+            WorldClock(k.db, k.clock).advance(0.0)  # the new state remembers how far time is
+        before, self.ports = self.ports, Ports(self.ports.addresses)
+        # The engine keeps nothing of a service, and its workers take half a second to start.
+        self.ports.sql, self.ports.converter = before.sql, before.converter
+        with k.db.tx():
+            self._mqtt.refurnish(k)
+            furniture = self._furnish()
+        self._http.refurnish(**furniture)
+        self._mqtt.reopen(self.ports.gate)
+
+    def _clear_aside(self) -> None:
+        """Delete in a thread what was moved aside."""
+        task = asyncio.create_task(asyncio.to_thread(emptying.delete_aside, self.kernel.data))
+        self._clearing.add(task)
+        task.add_done_callback(self._clearing.discard)
+
+    async def _stop_clearing(self) -> None:
+        await asyncio.gather(*self._clearing, return_exceptions=True)
 
     async def _backup(self, target: Path) -> Mapping[str, Any]:
         return await write_backup(self.kernel.data, target, self.kernel.db, self.kernel.disk)
+
+    def _about(self) -> dict[str, Any]:
+        """What the console's first page tells of the doors."""
+        where, at = self.ports.addresses, self._addresses()
+        data = str(self.kernel.data)
+        return {
+            "http": f"http://{at['http_host']}:{at['http_port']}",
+            "mqtt": f"{at['mqtt_host']}:{at['mqtt_port']}" if where.mqtt_port else "",
+            "mqtt_ca": at["mqtt_ca"],
+            "data": data,
+            "env_command": f'eval "$(lakebed env --data {shlex.quote(data)})"',
+            "environment": {
+                "AWS_ENDPOINT_URL": f"http://{at['http_host']}:{at['http_port']}",
+                "AWS_ACCESS_KEY_ID": at["access_key_id"],
+                "AWS_SECRET_ACCESS_KEY": at["secret_access_key"],
+                "AWS_DEFAULT_REGION": "us-east-1",
+            },
+        }
 
     def _addresses(self) -> dict[str, Any]:
         where, seed = self.ports.addresses, self.kernel.settings.seed
@@ -203,8 +330,16 @@ class House:
 class _Console:
     """The console, imported at its first request: it is half of the modules and none of a pipeline's work."""
 
-    def __init__(self, k: Kernel, loopback: Loopback, administration: Administration) -> None:
+    def __init__(
+        self,
+        k: Kernel,
+        loopback: Loopback,
+        administration: Administration,
+        journal: Journal,
+        about: Callable[[], Mapping[str, Any]],
+    ) -> None:
         self._k, self._loopback, self._administration = k, loopback, administration
+        self._journal, self._about = journal, about
         self._app: Application | None = None
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -230,6 +365,10 @@ class _Console:
                 clock=self._k.clock,
                 scope=Scope(account, "us-east-1"),
                 version=VERSION,
+                status=self._about,
+                tasks=lambda: [asdict(status) for status in self._k.tasks.status()],
+                requests=self._journal.read,
+                token=self._k.ids.secret(24).hex(),
             )
         )
 
@@ -245,17 +384,11 @@ class _Sync:
 
     async def activate(self) -> float | None:
         await self._segments.flush()
+        if self._segments.failed:
+            raise DiskFailedError(
+                f"logs that take nothing more until a restart: {', '.join(self._segments.failed[:5])}"
+            )
         return None
-
-
-def _lock(data: Path) -> TextIO:
-    lock = (data / "lock").open("a+")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        lock.close()
-        raise HouseLockedError(f"another Lakebed runs on {data}") from None
-    return lock
 
 
 def _reachable(host: str) -> str:

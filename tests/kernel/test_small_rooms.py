@@ -122,7 +122,10 @@ def test_scopes_name_things() -> None:
 
 
 def test_one_process_holds_the_lock_and_it_goes_with_it(tmp_path: Path) -> None:
-    code = f"from pathlib import Path; from lakebed.kernel.lock import hold; l = hold(Path({str(tmp_path)!r})); print('up', flush=True); input()"
+    code = (
+        "from pathlib import Path; from lakebed.kernel.lock import hold;"
+        f"l = hold(Path({str(tmp_path)!r})); print('up', flush=True); input()"
+    )
     holder = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert holder.stdout is not None
     assert holder.stdin is not None

@@ -62,6 +62,8 @@ def build_parser() -> argparse.ArgumentParser:
     clock.add_argument("action", nargs="?", choices=("show", "advance", "scale"), default="show")
     clock.add_argument("value", nargs="?", help="15m, 2h, 1d or seconds to advance; a factor to scale by")
     clock.set_defaults(run=online.clock)
+    reset = command("reset", "empty a running Lakebed that allows it ([admin] reset = true)")
+    reset.set_defaults(run=online.reset)
     logs = command("logs", "print Lakebed's own recent log")
     logs.add_argument("--requests", action="store_true", help="the request journal instead")
     logs.add_argument("--limit", type=int, default=100)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import errno
 import gc
 import os
 import shutil
@@ -15,6 +16,7 @@ from importlib import metadata
 from pathlib import Path
 
 from lakebed.cli.output import CliError, Progress, show
+from lakebed.kernel.lock import LockedError, hold
 from lakebed.kernel.settings import Settings, SettingsError, load
 
 
@@ -30,10 +32,6 @@ def settings_of(data: Path, config: Path | None, environ: dict[str, str]) -> Set
 
 def up(options: argparse.Namespace) -> int:
     """``lakebed up``: run until SIGINT or SIGTERM."""
-    gc.disable()  # modules and services live as long as the process: a tenth of the start went into looking through them
-    from lakebed.house import House, HouseLockedError
-    from lakebed.kernel.db import SchemaTooNewError
-
     environ = dict(os.environ)
     if options.port is not None:
         environ["LAKEBED_HTTP_PORT"] = str(options.port)
@@ -41,6 +39,10 @@ def up(options: argparse.Namespace) -> int:
         environ["LAKEBED_MQTT_PORT"] = str(options.mqtt_port)
     settings = settings_of(options.data, options.config, environ)
     os.umask(0o077)  # state, keys and logs are the owner's alone
+    _refuse_second(options.data)
+    gc.disable()  # modules and services live as long as the process: a tenth of the start went into looking through them
+    from lakebed.house import House
+    from lakebed.kernel.db import SchemaTooNewError
 
     async def run() -> None:
         house = await House.open(options.data, settings)
@@ -69,11 +71,38 @@ def up(options: argparse.Namespace) -> int:
 
     try:
         _run(run())
-    except (HouseLockedError, SchemaTooNewError) as failure:
+    except (LockedError, SchemaTooNewError) as failure:
         raise CliError(str(failure)) from None
+    except SettingsError as wrong:
+        raise CliError(str(wrong), 2) from None
     except OSError as failure:
-        raise CliError(f"cannot start: {failure}") from None
+        raise CliError(_why_not_started(failure, settings)) from None
     return 0
+
+
+def _refuse_second(data: Path) -> None:
+    """Say so before the services are even imported."""
+    if data.is_dir():
+        try:
+            hold(data).close()
+        except LockedError as failure:
+            raise CliError(str(failure)) from None
+        except OSError as failure:
+            raise CliError(f"cannot use {data}: {failure.strerror}") from None
+
+
+def _why_not_started(failure: OSError, settings: Settings) -> str:
+    if failure.errno in (errno.EADDRINUSE, errno.EACCES, errno.EADDRNOTAVAIL):
+        doors = [("HTTP", "--port", settings.http.host, settings.http.port)]
+        if settings.mqtt.enabled:
+            doors.append(("MQTT", "--mqtt-port", settings.mqtt.host, settings.mqtt.port))
+        for name, option, host, port in doors:
+            if port and not _is_free(host, port):
+                return (
+                    f"the {name} port {host}:{port} cannot be opened ({os.strerror(failure.errno)}); "
+                    f"choose another with {option} or in lakebed.toml"
+                )
+    return f"cannot start: {failure}"
 
 
 def _run(main: object) -> None:
@@ -101,17 +130,7 @@ def doctor(options: argparse.Namespace) -> int:
     free = shutil.disk_usage(parent).free
     checks.append(("disk", free > 1 << 30, f"{free >> 30} GiB free at {parent} (at least 1 GiB)"))
     checks.append(("data", os.access(parent, os.W_OK), f"{options.data} is writable"))
-    if not (options.data / "address.json").exists():
-        for name, host, port in (
-            ("http port", settings.http.host, settings.http.port),
-            ("mqtt port", settings.mqtt.host, settings.mqtt.port),
-        ):
-            checks.append((name, _is_free(host, port), f"{host}:{port} is free (change it in lakebed.toml)"))
-    else:
-        from lakebed.cli.online import ask
-
-        document = ask(options.data, "GET", "health")
-        checks.append(("server", document["healthy"], "answers and is healthy"))
+    checks += _checks_of_doors(options.data, settings)
     document = [{"check": name, "ok": good, "detail": detail} for name, good, detail in checks]
     show(
         options.json,
@@ -121,8 +140,27 @@ def doctor(options: argparse.Namespace) -> int:
     return 0 if all(good for _, good, _ in checks) else 1
 
 
+def _checks_of_doors(data: Path, settings: Settings) -> list[tuple[str, bool, str]]:
+    """The server's health where one runs, else whether one could listen."""
+    if (data / "address.json").exists():
+        from lakebed.cli.online import ask
+
+        try:
+            is_healthy = ask(data, "GET", "health")["status"] == "ok"
+        except CliError as failure:
+            # Left behind by a server that was killed: the next start replaces it.
+            return [("server", False, f"{failure} (start it with `lakebed up`)")]
+        return [("server", is_healthy, "answers and is healthy")]
+    doors = [("http port", settings.http.host, settings.http.port)]
+    if settings.mqtt.enabled:
+        doors.append(("mqtt port", settings.mqtt.host, settings.mqtt.port))
+    return [
+        (name, _is_free(host, port), f"{host}:{port} is free (change it in lakebed.toml)") for name, host, port in doors
+    ]
+
+
 def _is_free(host: str, port: int) -> bool:
-    with socket.socket() as probe:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
@@ -141,8 +179,11 @@ def restore(options: argparse.Namespace) -> int:
         counts = restore_backup(options.archive, options.data)
     except BackupError as failure:
         raise CliError(str(failure)) from None
-    progress.step(f"{options.data}: {counts['files']} files, {counts['bytes']:,} bytes")
-    show(options.json, counts, "")
+    except OSError as failure:
+        raise CliError(f"{options.data}: {failure.strerror}") from None
+    text = f"{options.data}: {counts['files']} files, {counts['bytes']:,} bytes"
+    progress.step(text)
+    show(options.json, counts | {"data": str(options.data.absolute())}, text)
     return 0
 
 
@@ -154,13 +195,20 @@ def backup_at_rest(data: Path, target: Path) -> dict[str, int]:
 
     if not (data / "state.db").exists():
         raise CliError(f"{data} holds no Lakebed state")
+    try:
+        lock = hold(data)
+    except LockedError:
+        raise CliError(f"the Lakebed that runs on {data} does not answer", 3) from None
     db = Database(data / "state.db")
     try:
         return asyncio.run(write_backup(data, target, db, LocalDisk()))
     except BackupError as failure:
         raise CliError(str(failure)) from None
+    except OSError as failure:
+        raise CliError(f"{target}: {failure.strerror}") from None
     finally:
         db.close()
+        lock.close()
 
 
 def demo(options: argparse.Namespace) -> int:

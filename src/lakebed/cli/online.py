@@ -49,7 +49,9 @@ def ask(data: Path, method: str, path: str, body: Any = None, *, timeout: float 
     except ValueError:
         document = {"message": text.decode("utf-8", "replace")[:300]}
     if answer.status >= 400:
-        raise CliError(f"{path}: {document.get('message', answer.status)}")
+        raise CliError(
+            f"{path}: {document.get('message') or document.get('status', answer.status)}", status=answer.status
+        )
     return document
 
 
@@ -59,7 +61,8 @@ def status(options: argparse.Namespace) -> int:
     tasks = ask(options.data, "GET", "tasks")["tasks"]
     document["tasks"] = tasks
     troubled = [task for task in tasks if task.get("failures_in_a_row") or task.get("broken")]
-    lines = [f"{key}: {value}" for key, value in document.items() if key != "tasks"]
+    lines = [f"{key}: {value}" for key, value in document.items() if key not in ("tasks", "services", "broken_tasks")]
+    lines.append("services: " + ", ".join(f"{name} ({count})" for name, count in document["services"].items()))
     lines.append(f"tasks: {len(tasks)}, {len(troubled)} in trouble")
     lines += [f"  {task['name']}: {task['last_error']}" for task in troubled]
     show(options.json, document, "\n".join(lines))
@@ -98,16 +101,16 @@ def backup(options: argparse.Namespace) -> int:
     progress = Progress(quiet=options.json)
     progress.update(f"writing {target} …")
     try:
-        address_of(options.data)
-    except CliError:
+        counts = ask(options.data, "POST", "backup", {"path": str(target)}, timeout=3600.0)
+    except CliError as failure:
+        if failure.code != 3:
+            raise
         from lakebed.cli.offline import backup_at_rest
 
         counts = backup_at_rest(options.data, target)
-    else:
-        counts = ask(options.data, "POST", "backup", {"path": str(target)}, timeout=3600.0)
     text = f"{target}: {counts['files']} files, {counts['bytes']:,} bytes"
     progress.step(text)
-    show(options.json, counts | {"path": str(target)}, "")
+    show(options.json, counts | {"path": str(target)}, text)
     return 0
 
 
@@ -137,6 +140,21 @@ def clock(options: argparse.Namespace) -> int:
     show(
         options.json, document, f"{world}  ({document['offset']:+.0f} s from this machine, scale {document['scale']:g})"
     )
+    return 0
+
+
+def reset(options: argparse.Namespace) -> int:
+    """``lakebed reset``: all state of a running server is gone; it must have been started with ``[admin] reset``."""
+    address_of(options.data)
+    try:
+        document = ask(options.data, "POST", "reset")
+    except CliError as failure:
+        if failure.status != 404:
+            raise
+        raise CliError(
+            "reset is off; put `reset = true` under [admin] in lakebed.toml, or LAKEBED_ADMIN_RESET=true"
+        ) from None
+    show(options.json, document, "all state is gone")
     return 0
 
 

@@ -9,16 +9,16 @@ from typing import Any
 
 
 class CliError(Exception):
-    """A failure told in one sentence; ``code`` is the exit code (1 failed, 3 nothing answers)."""
+    """A failure told in one sentence; ``code`` is the exit code (1 failed, 3 nothing answers), ``status`` what HTTP said."""
 
-    def __init__(self, message: str, code: int = 1) -> None:
+    def __init__(self, message: str, code: int = 1, *, status: int = 0) -> None:
         super().__init__(message)
-        self.code = code
+        self.code, self.status = code, status
 
 
 def show(as_json: bool, document: Any, prose: str) -> None:
     """Print the document or the prose."""
-    print(json.dumps(document, indent=2, default=str) if as_json else prose)
+    print(json.dumps(document, indent=2, default=str) if as_json else prose, flush=True)
 
 
 class Progress:

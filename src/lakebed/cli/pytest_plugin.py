@@ -7,8 +7,9 @@
         lakebed.advance(60)       # a minute passes in Lakebed's world, at once
         assert s3.list_objects_v2(Bucket="landing")["KeyCount"] == 1
 
-``lakebed`` starts an empty house for each test; ``lakebed_session`` one for all tests, for suites where that matters. The
-house runs on a thread with an event loop of its own, so blocking clients work as they are. docs/testing.md has more.
+``lakebed`` starts an empty house for each test; ``lakebed_session`` one for all tests, for suites where that matters:
+``lakebed_session.reset()`` empties it in some hundredths of a second. The house runs on a thread with an event loop of its
+own, so blocking clients work as they are. docs/testing.md has more.
 """
 
 from __future__ import annotations
@@ -89,6 +90,11 @@ class RunningLakebed:
         clock = self._house.kernel.clock
         assert isinstance(clock, ManualClock)
         self._do(clock.advance(seconds))
+
+    def reset(self) -> None:
+        """Empty the house: all state is gone, the endpoint and the clients stay. For suites that share ``lakebed_session``."""
+        assert self._house is not None
+        self._do(self._house.reset())
 
     def settle(self) -> None:
         """Return when nothing is under way that could happen without time passing."""

@@ -7,7 +7,9 @@ rest is AWS.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
 from lakebed.edge.admin.endpoints import Administration
 from lakebed.edge.aws.asgi import AsgiScope, Edge, Receive, Send
@@ -33,10 +35,38 @@ class FrontDoor:
         administration: Administration,
         console: Application | None = None,
     ) -> None:
+        self._listener = Listener(self, k.settings.http, k.log)
+        self._running: set[asyncio.Task[Any]] = set()
+        self._is_ready = asyncio.Event()
+        self._is_ready.set()
+        self.refurnish(registry, k, p, journal=journal, administration=administration, console=console)
+
+    def refurnish(
+        self,
+        registry: Mapping[str, Service],
+        k: Kernel,
+        p: Ports,
+        *,
+        journal: Journal,
+        administration: Administration,
+        console: Application | None = None,
+    ) -> None:
+        """What answers from now on, behind the same open port (a house that was reset)."""
         self.edge = Edge(registry, k, p, journal)
         self._p, self._journal = p, journal
         self._administration, self._console = administration, console
-        self._listener = Listener(self, k.settings.http, k.log)
+
+    async def vacate(self) -> None:
+        """Let new requests wait and end those that run with 503, except the one that asks."""
+        self._is_ready.clear()
+        others = self._running - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+
+    def reopen(self) -> None:
+        """Serve again, those that waited first."""
+        self._is_ready.set()
 
     async def open(self) -> tuple[str, int]:
         """Listen; ``p.addresses`` then tells the truth."""
@@ -53,6 +83,22 @@ class FrontDoor:
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
+        task = asyncio.current_task()
+        assert task is not None
+        if not self._is_ready.is_set():
+            await self._is_ready.wait()
+        self._running.add(task)
+        answer = _Answer(send)
+        try:
+            await self._serve(scope, receive, answer)
+        except asyncio.CancelledError:
+            if self._is_ready.is_set():
+                raise  # the listener's drain is over
+            await answer.unavailable()
+        finally:
+            self._running.discard(task)
+
+    async def _serve(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         path: str = scope["path"]
         if path.startswith("/_lakebed/") or path == "/_lakebed":
             await self._administration.handle(scope, receive, send)
@@ -72,3 +118,22 @@ class FrontDoor:
         host = headers.get(b"host", b"").decode("latin-1").lower().rpartition(":")
         browses = scope["method"] in ("GET", "HEAD") and b"text/html" in headers.get(b"accept", b"")
         return browses and not self.edge.is_bucket_host(host[0] or host[2])
+
+
+class _Answer:
+    """``send`` that knows whether an answer began: one that did can only be cut, another is told 503."""
+
+    def __init__(self, send: Send) -> None:
+        self._send, self._is_begun = send, False
+
+    async def __call__(self, message: Any) -> None:
+        self._is_begun = True
+        await self._send(message)
+
+    async def unavailable(self) -> None:
+        """For a request that a reset ended."""
+        if self._is_begun:
+            return
+        headers = [(b"content-length", b"0"), (b"connection", b"close")]
+        await self._send({"type": "http.response.start", "status": 503, "headers": headers})
+        await self._send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -32,8 +32,7 @@ class DeviceDoor:
 
     async def open(self, gate: DeviceGate) -> None:
         """Bring sessions back and listen, unless the settings say not to; OSError where the port is taken."""
-        self.broker.open(gate)
-        self.k.tasks.add(_Sweep(self))
+        self.reopen(gate)
         if not self.k.settings.mqtt.enabled:
             return
         self._server = await asyncio.get_running_loop().create_server(
@@ -47,6 +46,24 @@ class DeviceDoor:
         port = self._server.sockets[0].getsockname()[1]
         self.broker.bound = BrokerAddress(self.k.settings.mqtt.host, port, None)
         self._addresses.mqtt_host, self._addresses.mqtt_port = self.k.settings.mqtt.host, port
+
+    async def vacate(self) -> None:
+        """Before the house is emptied: end the connections, speak no wills, wait for what they began."""
+        await self.k.tasks.remove(_Sweep.name)
+        await self.broker.close(wills=False)
+
+    def refurnish(self, k: Kernel) -> None:
+        """A fresh broker on a fresh kernel behind the open port; ``reopen`` follows once the services are there."""
+        for connection in list(self._sockets):
+            connection.end(Reason.SERVER_SHUTTING_DOWN, "SERVER_INITIATED_DISCONNECT", will=False)
+        k.db.migrate("mqtt", "lakebed.edge.mqtt", k.clock)
+        bound, self.k, self.broker = self.broker.bound, k, MessageBroker(k)
+        self.broker.bound = bound
+
+    def reopen(self, gate: DeviceGate) -> None:
+        """Serve the connections that come from now on."""
+        self.broker.open(gate)
+        self.k.tasks.add(_Sweep(self))
 
     async def close(self) -> None:
         """Stop listening, end the connections, wait for what they began."""
