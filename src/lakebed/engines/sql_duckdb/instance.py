@@ -1,15 +1,18 @@
 """Fresh, locked DuckDB instances: one for each job, so that no job sees another's files, settings or leftovers.
 
 Order matters: what may be touched is set first, then external access goes off (it cannot come back), then the
-configuration is locked. Extensions are neither installed nor loaded, Python variables are no tables. The next instance
-is opened while the worker is idle, since opening takes some ten milliseconds.
+configuration is locked. Extensions are neither installed nor loaded, Python variables are no tables. Opening takes some
+fifteen milliseconds, so the next two instances wait ready: another thread opens them (duckdb lets go of the interpreter
+meanwhile) when a statement has ended.
 https://duckdb.org/docs/stable/operations_manual/securing_duckdb/overview
 """
 
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,34 +20,34 @@ import duckdb
 
 from lakebed.lake.sql.macros import needed
 
+_SPARES = 2  # one for pruning partitions, one for the statement
+
 
 class Instances:
     """Makes one instance after the other; ``interrupt`` (from another thread) stops the current one."""
 
     def __init__(self) -> None:
         self._limits: dict[str, int] = {"threads": 2, "memory_mb": 1024, "spill_gb": 20}
-        self._spare: Any = None
+        self._spares: deque[Any] = deque()
         self._current: Any = None
         self._lock = threading.Lock()
+        self._chores = ThreadPoolExecutor(1)
 
     def limit(self, threads: int, memory_mb: int, spill_gb: int) -> None:
-        """Set what each instance may take."""
+        """Set what each instance may take; comes before the first ``prepare``."""
         self._limits = {"threads": threads, "memory_mb": memory_mb, "spill_gb": spill_gb}
-        self._spare = None
 
     def prepare(self) -> None:
-        """Open the next instance."""
+        """The statement has ended: its instance is closed and the next ones are opened, both in the background."""
         with self._lock:
-            if self._current is not None:
-                self._current.close()
-                self._current = None
-        if self._spare is None:
-            self._spare = self._open()
+            ended, self._current = self._current, None
+        self._chores.submit(self._tidy, ended)
 
     def open(self, files: Sequence[str], directories: Sequence[Path]) -> Any:
         """An instance that may read ``files``, and read and write ``directories``."""
-        self.prepare()
-        connection, self._spare = self._spare, None
+        if self._current is not None:
+            self.prepare()
+        connection = self._spares.popleft() if self._spares else self._open()
         if directories:
             spill = directories[0] / "spill"
             connection.execute(f"SET temp_directory={literal(str(spill))}")
@@ -65,6 +68,12 @@ class Instances:
         with self._lock:
             if self._current is not None:
                 self._current.interrupt()
+
+    def _tidy(self, ended: Any) -> None:
+        if ended is not None:
+            ended.close()
+        while len(self._spares) < _SPARES:
+            self._spares.append(self._open())
 
     def _open(self) -> Any:
         connection = duckdb.connect(
