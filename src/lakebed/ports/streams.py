@@ -64,3 +64,14 @@ class Streams(Protocol):
     def unsubscribe(self, stream_arn: str, task: str) -> None:
         """Stop poking."""
         ...
+
+
+def places(streams: Streams, stream_arn: str) -> dict[str, str]:
+    """Shard ids by what a reader keeps its position under: a stream deleted and made again has other places."""
+    uid = streams.facts(stream_arn).uid
+    return {f"{uid}/{shard}": shard for shard in streams.shards(stream_arn)}
+
+
+def shard_of(place: str) -> str:
+    """The shard id in a place."""
+    return place.rpartition("/")[2]

@@ -17,7 +17,7 @@ from lakebed.kernel.tasks import Tasks
 from lakebed.ports.objects import ObjectInfo
 from lakebed.ports.queues import QueueMessage
 from lakebed.ports.runtime import Execution, FunctionSpec
-from lakebed.ports.streams import StreamRecord
+from lakebed.ports.streams import StreamFacts, StreamRecord
 
 ROLE = "arn:aws:iam::000000000000:role/fn"
 QUEUE = "arn:aws:sqs:us-east-1:000000000000:q"
@@ -141,6 +141,10 @@ class FakeStreams:
         self.records: dict[str, list[StreamRecord]] = {"shardId-000000000000": []}
         self.closed: set[str] = set()
         self.subscribers: list[str] = []
+        self.uid = "first"
+
+    def facts(self, stream_arn: str) -> StreamFacts:
+        return StreamFacts(self.uid, 86_400.0)
 
     def add(self, *datas: str, shard: str = "shardId-000000000000") -> None:
         for data in datas:

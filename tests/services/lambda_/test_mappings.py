@@ -151,6 +151,18 @@ async def test_stream_records_in_order_with_checkpoint(lab: Lab) -> None:
     assert row["next_offset"] == 4
 
 
+async def test_a_stream_made_again_is_read_from_its_beginning(lab: Lab) -> None:
+    lab.streams.add("0", "1")
+    made = await mapped(lab, STREAM)
+    await lab.clock.advance(0)
+    lab.streams.uid, lab.streams.records = "second", {"shardId-000000000000": []}
+    lab.streams.add("new 0", "new 1", "new 2")
+    await lab.clock.advance(0)
+    assert datas(lab.runtime.events[-1]) == ["new 0", "new 1", "new 2"]
+    rows = lab.harness.kernel.db.all("SELECT next_offset FROM lambda_checkpoint WHERE mapping=?", (made["UUID"],))
+    assert [row["next_offset"] for row in rows] == [3]
+
+
 async def test_latest_begins_at_the_tip(lab: Lab) -> None:
     lab.streams.add("old")
     await mapped(lab, STREAM, StartingPosition="LATEST")

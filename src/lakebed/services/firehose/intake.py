@@ -16,7 +16,7 @@ from lakebed.kernel.errors import AwsError
 from lakebed.kernel.kernel import Kernel
 from lakebed.kernel.scope import Principal
 from lakebed.ports.house import Ports
-from lakebed.ports.streams import StreamRecord
+from lakebed.ports.streams import StreamRecord, places, shard_of
 from lakebed.services.firehose import destination as s3
 from lakebed.services.firehose import frames, transform
 from lakebed.services.firehose.aggregates import MAGIC, parts_of
@@ -25,7 +25,7 @@ from lakebed.services.firehose.journal import Journal
 from lakebed.services.firehose.model import DeliveryStream
 from lakebed.services.firehose.settings import FirehoseSettings
 from lakebed.services.firehose.sorting import Sorter
-from lakebed.services.firehose.transform import Outcome, SourceRecord, shard_of
+from lakebed.services.firehose.transform import Outcome, SourceRecord
 
 SERVICE = "firehose.amazonaws.com"
 _BATCH_RECORDS, _BATCH_BYTES = 10_000, 4 << 20
@@ -130,7 +130,7 @@ class Intake:
         principal = self._principal(stream, stream.source.role_arn)
         self._p.identity.authorise(principal, "kinesis:GetRecords", arn)
         parents_finished = True
-        shards = places(self._p, arn)
+        shards = places(streams, arn)
         for gone in ahead.keys() - shards.keys():
             del ahead[gone]
         for place, shard in shards.items():
@@ -232,12 +232,6 @@ class Intake:
 
     def _principal(self, stream: DeliveryStream, role_arn: str) -> Principal:
         return self._p.identity.service_session(role_arn, SERVICE, session_name=stream.name)
-
-
-def places(p: Ports, stream_arn: str) -> dict[str, str]:
-    """The shards of a stream by their places in it. A stream that was deleted and made again has other places."""
-    uid = p.streams.facts(stream_arn).uid
-    return {f"{uid}/{shard}": shard for shard in p.streams.shards(stream_arn)}
 
 
 def _taken_apart(record: StreamRecord, place: str) -> list[SourceRecord]:

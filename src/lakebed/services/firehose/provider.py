@@ -15,8 +15,9 @@ from lakebed.kernel.kernel import Kernel
 from lakebed.kernel.scope import Scope
 from lakebed.ports.house import Ports
 from lakebed.ports.service import Context, operation
+from lakebed.ports.streams import places
 from lakebed.services.firehose import destination as s3
-from lakebed.services.firehose.intake import SERVICE, places
+from lakebed.services.firehose.intake import SERVICE
 from lakebed.services.firehose.model import DESTINATION_ID, TAGS_MAX, DeliveryStream, Source
 from lakebed.services.firehose.pump import Pumps
 from lakebed.services.firehose.puts import Puts, check_batch
@@ -120,7 +121,7 @@ class DeliveryOperations:
         if parts is None or (parts.account, parts.region) != (ctx.scope.account, ctx.scope.region):
             raise api.InvalidArgumentException(f"Kinesis stream {arn} is not in this account and region.")
         positions = {
-            place: self.p.streams.position(arn, shard, "LATEST") for place, shard in places(self.p, arn).items()
+            place: self.p.streams.position(arn, shard, "LATEST") for place, shard in places(self.p.streams, arn).items()
         }
         return Source(kind, arn, kinesis["RoleARN"], ctx.now), positions
 

@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from lakebed.ports.streams import shard_of
+
 PAYLOAD_BYTES_MAX = 6 << 20  # Lambda's quota for a synchronous invocation, both ways
 FAILED = "processing-failed"
 
@@ -32,11 +34,6 @@ class SourceRecord(NamedTuple):
     partition_key: str = ""
     sequence_number: str = ""
     sub: int = 0
-
-
-def shard_of(place: str) -> str:
-    """The shard's id in a place, which is the stream's uid and the shard's id."""
-    return place.rpartition("/")[2]
 
 
 class Outcome(NamedTuple):

@@ -20,7 +20,7 @@ from lakebed.kernel.kernel import Kernel
 from lakebed.kernel.scope import Scope
 from lakebed.ports.house import Ports
 from lakebed.ports.runtime import Execution
-from lakebed.ports.streams import StreamRecord
+from lakebed.ports.streams import StreamRecord, places, shard_of
 from lakebed.services.lambda_.invoking import Event, Invoker
 from lakebed.services.lambda_.model import FunctionVersion, modified_text
 from lakebed.services.lambda_.names import Reference, function_arn
@@ -37,8 +37,8 @@ _READ_BYTES_MAX = 4_400_000  # base64 makes 5.9 MB of it
 def first_checkpoints(ports: Ports, mapping: Mapping) -> dict[str, Checkpoint]:
     """Where a new mapping begins in each shard there is now."""
     return {
-        shard: Checkpoint(ports.streams.position(mapping.source, shard, mapping.starting, mapping.starting_at))
-        for shard in ports.streams.shards(mapping.source)
+        place: Checkpoint(ports.streams.position(mapping.source, shard, mapping.starting, mapping.starting_at))
+        for place, shard in places(ports.streams, mapping.source).items()
     }
 
 
@@ -103,15 +103,15 @@ class StreamPoller:
         version = self.invoker.resolve(Reference(self.scope, mapping.function, mapping.qualifier or None))
         role = self.invoker.role_session(version, mapping.function)
         self.p.identity.authorise(role, "kinesis:GetRecords", mapping.source)
-        shards = list(self.p.streams.shards(mapping.source))
+        shards = places(self.p.streams, mapping.source)
         checkpoints = self._known(mapping, shards)
         wakes = []
-        for shard in shards:
-            at = checkpoints[shard]
+        for place, shard in shards.items():
+            at = checkpoints[place]
             if self.p.streams.finished(mapping.source, shard, at.offset):
-                self._oldest.pop(shard, None)
+                self._oldest.pop(place, None)
                 continue
-            wake = self._shard(mapping, version, shard, at)
+            wake = self._shard(mapping, version, place, at)
             if wake is not None:
                 wakes.append(wake)
             tip = self.p.streams.position(mapping.source, shard, "LATEST")
@@ -121,38 +121,42 @@ class StreamPoller:
         self.k.meters.lag(function_arn(self.scope, mapping.function), seconds=max(0.0, behind))
         return min(wakes, default=None)
 
-    def _known(self, mapping: Mapping, shards: Sequence[str]) -> dict[str, Checkpoint]:
+    def _known(self, mapping: Mapping, shards: dict[str, str]) -> dict[str, Checkpoint]:
         """Checkpoints of all shards: one that appeared later is read from its beginning."""
         known = self.store.checkpoints(self.scope, self.uuid)
-        fresh = [shard for shard in shards if shard not in known]
-        gone = [shard for shard in known if shard not in shards]
+        fresh = [place for place in shards if place not in known]
+        gone = [place for place in known if place not in shards]
+        for place in gone:
+            self._oldest.pop(place, None)
+            self._window_ends.pop(place, None)
         if fresh or gone:
             with self.k.db.tx() as tx:
-                for shard in fresh:
-                    known[shard] = Checkpoint(self.p.streams.position(mapping.source, shard, "TRIM_HORIZON"))
-                    self.store.put_checkpoint(tx, self.scope, self.uuid, shard, known[shard])
+                for place in fresh:
+                    start = self.p.streams.position(mapping.source, shards[place], "TRIM_HORIZON")
+                    known[place] = Checkpoint(start)
+                    self.store.put_checkpoint(tx, self.scope, self.uuid, place, known[place])
                 self.store.forget_checkpoints(tx, self.scope, self.uuid, gone)
         return known
 
-    def _shard(self, mapping: Mapping, version: FunctionVersion, shard: str, at: Checkpoint) -> float | None:
+    def _shard(self, mapping: Mapping, version: FunctionVersion, place: str, at: Checkpoint) -> float | None:
         """Start the next batch of a shard, or say when to look again."""
         now = self.k.clock.now()
-        if shard in self._running:
+        if place in self._running:
             return None
         if at.retry_at > now:
             return at.retry_at
         limit = mapping.batch_size if at.until is None else min(mapping.batch_size, at.until - at.offset)
         records = self.p.streams.read(
-            mapping.source, shard, at.offset, records_max=max(1, limit), bytes_max=_READ_BYTES_MAX
+            mapping.source, shard_of(place), at.offset, records_max=max(1, limit), bytes_max=_READ_BYTES_MAX
         )
         if at.until is not None:
             records = [record for record in records if record.offset < at.until] or records
         if not records:
-            self._window_ends.pop(shard, None)
-            self._oldest.pop(shard, None)
+            self._window_ends.pop(place, None)
+            self._oldest.pop(place, None)
             return None
-        self._oldest[shard] = records[0].arrived
-        ends = self._window_ends.setdefault(shard, now + mapping.window)
+        self._oldest[place] = records[0].arrived
+        ends = self._window_ends.setdefault(place, now + mapping.window)
         size = sum(len(record.data) for record in records)
         if (
             at.attempts == 0
@@ -162,41 +166,43 @@ class StreamPoller:
             and now < ends
         ):
             return ends
-        self._window_ends.pop(shard, None)
-        self._start(mapping, version, shard, at, records)
+        self._window_ends.pop(place, None)
+        self._start(mapping, version, place, at, records)
         return None
 
     def _start(
-        self, mapping: Mapping, version: FunctionVersion, shard: str, at: Checkpoint, records: Sequence[StreamRecord]
+        self, mapping: Mapping, version: FunctionVersion, place: str, at: Checkpoint, records: Sequence[StreamRecord]
     ) -> None:
-        task = asyncio.create_task(self._run(mapping, version, shard, at, records), name=f"{self.name}:{shard}")
-        self._running[shard] = task
+        task = asyncio.create_task(self._run(mapping, version, place, at, records), name=f"{self.name}:{place}")
+        self._running[place] = task
 
         def ended(finished: asyncio.Task[None]) -> None:
-            self._running.pop(shard, None)
+            self._running.pop(place, None)
             if not finished.cancelled() and (failure := finished.exception()) is not None:
-                self.k.log.error("batch broke", mapping=self.uuid, shard=shard, exc=failure)
+                self.k.log.error("batch broke", mapping=self.uuid, shard=place, exc=failure)
                 return  # the period tries again
             self.k.tasks.poke(self.name)
 
         task.add_done_callback(ended)
 
     async def _run(
-        self, mapping: Mapping, version: FunctionVersion, shard: str, at: Checkpoint, records: Sequence[StreamRecord]
+        self, mapping: Mapping, version: FunctionVersion, place: str, at: Checkpoint, records: Sequence[StreamRecord]
     ) -> None:
         with self.k.clock.working():
             now = self.k.clock.now()
             old = [record for record in records if 0 <= mapping.age < now - record.arrived]
             if old:
-                await self._give_up(mapping, version, shard, old, "RecordAgeExceeded", at.attempts)
-                self._save(shard, Checkpoint(old[-1].offset + 1))
+                await self._give_up(mapping, version, place, old, "RecordAgeExceeded", at.attempts)
+                self._save(place, Checkpoint(old[-1].offset + 1))
                 return
             then = records[-1].offset + 1
             records = self._wanted(mapping, records)
             if not records:
-                self._save(shard, Checkpoint(then))
+                self._save(place, Checkpoint(then))
                 return
-            encoded = [events.stream_record(mapping.source, shard, version.role, record) for record in records]
+            encoded = [
+                events.stream_record(mapping.source, shard_of(place), version.role, record) for record in records
+            ]
             count = events.fitting([len(one) for one in encoded])
             if count < len(records):
                 records, encoded, then = records[:count], encoded[:count], records[count].offset
@@ -208,13 +214,13 @@ class StreamPoller:
                 )
             except AwsError as failure:
                 record_result(self.store, self.scope, self.uuid, f"PROBLEM: {failure.error_code}: {failure.message}")
-                self._save(shard, Checkpoint(at.offset, at.attempts, at.until, self.k.clock.now() + 1.0))
+                self._save(place, Checkpoint(at.offset, at.attempts, at.until, self.k.clock.now() + 1.0))
                 return
             if self._first_failed(mapping, came, records) is None:
-                self._save(shard, Checkpoint(then))
+                self._save(place, Checkpoint(then))
                 record_result(self.store, self.scope, self.uuid, "OK")
                 return
-            await self._after_failure(mapping, version, shard, at, records, came)
+            await self._after_failure(mapping, version, place, at, records, came)
 
     def _wanted(self, mapping: Mapping, records: Sequence[StreamRecord]) -> list[StreamRecord]:
         """The records that pass the mapping's filters; the others are passed over."""
@@ -227,7 +233,7 @@ class StreamPoller:
         self,
         mapping: Mapping,
         version: FunctionVersion,
-        shard: str,
+        place: str,
         at: Checkpoint,
         records: Sequence[StreamRecord],
         came: Execution,
@@ -237,8 +243,8 @@ class StreamPoller:
         offsets = [record.offset for record in records]
         then, given_up = after_failure(mapping, at, offsets, self.k.clock.now(), first_failed)
         if given_up:
-            await self._give_up(mapping, version, shard, records, "RetryAttemptsExhausted", at.attempts + 1, came)
-        self._save(shard, then)
+            await self._give_up(mapping, version, place, records, "RetryAttemptsExhausted", at.attempts + 1, came)
+        self._save(place, then)
 
     def _first_failed(self, mapping: Mapping, came: Execution, records: Sequence[StreamRecord]) -> int | None:
         if came.error:
@@ -251,15 +257,15 @@ class StreamPoller:
             return 0
         return min((numbers.index(number) for number in failed), default=None)
 
-    def _save(self, shard: str, checkpoint: Checkpoint) -> None:
+    def _save(self, place: str, checkpoint: Checkpoint) -> None:
         with self.k.db.tx() as tx:
-            self.store.put_checkpoint(tx, self.scope, self.uuid, shard, checkpoint)
+            self.store.put_checkpoint(tx, self.scope, self.uuid, place, checkpoint)
 
     async def _give_up(
         self,
         mapping: Mapping,
         version: FunctionVersion,
-        shard: str,
+        place: str,
         records: Sequence[StreamRecord],
         condition: str,
         attempts: int,
@@ -267,7 +273,7 @@ class StreamPoller:
     ) -> None:
         """Records that will not be tried again: counted, logged, and told to the destination."""
         self.k.meters.drop(function_arn(self.scope, mapping.function), len(records))
-        self.k.log.warning("batch given up", mapping=self.uuid, shard=shard, reason=condition, records=len(records))
+        self.k.log.warning("batch given up", mapping=self.uuid, shard=place, reason=condition, records=len(records))
         if not mapping.on_failure:
             return
         first, last = records[0], records[-1]
@@ -281,7 +287,7 @@ class StreamPoller:
             "version": "1.0",
             "timestamp": modified_text(self.k.clock.now()).replace("+0000", "Z"),
             "KinesisBatchInfo": {
-                "shardId": shard,
+                "shardId": shard_of(place),
                 "startSequenceNumber": first.sequence_number,
                 "endSequenceNumber": last.sequence_number,
                 "approximateArrivalOfFirstRecord": modified_text(first.arrived).replace("+0000", "Z"),
