@@ -254,6 +254,27 @@ def test_s3_speaks_of_its_schema() -> None:
             codec("s3").check("DeleteObjects", params)
 
 
+@pytest.mark.parametrize(
+    ("operation", "params", "code"),
+    [
+        ("GetQueueAttributes", {"AttributeNames": ["All", "Nope"]}, "InvalidAttributeName: Unknown Attribute Nope"),
+        ("SetQueueAttributes", {"Attributes": {"Nope": "1"}}, "InvalidAttributeName: Unknown Attribute Nope"),
+        ("ReceiveMessage", {"AttributeNames": ["Nope"]}, "InvalidParameterValue"),
+        ("ReceiveMessage", {"AttributeNames": ["SentTimestamp", "All"]}, ""),
+        ("ReceiveMessage", {"MaxNumberOfMessages": 1}, ""),
+        ("GetQueueAttributes", {"AttributeNames": ["QueueArn"]}, ""),
+        ("SendMessage", {}, "MissingParameter"),
+    ],
+)
+def test_sqs_names_what_it_does_not_know(operation: str, params: dict[str, Any], code: str) -> None:
+    wire = codec("sqs")
+    if not code:
+        assert wire.check(operation, {"QueueUrl": "u", **params}) is None
+        return
+    with pytest.raises(AwsError, match=code):
+        wire.check(operation, {"QueueUrl": "u", **params})
+
+
 def test_patterns_that_would_backtrack_for_ever_do_not() -> None:
     started = time.perf_counter()
     with pytest.raises(AwsError, match="pattern"):

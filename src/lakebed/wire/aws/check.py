@@ -276,8 +276,19 @@ def s3_error(shape: Shape, found: Violations) -> AwsError:
     return AwsError("InvalidArgument", f"Invalid Argument: {found[0]}", status=400)
 
 
-def check_sqs(required: list[str], params: Mapping[str, Any]) -> None:
-    """SQS names the first parameter that is missing."""
-    for name in required:
+def check_sqs(shape: Shape, params: Mapping[str, Any]) -> Mapping[str, Any]:
+    """SQS names the first parameter that is missing, or the queue's attribute it does not know; what else to check."""
+    for name in shape.get("required", ()):
         if params.get(name) is None:
             raise AwsError("MissingParameter", f"The request must contain the parameter {name}.", status=400)
+    system = shape.members.get("MessageSystemAttributeNames")
+    if system is not None and params.get("AttributeNames"):
+        # The older of two members takes the names of the newer one, which its model does not list.
+        known = system.part("member").get("enum", ())
+        return {**params, "AttributeNames": [name for name in params["AttributeNames"] if name not in known]}
+    for member, part in () if system is not None else (("Attributes", "key"), ("AttributeNames", "member")):
+        if member in shape.members and params.get(member):
+            names = shape.members[member].part(part).get("enum", ())
+            if unknown := next((name for name in params[member] if name not in names), None):
+                raise AwsError("InvalidAttributeName", f"Unknown Attribute {unknown[:64]}.", status=400)
+    return params

@@ -134,9 +134,8 @@ class Codec:
         if operation not in self._checks:
             shape = self.model.input(operation)
             self._checks[operation] = self._checkers.of(shape) if shape else None
-        if self.service == "sqs":
-            shape = self.model.input(operation)
-            check_sqs(shape.get("required", []) if shape else [], params)
+        if self.service == "sqs" and (shape := self.model.input(operation)) is not None:
+            params = check_sqs(shape, params)
         checker = self._checks[operation]
         if checker is None:
             return
