@@ -49,6 +49,7 @@ UNMODELLED = {
         "InvalidBucketAclWithObjectOwnership", "IllegalVersioningConfigurationException",
     },
     "logs": {"InvalidParameterException"},
+    "cloudwatch": {"ResourceNotFound"},
     "sqs": {"InvalidParameterValueException", "InvalidAttributeValue", "MissingRequiredParameterException"},
     "iot": {"SqlParseException", "InvalidRequestException"},
     "lambda": {"InvalidParameterValueException", "InvalidRequestContentException", "RequestEntityTooLargeException"},

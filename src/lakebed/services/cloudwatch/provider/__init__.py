@@ -1,0 +1,1 @@
+"""Operations of CloudWatch: metrics, their data, alarms, dashboards, tags."""
