@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from lakebed.ports.house import Addresses
 from tests.edge.conftest import Fragment
 from tests.edge.probe import PIECE, PROBES
 
@@ -230,3 +231,17 @@ async def test_anonymous_calls_stop_at_the_door_except_for_s3(fragment: Fragment
     assert status in (403, 405)
     status, _, body = await fragment.run(ask, fragment, "HEAD", "/b/k")
     assert (status, body) == (403, b"")
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:4566"),
+        ("0.0.0.0", "http://127.0.0.1:4566"),
+        ("::", "http://[::1]:4566"),
+        ("::1", "http://[::1]:4566"),
+        ("lake.example", "http://lake.example:4566"),
+    ],
+)
+def test_the_url_of_a_door_can_be_reached(host: str, url: str) -> None:
+    assert Addresses(http_host=host, http_port=4566).http_url == url

@@ -31,8 +31,9 @@ class Addresses:
 
     @property
     def http_url(self) -> str:
-        """Base URL of all AWS HTTP APIs."""
-        return f"http://{self.http_host}:{self.http_port}"
+        """Base URL of all AWS HTTP APIs, for clients on this machine: also where the door listens on every address."""
+        host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.http_host, self.http_host)  # noqa: S104
+        return f"http://[{host}]:{self.http_port}" if ":" in host else f"http://{host}:{self.http_port}"
 
 
 @dataclass(slots=True)
