@@ -154,6 +154,19 @@ class Runner:
             self._k.meters.out(arn, 1, body.get("output_bytes", 0), to=f"arn:{run.scope.partition}:s3:::{bucket}")
         elif body["state"] == "FAILED":
             self._k.meters.error(arn)
+        self._publish(run, body)
+
+    def _publish(self, run: Run, body: Body) -> None:
+        """https://docs.aws.amazon.com/athena/latest/ug/query-metrics-viewing.html"""
+        group = self._store.workgroup(run.scope, body["workgroup"])
+        if group is None or not group["Configuration"].get("PublishCloudWatchMetricsEnabled"):
+            return
+        of = {"QueryState": body["state"], "QueryType": body["type"], "WorkGroup": body["workgroup"]}
+        told = body["statistics"]
+        names = ("TotalExecutionTime", "EngineExecutionTime", "QueryQueueTime", "QueryPlanningTime")
+        points = [(name, of, float(told[f"{name}InMillis"]), "Milliseconds") for name in names]
+        points.append(("ProcessedBytes", of, float(told["DataScannedInBytes"]), "Bytes"))
+        self._p.metrics.put(run.scope, "AWS/Athena", points)
 
 
 async def _text(work: queries.Work, lines: list[str]) -> None:

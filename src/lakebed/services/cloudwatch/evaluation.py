@@ -127,7 +127,7 @@ class Evaluator:
             payload = msgspec.json.encode(for_function(scope, alarm, previous))
             await self.p.functions.invoke_later(caller, action, payload, source_arn=alarm["AlarmArn"])
             return
-        topics = getattr(self.p, "topics", None)
+        topics = getattr(self.p, "topics", None)  # SNS may not be part of the house
         if topics is None:
             raise AwsError("NotImplemented", "No SNS is part of this house.", status=501)
         text = msgspec.json.encode(for_topic(scope, alarm, previous)).decode()

@@ -123,8 +123,16 @@ class Invoker:
             self.k.meters.error(arn)
         else:
             self.k.meters.out(arn, 1, len(execution.payload))
+        self._publish(scope, version.name, execution)
         self._write_log(scope, version, execution)
         return execution
+
+    def _publish(self, scope: Scope, name: str, execution: Execution) -> None:
+        """https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html"""
+        of, failed = {"FunctionName": name}, 1.0 if execution.error else 0.0
+        duration = "Duration", of, execution.duration_ms, "Milliseconds"
+        points = [("Invocations", of, 1.0, "Count"), ("Errors", of, failed, "Count"), duration]
+        self.p.metrics.put(scope, "AWS/Lambda", points)
 
     def role_session(self, version: FunctionVersion, session_name: str) -> Principal:
         """The function's role, for what Lambda itself does in its name (polling, dead letters)."""
