@@ -90,6 +90,7 @@ class Model:
         self.shapes: Mapping[str, Any] = data["shapes"]
         self.operations: Mapping[str, Any] = data["operations"]
         self._by_code: dict[str, str] | None = None
+        self._structures: dict[tuple[str, str], Shape | None] = {}
 
     def input(self, operation: str) -> Shape | None:
         """The input structure of an operation, if it has one."""
@@ -100,8 +101,10 @@ class Model:
         return self._structure(operation, "output")
 
     def _structure(self, operation: str, which: str) -> Shape | None:
-        reference = self.operations[operation].get(which)
-        return Shape(self, reference) if reference else None
+        if (operation, which) not in self._structures:
+            reference = self.operations[operation].get(which)
+            self._structures[operation, which] = Shape(self, reference) if reference else None
+        return self._structures[operation, which]
 
     def error(self, code: str) -> Shape | None:
         """The error shape with this wire code or name."""

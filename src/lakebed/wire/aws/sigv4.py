@@ -396,7 +396,9 @@ def _check_unsigned(claim: Claim, headers: Mapping[str, str]) -> None:
 
 def _epoch(amz_date: str) -> float:
     try:
-        return datetime.strptime(amz_date, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp()
+        day, clock = int(amz_date[:8]), int(amz_date[9:15])  # strptime takes a tenth of a small request's time
+        year, month, hour, minute = day // 10_000, day // 100 % 100, clock // 10_000, clock // 100 % 100
+        return datetime(year, month, day % 100, hour, minute, clock % 100, tzinfo=UTC).timestamp()
     except ValueError:
         raise _incomplete(f"Date must be in ISO-8601 'basic format'. Got '{amz_date[:32]}'.") from None
 
