@@ -53,7 +53,8 @@ def _avg(values: list[Typed], distinct: str, order: str) -> Typed | None:
     if kind.base == "decimal":
         total = f"sum({distinct}{unscaled(values[0])}){OVER}"
         return Typed(rescaled(f"lb_div({total}, nullif(count({distinct}{values[0].sql}){OVER}, 0))", kind), kind)
-    return Typed(f"avg({distinct}{cast(values[0], DOUBLE).sql}){OVER}", DOUBLE if kind.base != "real" else kind)
+    returned = kind if kind.base == "real" else DOUBLE
+    return Typed(f"CAST(avg({distinct}{cast(values[0], DOUBLE).sql}){OVER} AS {duckdb_text(returned)})", returned)
 
 
 def _count(values: list[Typed], distinct: str, order: str) -> Typed | None:
@@ -106,6 +107,13 @@ def _multimap_agg(values: list[Typed], distinct: str, order: str) -> Typed | Non
     return Typed(f"lb_multimap(list(struct_pack(key := {values[0].sql}, value := {values[1].sql})){OVER})", kind)
 
 
+def _map_union(values: list[Typed], distinct: str, order: str) -> Typed | None:
+    if len(values) != 1 or distinct or values[0].type.base != "map":
+        return None
+    entries = f"flatten(list(map_entries({values[0].sql})){OVER})"
+    return Typed(f"lb_first_keys({entries})", values[0].type)
+
+
 def _skewness(values: list[Typed], distinct: str, order: str) -> Typed | None:
     """Trino's is the population's; DuckDB's corrects for the sample."""
     if len(values) != 1 or not is_numeric(values[0].type):
@@ -155,7 +163,8 @@ AGGREGATES: dict[str, Aggregate] = {
     "corr": _doubles("corr", 2), "covar_pop": _doubles("covar_pop", 2), "covar_samp": _doubles("covar_samp", 2),
     "regr_slope": _doubles("regr_slope", 2), "regr_intercept": _doubles("regr_intercept", 2),
     "kurtosis": _doubles("kurtosis"), "geometric_mean": _doubles("geomean"),
-    "bitwise_and_agg": _simple("bit_and", BIGINT), "bitwise_or_agg": _simple("bit_or", BIGINT), "map_agg": _map_agg,
+    "bitwise_and_agg": _simple("bit_and", BIGINT), "bitwise_or_agg": _simple("bit_or", BIGINT),
+    "bitwise_xor_agg": _simple("bit_xor", BIGINT), "map_union": _map_union, "map_agg": _map_agg,
     "histogram": _histogram, "multimap_agg": _multimap_agg, "skewness": _skewness, "grouping": _grouping,
 }  # fmt: skip
 

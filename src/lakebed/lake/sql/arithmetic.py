@@ -5,6 +5,7 @@ https://trino.io/docs/current/functions/decimal.html, https://trino.io/docs/curr
 
 from __future__ import annotations
 
+from lakebed.lake.sql import zones
 from lakebed.lake.sql.typed import Typed, as_decimal, coerce, common, is_numeric, mismatch
 from lakebed.lake.types import INTEGERS, INTERVAL_DAY, Type, decimal, duckdb_text
 from lakebed.ports.sql import SqlFailure
@@ -86,7 +87,7 @@ def _temporal(operator: str, a: Typed, b: Typed) -> Typed | None:
         if a.type.base in _TIMES:
             if a.type.base == "timestamp with time zone" and a.type.args:
                 zone = a.type.args[0]
-                return Typed(f"timezone('{zone}', timezone('{zone}', {a.sql}) {operator} {b.sql})", a.type)
+                return Typed(zones.instant(f"({zones.local(a.sql, zone)} {operator} {b.sql})", zone), a.type)
             return Typed(f"CAST(({a.sql} {operator} {b.sql}) AS {duckdb_text(a.type)})", a.type)
         if a.type == b.type:
             return Typed(f"({a.sql} {operator} {b.sql})", a.type)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
-from lakebed.lake.sql import arithmetic, functions
+from lakebed.lake.sql import arithmetic, functions, zones
 from lakebed.lake.sql.dialect import where
 from lakebed.lake.sql.scope import Scope, fields, unnamed
 from lakebed.lake.sql.typed import Typed, cast, coerce, common, literal, mismatch, unify
@@ -132,8 +132,8 @@ class Expressions:
             for item in order.expressions
         )
 
-    def type_of(self, node: exp.Expr) -> Type:
-        """A type as written in CAST."""
+    def type_of(self, node: exp.Expr, *, short: bool = False) -> Type:
+        """A type as written in CAST; ``short``: a literal's, which says how many digits the literal has."""
         assert isinstance(node, exp.DataType)
         kind = node.this.name if hasattr(node.this, "name") else str(node.this)
         numbers = [int(part.name) for part in node.expressions if isinstance(part, exp.DataTypeParam)]
@@ -150,6 +150,8 @@ class Expressions:
         if kind == "STRUCT":
             return row(*[(part.name.lower(), self.type_of(part.args["kind"])) if isinstance(part, exp.ColumnDef)
                          else (None, self.type_of(part)) for part in node.expressions])  # fmt: skip
+        if kind.startswith("TIMESTAMP") and numbers[:1] not in ([], [3]) and not (short and numbers[0] < 3):
+            raise SqlFailure("NOT_SUPPORTED", f"timestamp({numbers[0]}) is not built; timestamps have three digits here")
         if kind not in _TYPES:
             raise SqlFailure("TYPE_NOT_FOUND", f"Unknown type: {kind.lower()}")
         return _TYPES[kind]
@@ -208,18 +210,19 @@ def _unicode(node: exp.UnicodeString) -> Typed:
 
 
 def _cast(of: Expressions, node: exp.Cast) -> Typed:
-    to, inner, safe = of.type_of(node.args["to"]), node.this, isinstance(node, exp.TryCast)
+    inner, safe = node.this, isinstance(node, exp.TryCast)
+    to = of.type_of(node.args["to"], short=isinstance(inner, exp.Literal) and inner.is_string)
     if isinstance(inner, exp.Literal) and inner.is_string:
+        if to.base.startswith("timestamp") and re.search(r"\.\d{4}", inner.name):
+            raise SqlFailure("NOT_SUPPORTED", "timestamps of more than three digits are not built")
         if to.base == "decimal" and not node.args["to"].expressions:
             whole, _, part = inner.name.lstrip("+-").partition(".")
             to = decimal(len(whole) + len(part), len(part))
         zoned = _ZONED.match(inner.name) if to.base.startswith("timestamp") else None
         if zoned is not None and (to.base == "timestamp with time zone" or not safe):
-            zone = "UTC" if zoned.group(2) == "Z" else zoned.group(2)
-            if re.match(r"[+-]", zone):
-                raise SqlFailure("NOT_SUPPORTED", "timestamps with an offset zone are not built")
-            at = f"CAST({literal(zoned.group(1))} AS TIMESTAMP)"
-            return Typed(f"timezone({literal(zone)}, {at})", Type("timestamp with time zone", (zone,)))
+            zone = zones.zone_of(zoned.group(2))
+            at = f"lb_milliseconds(CAST({literal(zoned.group(1))} AS TIMESTAMP))"
+            return Typed(zones.instant(at, zone), Type("timestamp with time zone", (zone,)))
     return cast(of.compile(inner), to, safe=safe)
 
 
@@ -236,6 +239,10 @@ def _negative(of: Expressions, node: exp.Neg) -> Typed:
 
 def _comparison(of: Expressions, node: exp.Binary) -> Typed:
     operator, right = _COMPARISONS[type(node)], node.right
+    if isinstance(right, exp.Anonymous) and right.name.upper() in ("ALL", "ANY", "SOME") and len(right.expressions) == 1:
+        quantifier = exp.All if right.name.upper() == "ALL" else exp.Any  # sqlglot reads VALUES there as an argument
+        node = type(node)(this=node.this, expression=quantifier(this=right.expressions[0]))
+        right = node.right
     if isinstance(right, exp.Any | exp.All):
         return _quantified(of, node, operator)
     a, b = of.compile(node.left), of.compile(right)
@@ -372,13 +379,13 @@ def _pipes(of: Expressions, node: exp.DPipe) -> Typed:
 
 def _at_zone(of: Expressions, node: exp.AtTimeZone) -> Typed:
     zone, value = node.args["zone"], of.compile(node.this)
-    if not (isinstance(zone, exp.Literal) and zone.is_string and re.fullmatch(r"[A-Za-z_]+(/[A-Za-z_/]+)?", zone.name)):
-        raise SqlFailure("NOT_SUPPORTED", f"{where(node)}AT TIME ZONE takes the name of a region here")
+    if not (isinstance(zone, exp.Literal) and zone.is_string):
+        raise SqlFailure("NOT_SUPPORTED", f"{where(node)}AT TIME ZONE takes a string literal here")
     if value.type.base == "timestamp":
         value = cast(value, TIMESTAMPTZ)
     if value.type.base != TIMESTAMPTZ.base:
         raise mismatch(f"{where(node)}Type of value must be a time or timestamp with or without time zone")
-    return Typed(value.sql, Type(TIMESTAMPTZ.base, (zone.name,)))
+    return Typed(value.sql, Type(TIMESTAMPTZ.base, (zones.zone_of(zone.name, where(node)),)))
 
 
 def _interval(of: Expressions, node: exp.Interval) -> Typed:

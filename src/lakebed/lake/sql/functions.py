@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
-from lakebed.lake.sql import nested, times
+from lakebed.lake.sql import formatting, nested, patterns, rounding, times
 from lakebed.lake.sql.aggregates import AGGREGATES, OVER, WINDOWS
 from lakebed.lake.sql.dialect import where
 from lakebed.lake.sql.scalars import TABLE
@@ -97,7 +97,7 @@ def _ready(kind: str, value: Typed, node: Any) -> str:
     if kind == "d":
         return cast(value, DOUBLE).sql
     if kind == "p":
-        return literal(pattern(value, node))
+        return literal(pattern(value, node)) if text_of(value) is not None else f"lb_pattern({value.sql})"
     if kind == "r":
         return literal(_replacement(value, node))
     if kind == "T" and value.type.args:
@@ -127,7 +127,7 @@ def pattern(value: Typed, node: Any) -> str:
     """A regular expression both Java and RE2 read alike; what RE2 lacks is refused."""
     text = text_of(value)
     if text is None:
-        raise SqlFailure("NOT_SUPPORTED", f"{where(node)}regular expressions must be string literals here")
+        raise SqlFailure("NOT_SUPPORTED", f"{where(node)}this regular expression must be a string literal here")
     if re.search(r"\(\?(?:[=!>]|<[=!])|\\[1-9]|\\k<|[*+?}]\+", text):
         raise SqlFailure("NOT_SUPPORTED", f"{where(node)}look-around, back references and possessive quantifiers are not built")
     return re.sub(r"\(\?<([A-Za-z]\w*)>", r"(?P<\1>", text)
@@ -336,6 +336,15 @@ def _split_to_map(of: Expressions, arguments: list[Any], node: Any) -> Typed:
     return Typed(f"MAP({keys}, {items})", map_of(VARCHAR, VARCHAR))
 
 
+def _split_to_multimap(of: Expressions, arguments: list[Any], node: Any) -> Typed:
+    values = _values(of, arguments)
+    if len(values) != 3 or any(value.type.base not in ("varchar", "char") for value in values):
+        raise mismatch(f"{where(node)}split_to_multimap takes three varchars")
+    text, entry, key = (value.sql for value in values)
+    pair = f"struct_pack(key := string_split(w_, {key})[1], value := substr(w_, strpos(w_, {key}) + length({key})))"
+    return Typed(f"lb_multimap(list_transform(string_split({text}, {entry}), lambda w_: {pair}))", map_of(VARCHAR, array(VARCHAR)))
+
+
 def _json_size(of: Expressions, arguments: list[Any], node: Any) -> Typed:
     found = _json_path("lb_json_at({0}, {1})", JSON)(of, arguments, node)
     sizes = "CASE json_type(j_) WHEN 'ARRAY' THEN json_array_length(j_) WHEN 'OBJECT' THEN len(json_keys(j_)) ELSE 0 END"
@@ -344,9 +353,9 @@ def _json_size(of: Expressions, arguments: list[Any], node: Any) -> Typed:
 
 SPECIAL: dict[str, Handler] = {
     "coalesce": _coalesce, "nullif": _nullif, "greatest": _extreme("greatest"), "least": _extreme("least"), "try": _try,
-    "typeof": _typeof, "if": _if, "row": _row, "concat_ws": _concat_ws, "mod": _mod, "split_to_map": _split_to_map,
+    "typeof": _typeof, "if": _if, "row": _row, "concat_ws": _concat_ws, "mod": _mod, "split_to_map": _split_to_map, "split_to_multimap": _split_to_multimap,
     "concat": lambda of, arguments, node: concat(of, _values(of, arguments), node), "json_size": _json_size,
     "json_extract_scalar": _json_path("lb_scalar({0}, {1})", VARCHAR), "json_extract": _json_path("lb_json_at({0}, {1})", JSON),
-    **times.SPECIAL, **nested.SPECIAL,
+    **times.SPECIAL, **nested.SPECIAL, **rounding.SPECIAL, **formatting.SPECIAL, **patterns.SPECIAL,
 }  # fmt: skip
 __all__ = ["OVER", "SPECIAL", "call", "concat", "filtered", "trim", "window_call", "within_group"]

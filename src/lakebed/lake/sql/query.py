@@ -5,7 +5,7 @@ from the resolved scope and literals are printed anew. So the emitted SQL can on
 https://trino.io/docs/current/sql/select.html, https://docs.aws.amazon.com/athena/latest/ug/select.html
 """
 
-# ruff: noqa: S608, E501 - SQL is what this makes, from names it resolved and literals it printed
+# ruff: noqa: S608 - SQL is what this makes, from names it resolved and literals it printed
 
 
 
@@ -20,11 +20,25 @@ from sqlglot import exp
 from lakebed.lake.sql.dialect import parse, where
 from lakebed.lake.sql.expressions import Expressions
 from lakebed.lake.sql.scope import Column, Scope, Source
-from lakebed.lake.sql.typed import Typed, cast, coerce, common, mismatch, unify
+from lakebed.lake.sql.shapes import (
+    alias_columns,
+    conjuncts,
+    given_names,
+    has_tail,
+    mentions,
+    not_supported,
+    ordinal,
+    renamed,
+    sampled,
+    unwrapped,
+    with_ties,
+)  # fmt: skip
+from lakebed.lake.sql.typed import Typed, cast, coerce, common, mismatch, same_zones, unify
 from lakebed.lake.types import BIGINT, Type, duckdb_text, quote
 from lakebed.ports.sql import SqlFailure
 
 _DEPTH_MAX = 60
+_RECURSION_MAX = 10  # https://trino.io/docs/current/sql/select.html#with-recursive-clause
 
 
 class Query(NamedTuple):
@@ -68,7 +82,7 @@ class Compiler:
             self._with(node, outer, known)
             if isinstance(node, exp.Subquery):
                 inner = self.query(node.this, outer, known)
-                return self._tail(node, inner) if _has_tail(node) else inner
+                return self._tail(node, inner) if has_tail(node) else inner
             if isinstance(node, exp.Values):
                 return self._values(node, outer, known)
             if isinstance(node, exp.SetOperation):
@@ -92,12 +106,38 @@ class Compiler:
         clause = node.args.get("with_")
         if clause is None:
             return
-        if clause.args.get("recursive"):
-            raise SqlFailure("NOT_SUPPORTED", "WITH RECURSIVE is not built")
         for cte in clause.expressions:
-            made = self.query(cte.this, outer, known)
             names = [name.name.lower() for name in (cte.args["alias"].args.get("columns") or [])]
-            known[cte.alias.lower()] = Query(made.sql, _renamed(made.columns, names, cte))
+            if clause.args.get("recursive") and mentions(cte.this, cte.alias.lower()):
+                known[cte.alias.lower()] = self._recursive(cte, names, outer, known)
+                continue
+            made = self.query(cte.this, outer, known)
+            known[cte.alias.lower()] = Query(made.sql, renamed(made.columns, names, cte))
+
+    def _recursive(self, cte: exp.CTE, names: list[str], outer: Scope | None, known: dict[str, Query]) -> Query:
+        """Trino's way: the step is unrolled to the fixed depth, and a row beyond it fails the query."""
+        union = cte.this
+        if not isinstance(union, exp.Union) or union.args.get("distinct") or has_tail(union) or not names:
+            raise SqlFailure("NOT_SUPPORTED", "a recursive query is a UNION ALL of a base and a step, with column aliases, here")
+        base = self.query(union.left, outer, known)
+        columns = renamed(base.columns, names, cte)
+        made = [f"{(last := self.fresh('lbr'))} AS MATERIALIZED ({base.sql})"]
+        parts = [f"SELECT * FROM {last}"]
+        for depth in range(_RECURSION_MAX + 1):
+            step = self.query(union.right, outer, {**known, cte.alias.lower(): Query(f"SELECT * FROM {last}", columns)})
+            if len(step.columns) != len(columns):
+                raise mismatch("base and step relations of recursion have different number of fields")
+            listed = []
+            for at, ((_, kind), (_, wanted)) in enumerate(zip(step.columns, columns, strict=True)):
+                if common(kind, wanted) is None:
+                    raise mismatch(f"recursion step relation output type ({kind}) is not coercible to recursion base ({wanted})")
+                sql = coerce(Typed(f"c{at}", kind), wanted).sql
+                if at == 0 and depth == _RECURSION_MAX:
+                    sql = f"CASE WHEN lb_fail('Recursion depth limit exceeded ({_RECURSION_MAX}).') = 0 THEN NULL ELSE {sql} END"
+                listed.append(f"{sql} AS c{at}")
+            made.append(f"{(last := self.fresh('lbr'))} AS MATERIALIZED (SELECT {', '.join(listed)} FROM ({step.sql}) q)")
+            parts.append(f"SELECT * FROM {last}")
+        return Query(f"WITH {', '.join(made)} {' UNION ALL '.join(parts)}", columns)
 
     def _values(self, node: exp.Values, outer: Scope | None, ctes: Mapping[str, Query]) -> Query:
         of = self.expressions(Scope(parent=outer), ctes)
@@ -126,6 +166,7 @@ class Compiler:
             kind = common(a, b)
             if kind is None:
                 raise mismatch(f"column {at + 1} in {word} query has incompatible types: {a}, {b}")
+            same_zones([a, b])
             kinds.append(kind)
         sides = [
             "SELECT " + ", ".join(f"{coerce(Typed(f'c{at}', own), kind).sql} AS c{at}"
@@ -136,7 +177,7 @@ class Compiler:
         every = "" if node.args.get("distinct") else " ALL"
         names = [name for name, _ in left.columns]
         made = Query(f"({sides[0]}) {word}{every} ({sides[1]})", list(zip(names, kinds, strict=True)))
-        return self._tail(node, made) if _has_tail(node) else made
+        return self._tail(node, made) if has_tail(node) else made
 
     def _tail(self, node: exp.Expr, made: Query) -> Query:
         """ORDER BY, OFFSET and LIMIT over a finished query."""
@@ -157,7 +198,7 @@ class Compiler:
         if (condition := node.args.get("where")) is not None:
             plain = self.expressions(scope, ctes, aggregates=False)
             parts.append(f" WHERE {plain.boolean(condition.this)}")
-            self.conjuncts += [(part, scope) for part in _conjuncts(condition.this)]
+            self.conjuncts += [(part, scope) for part in conjuncts(condition.this)]
         items = self._items(node, scope, of)
         if (group := node.args.get("group")) is not None:
             parts.append(f" GROUP BY {self._group(group, of, items)}")
@@ -170,6 +211,7 @@ class Compiler:
         if distinct is not None and distinct.args.get("on"):
             raise SqlFailure("NOT_SUPPORTED", "DISTINCT ON is not built")
         listed = ", ".join(f"{value.sql} AS c{at}" for at, (_, value) in enumerate(items))
+        parts.append(self._ties(node, of, items))
         parts.append(self._order(node, of, [name for name, _ in items]))
         parts.append(self._limit(node))
         word = "SELECT DISTINCT" if distinct is not None else "SELECT"
@@ -185,6 +227,10 @@ class Compiler:
             if isinstance(item, exp.Dot) and isinstance(item.expression, exp.Star):
                 value = of.compile(item.this)
                 items += of.all_fields(value)
+                continue
+            if isinstance(item, exp.Aliases) and isinstance(item.this, exp.Dot) and isinstance(item.this.expression, exp.Star):
+                found = of.all_fields(of.compile(item.this.this))
+                items += zip(given_names(item, len(found)), [value for _, value in found], strict=True)
                 continue
             if isinstance(item, exp.Alias):
                 items.append((item.alias.lower(), of.compile(item.this)))
@@ -218,7 +264,7 @@ class Compiler:
     def _group(self, group: exp.Group, of: Expressions, items: list[tuple[str, Typed]]) -> str:
         def one(part: exp.Expr) -> str:
             if isinstance(part, exp.Literal) and not part.is_string:
-                return str(_ordinal(part, len(items)))
+                return str(ordinal(part, len(items)))
             if isinstance(part, exp.Tuple):
                 return f"({', '.join(one(each) for each in part.expressions)})"
             if isinstance(part, exp.Paren):
@@ -241,7 +287,7 @@ class Compiler:
         for item in order.expressions:
             key = item.this
             if isinstance(key, exp.Literal) and not key.is_string:
-                sql = str(_ordinal(key, len(names)))
+                sql = str(ordinal(key, len(names)))
             elif isinstance(key, exp.Column) and not key.table and names.count(key.name.lower()) == 1:
                 sql = str(names.index(key.name.lower()) + 1)
             else:
@@ -254,15 +300,41 @@ class Compiler:
         made = ""
         limit, offset = node.args.get("limit"), node.args.get("offset")
         if isinstance(limit, exp.Fetch):
-            options = limit.args.get("limit_options")
-            if options is not None and (options.args.get("with_ties") or options.args.get("percent")):
-                raise SqlFailure("NOT_SUPPORTED", "FETCH FIRST ... WITH TIES is not built")
+            if with_ties(limit):
+                if not isinstance(node, exp.Select):
+                    raise SqlFailure("NOT_SUPPORTED", "WITH TIES over a set operation is not built")
+                return ""
             made += f" LIMIT {self._number(limit.args.get('count') or exp.Literal.number(1))}"
         elif limit is not None and limit.expression.name.upper() != "ALL":
             made += f" LIMIT {self._number(limit.expression)}"
         if offset is not None:
             made += f" OFFSET {self._number(offset.expression)}"
         return made
+
+    def _ties(self, node: exp.Select, of: Expressions, items: list[tuple[str, Typed]]) -> str:
+        """FETCH FIRST n ROWS WITH TIES: a rank over the same order."""
+        limit = node.args.get("limit")
+        if not with_ties(limit):
+            return ""
+        order, names = node.args.get("order"), [name for name, _ in items]
+        if order is None:
+            raise SqlFailure("MISSING_ORDER_BY", "FETCH FIRST WITH TIES clause requires ORDER BY")
+        if node.args.get("offset") is not None or node.args.get("distinct") is not None:
+            raise SqlFailure("NOT_SUPPORTED", "WITH TIES beside OFFSET or DISTINCT is not built")
+        parts = []
+        for item in order.expressions:
+            key = item.this
+            if isinstance(key, exp.Literal) and not key.is_string:
+                sql = items[ordinal(key, len(items)) - 1][1].sql
+            elif isinstance(key, exp.Column) and not key.table and names.count(key.name.lower()) == 1:
+                sql = items[names.index(key.name.lower())][1].sql
+            else:
+                sql = of.compile(key).sql
+            parts.append(f"{sql} {'DESC' if item.args.get('desc') else 'ASC'} "
+                         f"NULLS {'FIRST' if item.args.get('nulls_first') else 'LAST'}")  # fmt: skip
+        assert limit is not None
+        count = self._number(limit.args.get("count") or exp.Literal.number(1))
+        return f" QUALIFY rank() OVER (ORDER BY {', '.join(parts)}) <= {count}"
 
     def _number(self, node: exp.Expr) -> int:
         text = node.name
@@ -299,7 +371,7 @@ class Compiler:
             return f"{left} CROSS JOIN {right}"
         condition = self.expressions(scope, ctes, aggregates=False).boolean(on)
         if not side:
-            self.conjuncts += [(part, scope) for part in _conjuncts(on)]
+            self.conjuncts += [(part, scope) for part in conjuncts(on)]
         return f"{left} {side or 'INNER'} JOIN {right} ON {condition}"
 
     def _using(self, head: str, using: list[exp.Expr], scope: Scope, sides: tuple[list[Source], str]) -> str:
@@ -321,24 +393,37 @@ class Compiler:
         return f"{head} ON {' AND '.join(conditions)}"
 
     def _table(self, node: exp.Expr, scope: Scope, ctes: Mapping[str, Query]) -> str:
-        for clause in ("sample", "pivots", "version", "when", "hints", "partition", "rows_from", "only"):
+        if node.args.get("sample") and not isinstance(node, exp.Table):
+            raise SqlFailure("NOT_SUPPORTED", "TABLESAMPLE belongs to tables here")
+        for clause in ("pivots", "version", "when", "hints", "partition", "rows_from", "only"):
             if node.args.get(clause):
                 raise SqlFailure("NOT_SUPPORTED", f"{clause.upper()} of a table is not built")
         if isinstance(node, exp.Unnest):
             return self._unnest(node, scope, ctes)
         if isinstance(node, exp.Lateral):
-            made = self.query(_unwrapped(node.this), scope, ctes)
+            made = self.query(unwrapped(node.this), scope, ctes)
             return f"LATERAL {self._derived(made, node, scope)}"
         if isinstance(node, exp.Subquery | exp.Values):
             inner = node.this if isinstance(node, exp.Subquery) else node
             if isinstance(inner, exp.Table):
-                raise SqlFailure("NOT_SUPPORTED", "a parenthesised join is not built")
-            if _has_tail(node):
+                return self._parenthesised(node, inner, scope, ctes)
+            if has_tail(node):
                 raise not_supported(node)
             return self._derived(self.query(inner, scope.parent, ctes), node, scope)
         if not isinstance(node, exp.Table) or not isinstance(node.this, exp.Identifier):
             raise SqlFailure("NOT_SUPPORTED", f"{where(node)}table functions are not built")
         return self._named(node, scope, ctes)
+
+    def _parenthesised(self, node: exp.Expr, first: exp.Table, scope: Scope, ctes: Mapping[str, Query]) -> str:
+        """``(a JOIN b ON ...)``"""
+        if node.alias or has_tail(node):
+            raise not_supported(node)
+        outside, scope.sources = scope.sources, []
+        sql = self._table(first, scope, ctes)
+        for join in first.args.get("joins") or []:
+            sql = self._join(sql, join, scope, ctes)
+        scope.sources = outside + scope.sources
+        return f"({sql})"
 
     def _named(self, node: exp.Table, scope: Scope, ctes: Mapping[str, Query]) -> str:
         name, database = node.name.lower(), node.db.lower()
@@ -348,7 +433,7 @@ class Compiler:
         if relation is None:
             full = f"awsdatacatalog.{database or self.database}.{name}"
             raise SqlFailure("TABLE_NOT_FOUND", f"{where(node)}Table '{full}' does not exist")
-        if relation.view_sql:
+        if relation.view_sql and not node.args.get("sample"):
             return self._derived(self._view(relation), node, scope, name)
         alias = self.fresh()
         self.used.setdefault(relation.number, set())
@@ -357,12 +442,12 @@ class Compiler:
             Column(label, Typed(f"{alias}.{quote(label)}", kind), (relation.number, label))
             for label, kind in relation.columns
         ]
-        renamed = [each.name.lower() for each in _alias_columns(node)]
-        if renamed:
-            pairs = _renamed([(c.name, c.value.type) for c in columns], renamed, node)
+        given = [each.name.lower() for each in alias_columns(node)]
+        if given:
+            pairs = renamed([(c.name, c.value.type) for c in columns], given, node)
             columns = [Column(new, c.value, c.origin) for (new, _), c in zip(pairs, columns, strict=True)]
         scope.sources.append(Source((node.alias or name).lower(), columns, relation.database, alias))
-        return f"rel_{relation.number} AS {alias}"
+        return f"rel_{relation.number} AS {alias}{sampled(node)}"
 
     def _view(self, relation: RelationInfo) -> Query:
         own, self.database = self.database, relation.view_database or relation.database
@@ -380,8 +465,8 @@ class Compiler:
 
     def _derived(self, made: Query, node: exp.Expr, scope: Scope, name: str = "") -> str:
         alias = self.fresh()
-        renamed = _renamed(made.columns, [each.name.lower() for each in _alias_columns(node)], node)
-        columns = [Column(label, Typed(f"{alias}.c{at}", kind)) for at, (label, kind) in enumerate(renamed)]
+        shown = renamed(made.columns, [each.name.lower() for each in alias_columns(node)], node)
+        columns = [Column(label, Typed(f"{alias}.c{at}", kind)) for at, (label, kind) in enumerate(shown)]
         scope.sources.append(Source((node.alias or name).lower(), columns))
         return f"({made.sql}) AS {alias}"
 
@@ -402,54 +487,13 @@ class Compiler:
                 columns.append((f"_col{at}", value.type.args[0]))
             else:
                 raise mismatch(f"Cannot unnest type: {value.type}")
-        given = [each.name.lower() for each in _alias_columns(node)]
+        given = [each.name.lower() for each in alias_columns(node)]
         if offset_name := node.args.get("offset"):
             sizes = ", ".join(f"coalesce(len({item.split(' AS c')[0].removeprefix('unnest')}), 0)" for item in lists)
             lists.append(f"unnest(range(1, greatest({sizes}, 0) + 1)) AS c{len(columns)}")
             columns.append(("ordinality", BIGINT))
             given += [offset_name.name.lower()] if isinstance(offset_name, exp.Identifier) and given else []
-        renamed = _renamed(columns, given, node)
-        visible = [Column(label, Typed(f"{alias}.c{at}", kind)) for at, (label, kind) in enumerate(renamed)]
+        shown = renamed(columns, given, node)
+        visible = [Column(label, Typed(f"{alias}.c{at}", kind)) for at, (label, kind) in enumerate(shown)]
         scope.sources.append(Source(node.alias.lower(), visible))
         return f"LATERAL (SELECT {', '.join(lists)}) AS {alias}"
-
-
-def not_supported(node: exp.Expr) -> SqlFailure:
-    """What is not built, by its name."""
-    return SqlFailure("NOT_SUPPORTED", f"{where(node)}{type(node).__name__} is not built")
-
-
-def _unwrapped(node: exp.Expr) -> exp.Expr:
-    return node.this if isinstance(node, exp.Subquery) and not _has_tail(node) else node
-
-
-def _has_tail(node: exp.Expr) -> bool:
-    return any(node.args.get(key) is not None for key in ("order", "limit", "offset"))
-
-
-def _conjuncts(node: exp.Expr) -> list[exp.Expr]:
-    if isinstance(node, exp.Paren):
-        return _conjuncts(node.this)
-    if isinstance(node, exp.And):
-        return _conjuncts(node.left) + _conjuncts(node.right)
-    return [node]
-
-
-def _alias_columns(node: exp.Expr) -> list[exp.Expr]:
-    alias = node.args.get("alias")
-    return list(alias.args.get("columns") or []) if isinstance(alias, exp.TableAlias) else []
-
-
-def _renamed(columns: list[tuple[str, Type]], names: list[str], node: exp.Expr) -> list[tuple[str, Type]]:
-    if not names:
-        return columns
-    if len(names) != len(columns):
-        raise SqlFailure("MISMATCHED_COLUMN_ALIASES",
-                         f"{where(node)}Column alias list has {len(names)} entries but relation has {len(columns)} columns")  # fmt: skip
-    return [(name, kind) for name, (_, kind) in zip(names, columns, strict=True)]
-
-
-def _ordinal(node: exp.Literal, count: int) -> int:
-    if not node.name.isdigit() or not 1 <= int(node.name) <= count:
-        raise SqlFailure("INVALID_COLUMN_REFERENCE", f"line 1:1: position {node.name} is not in select list")
-    return int(node.name)

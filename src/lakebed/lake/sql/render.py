@@ -6,6 +6,7 @@ hex digits (https://docs.aws.amazon.com/athena/latest/ug/data-types.html). NULL 
 
 from __future__ import annotations
 
+from lakebed.lake.sql import zones
 from lakebed.lake.types import Type, field_name, quote
 
 
@@ -18,8 +19,8 @@ def timestamp_text(sql: str, kind: Type) -> str:
     """A timestamp to three digits, with its zone where it has one."""
     if kind.base == "timestamp":
         return f"lb_stamp({sql})"
-    zone = (kind.args[0] if kind.args else "UTC").replace("'", "''")
-    return f"(lb_stamp(timezone('{zone}', {sql})) || ' {zone}')"
+    zone = kind.args[0] if kind.args else "UTC"
+    return f"(lb_stamp({zones.local(sql, zone)}) || ' {zone}')"
 
 
 def text(sql: str, kind: Type, depth: int = 0) -> str:

@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from decimal import ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING, Any
 
+from lakebed.lake.sql import zones
 from lakebed.lake.sql.dialect import where
-from lakebed.lake.sql.typed import Typed, cast, common, literal, mismatch
-from lakebed.lake.types import BIGINT, DATE, TIMESTAMP, TIMESTAMPTZ, VARCHAR, Type, duckdb_text
+from lakebed.lake.sql.typed import Typed, cast, common, is_numeric, literal, mismatch
+from lakebed.lake.types import BIGINT, DATE, DOUBLE, INTERVAL_DAY, TIMESTAMP, TIMESTAMPTZ, VARCHAR, Type, duckdb_text
 from lakebed.ports.sql import SqlFailure
 
 if TYPE_CHECKING:
@@ -87,7 +89,7 @@ def _moment(value: Typed, node: Any) -> Typed:
 
 def _kept(made: str, kind: Type) -> Typed:
     if kind.base == "timestamp with time zone":
-        return Typed(f"timezone({literal(kind.args[0] if kind.args else 'UTC')}, {made})", kind)
+        return Typed(zones.instant(made, kind.args[0] if kind.args else "UTC"), kind)
     return Typed(f"CAST({made} AS {duckdb_text(kind)})", kind)
 
 
@@ -164,16 +166,58 @@ def _now(kind: Type) -> Callable[[Expressions, list[Any], Any], Typed]:
 
 def _with_zone(of: Expressions, arguments: list[Any], node: Any) -> Typed:
     value, zone = of.compile(arguments[0]), _literal(of, arguments[1], "the zone")
-    if value.type.base != "timestamp" or not re.fullmatch(r"[A-Za-z_]+(/[A-Za-z_/]+)?", zone):
-        raise SqlFailure("NOT_SUPPORTED", f"{where(node)}with_timezone takes a timestamp and the name of a region here")
-    return Typed(f"timezone({literal(zone)}, {value.sql})", Type(TIMESTAMPTZ.base, (zone,)))
+    if value.type.base != "timestamp":
+        raise mismatch(f"{where(node)}with_timezone takes a timestamp and a zone")
+    zone = zones.zone_of(zone, where(node))
+    return Typed(zones.instant(value.sql, zone), Type(TIMESTAMPTZ.base, (zone,)))
 
 
 def _at_timezone(of: Expressions, arguments: list[Any], node: Any) -> Typed:
     value, zone = of.compile(arguments[0]), _literal(of, arguments[1], "the zone")
-    if value.type.base != TIMESTAMPTZ.base or not re.fullmatch(r"[A-Za-z_]+(/[A-Za-z_/]+)?", zone):
-        raise SqlFailure("NOT_SUPPORTED", f"{where(node)}at_timezone takes a zoned timestamp and the name of a region here")
-    return Typed(value.sql, Type(TIMESTAMPTZ.base, (zone,)))
+    value = cast(value, TIMESTAMPTZ) if value.type.base == "timestamp" else value
+    if value.type.base != TIMESTAMPTZ.base:
+        raise mismatch(f"{where(node)}at_timezone takes a timestamp and a zone")
+    return Typed(value.sql, Type(TIMESTAMPTZ.base, (zones.zone_of(zone, where(node)),)))
+
+
+def _from_unixtime(of: Expressions, arguments: list[Any], node: Any) -> Typed:
+    value = of.compile(arguments[0]) if len(arguments) in (1, 2) else None
+    if value is None or not is_numeric(value.type):
+        raise SqlFailure("FUNCTION_NOT_FOUND", f"{where(node)}Unexpected parameters for function from_unixtime")
+    zone = zones.zone_of(_literal(of, arguments[1], "the zone"), where(node)) if len(arguments) == 2 else "UTC"
+    return Typed(f"lb_milliseconds(to_timestamp({cast(value, DOUBLE).sql}))", Type(TIMESTAMPTZ.base, (zone,)))
+
+
+_ISO = re.compile(r"(\d{4}-\d\d-\d\d)(?:T(\d\d(?::\d\d(?::\d\d(?:[.,]\d+)?)?)?)(Z|[+-]\d\d:\d\d)?)?")
+
+
+def _from_iso8601_timestamp(of: Expressions, arguments: list[Any], node: Any) -> Typed:
+    """A literal keeps its offset; of other values only those in UTC, since a column has one zone."""
+    from lakebed.lake.sql.functions import text_of
+
+    value = of.compile(arguments[0])
+    if len(arguments) != 1 or value.type.base not in ("varchar", "unknown"):
+        raise mismatch(f"{where(node)}a varchar is expected")
+    text = text_of(value)
+    if text is None:
+        return Typed(f"lb_iso8601({value.sql})", TIMESTAMPTZ)
+    found = _ISO.fullmatch(text)
+    if found is None:
+        raise SqlFailure("INVALID_FUNCTION_ARGUMENT", f'Invalid format: "{text[:60]}"')
+    zone = zones.zone_of(found.group(3) or "UTC")
+    clock = (found.group(2) or "00") + ":00:00"[3 * (found.group(2) or "00").count(":") :]
+    moment = f"lb_milliseconds(CAST({literal(f'{found.group(1)} {clock}')} AS TIMESTAMP))"
+    return Typed(zones.instant(moment, zone), Type(TIMESTAMPTZ.base, (zone,)))
+
+
+def _parse_duration(of: Expressions, arguments: list[Any], node: Any) -> Typed:
+    text = _literal(of, arguments[0], "the duration")
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(ns|us|ms|s|m|h|d)\s*", text)
+    if found is None:
+        raise SqlFailure("INVALID_FUNCTION_ARGUMENT", f"{where(node)}Invalid duration: {text[:60]}")
+    size = {"ns": 1, "us": 1000, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9, "d": 86400 * 10**9}
+    milliseconds = (Decimal(found.group(1)) * size[found.group(2)] / 10**6).quantize(Decimal(1), ROUND_HALF_UP)
+    return Typed(f"to_microseconds({int(milliseconds) * 1000})", INTERVAL_DAY)
 
 
 SPECIAL: dict[str, Callable[[Expressions, list[Any], Any], Typed]] = {
@@ -181,5 +225,6 @@ SPECIAL: dict[str, Callable[[Expressions, list[Any], Any], Typed]] = {
     "format_datetime": _format(joda_format), "date_parse": _parse(mysql_format, False),
     "parse_datetime": _parse(joda_format, True), "extract": _extract, "now": _now(TIMESTAMPTZ),
     "current_timestamp": _now(TIMESTAMPTZ), "localtimestamp": _now(TIMESTAMP), "current_date": _now(DATE),
-    "with_timezone": _with_zone, "at_timezone": _at_timezone,
+    "with_timezone": _with_zone, "at_timezone": _at_timezone, "from_unixtime": _from_unixtime,
+    "from_iso8601_timestamp": _from_iso8601_timestamp, "parse_duration": _parse_duration,
 }  # fmt: skip

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from lakebed.lake.sql import zones
 from lakebed.lake.sql.render import java_double, timestamp_text
 from lakebed.lake.types import (
     DIGITS,
@@ -99,7 +100,15 @@ def unify(values: list[Typed], what: str) -> tuple[list[Typed], Type]:
         if merged is None:
             raise mismatch(f"{what}: types {kind} and {value.type} do not match")
         kind = merged
+    same_zones([value.type for value in values])
     return [coerce(value, kind) for value in values], kind
+
+
+def same_zones(kinds: list[Type]) -> None:
+    """One column, one zone: the zone is kept in the type, so values of several cannot stand together."""
+    zoned = {kind.args[0] if kind.args else "UTC" for kind in kinds if kind.base == "timestamp with time zone"}
+    if len(zoned) > 1:
+        raise SqlFailure("NOT_SUPPORTED", "timestamps of several zones in one column are not built; use AT TIME ZONE")
 
 
 def cast(value: Typed, to: Type, *, safe: bool = False) -> Typed:
@@ -132,7 +141,7 @@ def _cast(value: Typed, to: Type) -> str:
         inner = _cast(Typed("e_", source.args[0]), to.args[0])
         return sql if inner == "e_" else f"list_transform({sql}, lambda e_: {inner})"
     if source.base == "timestamp with time zone" and to.base in ("timestamp", "date"):
-        zoned = f"timezone({literal(source.args[0] if source.args else 'UTC')}, {sql})"
+        zoned = zones.local(sql, source.args[0] if source.args else "UTC")
         return zoned if to.base == "timestamp" else f"CAST({zoned} AS DATE)"
     if common(source, to) is None and not _castable(source, to):
         raise mismatch(f"Cannot cast {source} to {to}")
@@ -172,6 +181,8 @@ def _from_text(sql: str, to: Type, target: str) -> str:
         return f"CAST({guarded} AS {target})"
     if to.base == "varbinary":
         return f"encode({sql})"
+    if to.base == "timestamp":
+        return f"lb_milliseconds(CAST({sql} AS TIMESTAMP))"
     if to.base in ("array", "map", "row") or to.base.startswith("interval"):
         raise mismatch(f"Cannot cast varchar to {to}")
     return f"CAST({sql} AS {target})"
@@ -194,4 +205,7 @@ def _row_cast(sql: str, source: Type, to: Type) -> str:
     return f"list_transform([{sql}], lambda e_: {body})[1]"
 
 
-__all__ = ["DOUBLE", "TIMESTAMP", "Typed", "as_decimal", "cast", "coerce", "common", "is_numeric", "literal", "mismatch", "unify"]
+__all__ = [
+    "DOUBLE", "TIMESTAMP", "Typed", "as_decimal", "cast", "coerce", "common", "is_numeric", "literal", "mismatch",
+    "same_zones", "unify",
+]  # fmt: skip
