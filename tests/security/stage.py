@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +29,12 @@ from tests.crash.rig import Server
 MARK = "alphamark"
 ALPHA, BETA, REGION = "000000000000", "111111111111", "us-east-1"
 BETA_KEY, BETA_SECRET = "BETAROOTKEY000000001", "beta-secret-value-not-to-be-told"
+# Small, so that bombs reach them soon.
+LIMITS = {
+    "LAKEBED_ENGINES_SQL_DUCKDB_MEMORY_MB": "512",
+    "LAKEBED_ENGINES_SQL_DUCKDB_SPILL_GB": "1",
+    "LAKEBED_SERVICES_ATHENA_DML_TIMEOUT_SECONDS": "1.5",
+}
 SERVICES = (
     "athena", "cloudwatch", "firehose", "glue", "iam", "iot", "iot-data", "kinesis", "lambda", "logs", "s3", "sns", "sqs",
     "sts",
@@ -284,7 +291,15 @@ def build(directory: Path) -> Stage:
     data.mkdir(mode=0o700)
     seed_second_account(data)
     server = Server(data)
-    server.start()
+    before = {name: os.environ.get(name) for name in LIMITS}
+    os.environ |= LIMITS
+    try:
+        server.start()
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name)
+            if value is not None:
+                os.environ[name] = value
     stage = Stage(server)
     furnish(stage)
     return stage

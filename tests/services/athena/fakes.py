@@ -44,7 +44,7 @@ class Objects:
         for at in range(0, len(data), 1000):
             yield data[at : at + 1000]
 
-    async def list(self, principal, bucket, prefix, *, after="", limit=1000):
+    async def list(self, principal, bucket, prefix, *, after="", limit=1000, reading=False):
         if bucket not in self.buckets:
             raise AwsError("NoSuchBucket", "The specified bucket does not exist", status=404)
         keys = sorted(k for b, k in self.objects if b == bucket and k.startswith(prefix) and k > after)

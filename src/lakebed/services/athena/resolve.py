@@ -99,7 +99,7 @@ class Resolver:
             raise SqlFailure("HIVE_METASTORE_ERROR", "Table storage descriptor is missing its location")
         bucket, prefix = location.directory(text)
         found: list[DataFile] = []
-        async for info in objects_under(self._p, self._principal, bucket, prefix):
+        async for info in objects_under(self._p, self._principal, bucket, prefix, reading=True):
             name = info.key[len(prefix) :]
             if not info.size or any(part.startswith(("_", ".")) for part in name.split("/")):
                 continue
@@ -107,10 +107,10 @@ class Resolver:
         return found
 
 
-async def objects_under(p: Ports, principal: Principal, bucket: str, prefix: str) -> Any:
-    """Every object under a prefix, page by page."""
+async def objects_under(p: Ports, principal: Principal, bucket: str, prefix: str, *, reading: bool = False) -> Any:
+    """Every object under a prefix, page by page; ``reading``: each of them may be read as well as listed."""
     after = ""
-    while page := await p.objects.list(principal, bucket, prefix, after=after, limit=1000):
+    while page := await p.objects.list(principal, bucket, prefix, after=after, limit=1000, reading=reading):
         for info in page:
             yield info
         after = page[-1].key
@@ -130,8 +130,11 @@ def view_of(table: Mapping[str, Any]) -> dict[str, Any]:
         if not text.startswith(_VIEW_PREFIX):
             raise ValueError("no Presto view")  # noqa: TRY301 - one message for all of them
         found = msgspec.json.decode(base64.b64decode(text[len(_VIEW_PREFIX) : -len(_VIEW_SUFFIX)]))
-        return {"originalSql": found["originalSql"], "schema": found.get("schema") or table["DatabaseName"]}
-    except (ValueError, KeyError, TypeError, binascii.Error):
+        sql, schema = found["originalSql"], found.get("schema") or table["DatabaseName"]
+        if not isinstance(sql, str) or not isinstance(schema, str):
+            raise TypeError("no Presto view")  # noqa: TRY301 - one message for all of them
+        return {"originalSql": sql, "schema": schema}
+    except (ValueError, KeyError, TypeError, AttributeError, binascii.Error):
         raise SqlFailure("INVALID_VIEW", f"View {table.get('Name')} cannot be read") from None
 
 

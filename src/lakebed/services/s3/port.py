@@ -88,7 +88,7 @@ class S3Objects:
             raise no_such_key(info.key) from None
 
     async def list(
-        self, principal: Principal, bucket: str, prefix: str, *, after: str = "", limit: int = 1000
+        self, principal: Principal, bucket: str, prefix: str, *, after: str = "", limit: int = 1000, reading: bool = False
     ) -> Sequence[ObjectInfo]:
         """See the port."""
         found = self._permitted(principal, bucket, "s3:ListBucket", conditions={"s3:prefix": prefix})
@@ -96,7 +96,10 @@ class S3Objects:
         start = listing.start_behind(after.encode(), raw, b"") if after else listing.from_key(raw)
         self._removal.lend(bucket)
         end = listing.successor(raw) if raw else None
-        return [self._info(version) for version in self._objects.whole_page(found.name, start, end, limit)]
+        page = [self._info(version) for version in self._objects.whole_page(found.name, start, end, limit)]
+        for info in page if reading else ():
+            self._access.check(principal, found, "s3:GetObject", info.key)
+        return page
 
     async def delete(self, principal: Principal, bucket: str, keys: Sequence[str]) -> None:
         """See the port."""
