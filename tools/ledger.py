@@ -64,13 +64,7 @@ def refusals_in(package: Path) -> dict[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
     for path in package.rglob("*.py"):
         module = ast.parse(path.read_text("utf-8"))
-        constants = {
-            target.id: node.value
-            for node in module.body
-            if isinstance(node, ast.Assign)
-            for target in node.targets
-            if isinstance(target, ast.Name)
-        }
+        constants = _constants(module, path, package)
         for node in ast.walk(module):
             if (
                 isinstance(node, ast.Call)
@@ -85,9 +79,31 @@ def refusals_in(package: Path) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def _texts(node: ast.expr, constants: dict[str, ast.expr]) -> list[str]:
-    if isinstance(node, ast.Name) and node.id in constants:
-        return _texts(constants[node.id], constants)
+def _constants(module: ast.Module, path: Path, package: Path) -> dict[str, list[str]]:
+    """The texts of a module's own constants, and of those it imports from modules of the same package."""
+    found: dict[str, list[str]] = {}
+    for node in module.body:
+        if isinstance(node, ast.Assign):
+            texts = _texts(node.value, found)
+            found |= {target.id: texts for target in node.targets if isinstance(target, ast.Name)}
+        elif isinstance(node, ast.ImportFrom) and (source := _source(node.module or "", package)) not in (None, path):
+            theirs = _constants(ast.parse(source.read_text("utf-8")), source, package)
+            found |= {name.asname or name.name: theirs[name.name] for name in node.names if name.name in theirs}
+    return found
+
+
+def _source(module: str, package: Path) -> Path | None:
+    """The file of a module of the package."""
+    prefix = f"lakebed.services.{package.name}."
+    if not module.startswith(prefix):
+        return None
+    base = package.joinpath(*module.removeprefix(prefix).split("."))
+    return next((path for path in (base.with_suffix(".py"), base / "__init__.py") if path.exists()), None)
+
+
+def _texts(node: ast.expr, constants: dict[str, list[str]]) -> list[str]:
+    if isinstance(node, ast.Name):
+        return constants.get(node.id, [])
     if isinstance(node, ast.Tuple | ast.List):
         return [text for element in node.elts for text in _texts(element, constants)]
     if isinstance(node, ast.Starred):
