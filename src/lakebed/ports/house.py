@@ -18,6 +18,7 @@ from lakebed.ports.queues import Queues
 from lakebed.ports.runtime import FunctionRuntime
 from lakebed.ports.sql import SqlEngine
 from lakebed.ports.streams import Streams
+from lakebed.ports.topics import Topics
 
 
 @dataclass(slots=True)
@@ -44,6 +45,7 @@ class Ports:
     identity: Identity = field(init=False)
     objects: Objects = field(init=False)
     queues: Queues = field(init=False)
+    topics: Topics = field(init=False)
     streams: Streams = field(init=False)
     functions: Functions = field(init=False)
     delivery: Delivery = field(init=False)

@@ -1,0 +1,1 @@
+"""Operations of SNS, by what they are on: topics, subscriptions, publications, the topic's policy."""
