@@ -36,19 +36,28 @@ def served(app: Any) -> Iterator[str]:
 
 
 @contextmanager
-def opened(base: str, path: str, theme: str, problems: list[str]) -> Iterator[Any]:
-    """A page in a fresh browser; everything it complains about goes to ``problems``."""
+def chromium() -> Iterator[Any]:
+    """A browser."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(_FLAGS))
-        context = browser.new_context(viewport={"width": 1440, "height": 900})
-        context.add_cookies([{"name": "lb-theme", "value": theme, "url": f"{base}/console"}])
-        page = context.new_page()
-        page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
-        page.on("pageerror", lambda error: problems.append(str(error)))
-        page.goto(base + path)
         try:
-            yield page
+            yield browser
         finally:
             browser.close()
+
+
+@contextmanager
+def opened(browser: Any, address: str, theme: str, problems: list[str]) -> Iterator[Any]:
+    """A page with a context of its own; everything it complains about goes to ``problems``."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    context.add_cookies([{"name": "lb-theme", "value": theme, "url": address}])
+    page = context.new_page()
+    page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.goto(address)
+    try:
+        yield page
+    finally:
+        context.close()

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
 
 from lakebed.console.app import build
 from tests.console import pages
-from tests.console.browser import needs_chromium, opened, served
+from tests.console.browser import chromium, needs_chromium, opened, served
 
 pytestmark = [pytest.mark.browser, needs_chromium]
 
 
+@pytest.fixture(scope="module")
+def browser_window() -> Iterator[Any]:
+    with chromium() as browser:
+        yield browser
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_pipelines_is_live(theme: str) -> None:
+def test_pipelines_is_live(browser_window: Any, theme: str) -> None:
     state = pages.flow(pages.SCOPE)
     problems: list[str] = []
     with served(build(pages.backend(flow=lambda _scope: state))) as base:
-        with opened(base, "/console/pipelines", theme, problems) as page:
+        with opened(browser_window, f"{base}/console/pipelines", theme, problems) as page:
             assert page.locator("html").get_attribute("data-theme") == theme
             assert page.locator("g.node").count() == 9
             stream = next(arn for arn in state["resources"] if "stream/flights" in arn)
@@ -31,9 +40,12 @@ def test_pipelines_is_live(theme: str) -> None:
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_report_draws_its_charts(theme: str) -> None:
+def test_report_draws_its_charts(browser_window: Any, theme: str) -> None:
     problems: list[str] = []
-    with served(build(pages.backend())) as base, opened(base, "/console/report", theme, problems) as page:
+    with (
+        served(build(pages.backend())) as base,
+        opened(browser_window, f"{base}/console/report", theme, problems) as page,
+    ):
         page.locator("lb-chart[data-drawn] svg").nth(3).wait_for()
         drawn = page.locator("lb-chart").first.inner_text()
         assert "EWR" in drawn

@@ -105,15 +105,16 @@ def build(backend: Backend) -> Starlette:
 
         return Route(f"/console/{path}", endpoint, methods=["GET"])
 
-    async def run(request: Request) -> Response:
-        here = _recorded(_located(backend, request))
-        try:
-            return await queries.run(here, request)
-        except AwsError as failure:
-            return _document(request, here, _failed(here, Asked("athena", {}), failure), failure.http_status or 400)
+    def changing(change: Callable[[Backend, Request], Awaitable[Response]], path: str) -> Route:
+        async def endpoint(request: Request) -> Response:
+            here = _recorded(_located(backend, request))
+            try:
+                return await change(here, request)
+            except AwsError as failure:
+                page = _failed(here, Asked("athena", {}), failure)
+                return _document(request, here, page, failure.http_status or 400)
 
-    async def stop(request: Request) -> Response:
-        return await queries.stop(_located(backend, request), request)
+        return Route(path, endpoint, methods=["POST"])
 
     pages = [
         Route(f"/console/{path}".rstrip("/"), _page(backend, path, draw), methods=["GET"])
@@ -129,8 +130,8 @@ def build(backend: Backend) -> Starlette:
             data(s3_object.download, "s3/download"),
             data(kinesis_shard.tail, "kinesis/tail.json"),
             data(queries.state, "athena/state.json"),
-            Route(queries.RUN, run, methods=["POST"]),
-            Route(queries.STOP, stop, methods=["POST"]),
+            changing(queries.run, queries.RUN),
+            changing(queries.stop, queries.STOP),
             Route("/console/static/{name}", _static, methods=["GET"]),
         ],
         middleware=[Middleware(Guard, changing=(queries.RUN, queries.STOP), token=backend.token)],

@@ -27,6 +27,8 @@ def size(size_bytes: float) -> str:
 
 def span(seconds: float) -> str:
     """A duration: ``430 ms``, ``12 s``, ``3 min``, ``2 h``, ``4 d``."""
+    if seconds == 0:
+        return "0 s"
     for limit, divisor, unit in ((1, 0.001, "ms"), (120, 1, "s"), (7200, 60, "min"), (172_800, 3600, "h")):
         if seconds < limit:
             return f"{seconds / divisor:,.0f} {unit}"
@@ -45,8 +47,17 @@ def moment(epoch: float) -> str:
     return datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
+def instant(now: float, epoch: float) -> str:
+    """A time where order matters: with milliseconds, and with its day where that is not today."""
+    at = datetime.fromtimestamp(epoch, UTC)
+    is_today = at.date() == datetime.fromtimestamp(now, UTC).date()
+    return at.strftime("%H:%M:%S." if is_today else "%Y-%m-%d %H:%M:%S.") + f"{at.microsecond // 1000:03d}"
+
+
 def dollars(amount: float) -> str:
     """Small prices keep their digits: ``$0.00005``."""
     if amount == 0:
         return "$0"
+    if amount < 0.000_000_1:
+        return "less than $0.0000001"
     return f"${amount:,.2f}" if amount >= 0.01 else f"${amount:.7f}".rstrip("0")

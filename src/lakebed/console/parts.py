@@ -92,7 +92,7 @@ def state(text: str) -> h.Element:
 
 def time_of(now: float, epoch: float | None) -> h.Node:
     """A time: relative in text, absolute on hover."""
-    return h.span(".muted")["never"] if epoch is None else h.span(title=moment(epoch))[ago(now, epoch)]
+    return h.span(".muted")["never"] if epoch is None else h.span(".time", title=moment(epoch))[ago(now, epoch)]
 
 
 def cost(amount: float, how: str) -> tuple[str, h.Node]:

@@ -134,7 +134,7 @@ def recent_table(backend: Backend, executions: list[dict[str, Any]]) -> h.Elemen
     """Recent queries, each a link to its result."""
     rows = [
         (
-            h.span(title=moment(one["Status"]["SubmissionDateTime"]))[
+            h.span(".time", title=moment(one["Status"]["SubmissionDateTime"]))[
                 f"{span(max(0.0, backend.clock.now() - one['Status']['SubmissionDateTime']))} ago"
             ],
             state(one["Status"]["State"]),

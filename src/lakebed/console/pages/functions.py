@@ -9,7 +9,7 @@ import htpy as h
 from lakebed.console.asked import Asked, to
 from lakebed.console.backend import Backend
 from lakebed.console.figures import count, size
-from lakebed.console.pages.logs import event_lines
+from lakebed.console.pages.logs import event_lines, matching, newest
 from lakebed.console.parts import cost, empty, facts, mapping, pages, panel, state, table, tiles, time_of
 from lakebed.console.prices import LAMBDA_MILLION, requests
 from lakebed.console.shell import Page
@@ -115,20 +115,15 @@ async def _triggers(backend: Backend, name: str) -> h.Element:
 
 
 async def _lines(backend: Backend, title: str, group: str, pattern: str) -> h.Element:
-    """Log lines of the last day, the newest first."""
+    """The newest log lines, or those of the last day that match."""
     link = h.a(href=to("logs/events", group=group, pattern=pattern))["All of them"]
-    params: dict[str, Any] = {
-        "logGroupName": group,
-        "startTime": int((backend.clock.now() - 86400) * 1000),
-        "limit": 1000,
-    }
-    if pattern:
-        params["filterPattern"] = pattern
     try:
-        answer = await backend.call("logs", "FilterLogEvents", params, backend.scope)
+        if pattern:
+            found = await matching(backend, group, pattern, 86400, _LINES)
+        else:
+            found = await newest(backend, group, _LINES)
     except AwsError as failure:
         text = "It has not logged yet." if failure.error_code == "ResourceNotFoundException" else failure.message
         return panel(title, h.p(".nothing")[text])
-    return panel(
-        title, event_lines(backend, answer["events"][-_LINES:]), note=f"of the last day, from {group}", actions=link
-    )
+    note = f"of the last day, from {group}" if pattern else f"the newest, from {group}"
+    return panel(title, event_lines(backend, found), note=note, actions=link)

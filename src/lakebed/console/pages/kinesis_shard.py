@@ -50,7 +50,9 @@ async def page(backend: Backend, asked: Asked) -> Page:
         panel(
             "Records",
             _live(following) if following else notice("info", "The shard is closed. ", "Its children go on."),
-            table(_COLUMNS, [_row(record) for record in answer["Records"]], nothing="No record in this stretch."),
+            h.div(".records")[
+                table(_COLUMNS, [_row(record) for record in answer["Records"]], nothing="No record in this stretch.")
+            ],
             pages(
                 asked.again(iterator=None) if asked.get("iterator") else None,
                 asked.again(iterator=following) if following and answer["Records"] else None,
@@ -84,7 +86,7 @@ def _live(_following: str) -> Markup:
     columns = "".join(f"<th>{escape(name)}</th>" for name in _COLUMNS)
     return Markup(
         '<lb-tail src="/console/kinesis/tail.json"><button class="button" type="button" aria-pressed="false">'
-        'Follow live</button> <span class="pill" data-state="off"></span><div class="scroll" hidden tabindex="0">'
+        'Follow live</button> <span class="pill" data-state="off"></span><div class="scroll records" hidden tabindex="0">'
         f"<table><thead><tr>{columns}</tr></thead><tbody></tbody></table></div></lb-tail>"
     )
 

@@ -9,13 +9,13 @@ import htpy as h
 
 from lakebed.console.asked import Asked, to
 from lakebed.console.backend import Backend
-from lakebed.console.figures import count, moment, size
+from lakebed.console.figures import ago, count, instant, moment, size
 from lakebed.console.parts import cost, empty, facts, pages, panel, table, time_of
 from lakebed.console.prices import logs as price
 from lakebed.console.shell import Page
 
 CURRENT = "/console/logs"
-_GROUPS, _STREAMS, _EVENTS = 50, 50, 200
+_GROUPS, _STREAMS, _EVENTS, _SEARCHES = 50, 50, 200, 5
 _HOURS = (("1", "1 hour"), ("24", "1 day"), ("168", "1 week"), ("all", "all of it"))
 
 
@@ -151,13 +151,42 @@ async def _filtered(backend: Backend, asked: Asked) -> tuple[list[dict[str, Any]
     return answer.get("events", []), asked.again(token=following) if following else None
 
 
+async def newest(backend: Backend, name: str, limit: int) -> list[dict[str, Any]]:
+    """A group's newest events: the ends of its newest streams."""
+    params: dict[str, Any] = {"logGroupName": name, "orderBy": "LastEventTime", "descending": True, "limit": 3}
+    found: list[dict[str, Any]] = []
+    for one in (await backend.call("logs", "DescribeLogStreams", params, backend.scope)).get("logStreams", []):
+        params = {"logGroupName": name, "logStreamName": one["logStreamName"], "limit": limit, "startFromHead": False}
+        found += (await backend.call("logs", "GetLogEvents", params, backend.scope)).get("events", [])
+    return sorted(found, key=lambda one: int(one["timestamp"]))[-limit:]
+
+
+async def matching(backend: Backend, name: str, pattern: str, seconds: float, limit: int) -> list[dict[str, Any]]:
+    """The newest events of a stretch that match, as far as a bounded search gets."""
+    params: dict[str, Any] = {
+        "logGroupName": name,
+        "filterPattern": pattern,
+        "startTime": int((backend.clock.now() - seconds) * 1000),
+        "limit": 10_000,
+    }
+    found: list[dict[str, Any]] = []
+    for _ in range(_SEARCHES):
+        answer = await backend.call("logs", "FilterLogEvents", params, backend.scope)
+        found = [*found, *answer.get("events", [])][-limit:]
+        if not answer.get("nextToken"):
+            break
+        params = {**params, "nextToken": answer["nextToken"]}
+    return found
+
+
 def event_lines(backend: Backend, found: Sequence[dict[str, Any]]) -> h.Element:
     """Events as a table, the newest first."""
     now = backend.clock.now()
     rows = []
-    for one in sorted(found, key=lambda one: one["timestamp"], reverse=True):
+    for one in sorted(found, key=lambda one: int(one["timestamp"]))[::-1]:
         at = one["timestamp"] / 1000
-        rows.append((h.span(".when", title=moment(at))[time_of(now, at)], h.span(".line")[one["message"].rstrip("\n")]))
+        when = h.span(".when", title=f"{moment(at)}, {ago(now, at)}")[instant(now, at)]
+        rows.append((when, h.span(".line")[one["message"].rstrip("\n")]))
     return table(("When", "Message"), rows, nothing="No event in this stretch.")
 
 

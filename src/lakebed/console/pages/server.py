@@ -75,7 +75,7 @@ def request_table(backend: Backend, rows: Sequence[Mapping[str, Any]], *, brief:
     lines = [
         (
             time_of(now, row["at"]),
-            f"{row['service']}:{row['operation']}",
+            h.span(".time")[f"{row['service']}:{row['operation']}"],
             h.span(".state.bad")[row["error"]] if row["error"] else h.span(".state.good")[str(row["status"])],
             span(row["duration_ms"] / 1000),
             h.span(".arn")[row["resource"] or "—"],

@@ -1,0 +1,165 @@
+"""A real house with something of every kind in it, most of it with names and texts that would run if a page let them."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+import zipfile
+from typing import Any
+
+from lakebed.cli.pytest_plugin import RunningLakebed
+
+HOSTILE = "<img src=x onerror=alert(1)>\"'&</script><script>alert(2)</script>"
+BUCKET, STREAM, DELIVERY, QUEUE, FUNCTION = "landing", "clicks", "to-s3", "arrivals", "worker"
+OBJECTS = 203
+RESULT_ROWS = 250
+
+
+def furnish(lakebed: RunningLakebed) -> None:
+    """Make everything."""
+    make_storage(lakebed)
+    make_permissions(lakebed)
+    make_streams(lakebed)
+    make_compute(lakebed)
+    make_logs(lakebed)
+    make_tables(lakebed)
+    lakebed.settle()
+
+
+def make_storage(lakebed: RunningLakebed) -> None:
+    s3 = lakebed.client("s3")
+    s3.create_bucket(Bucket=BUCKET)
+    s3.put_object(
+        Bucket=BUCKET, Key=f"x/{HOSTILE}.csv", Body=f"a,b\n{HOSTILE!r},2\n".encode(), Metadata={"why": "<i>&"}
+    )
+    s3.put_object(Bucket=BUCKET, Key="x/a.json", Body=json.dumps({"text": HOSTILE}).encode())
+    s3.put_object(Bucket=BUCKET, Key="x/a.txt", Body=HOSTILE.encode(), ContentType="text/html")
+    s3.put_object(Bucket=BUCKET, Key="x/a.bin", Body=bytes(range(256)))
+    s3.put_object(Bucket=BUCKET, Key="x/empty", Body=b"")
+    s3.put_object(Bucket=BUCKET, Key="t/part.parquet", Body=b"PAR1 not really")
+    for number in range(OBJECTS):
+        s3.put_object(Bucket=BUCKET, Key=f"many/{number:03d}", Body=b"1")
+
+
+def make_permissions(lakebed: RunningLakebed) -> None:
+    iam = lakebed.client("iam")
+    allow = {"Effect": "Allow", "Action": ["*"], "Resource": "*", "Sid": "s"}
+    services = [f"{name}.amazonaws.com" for name in ("firehose", "iot", "lambda")]
+    trust = {"Effect": "Allow", "Principal": {"Service": services}, "Action": "sts:AssumeRole"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
+    iam.create_role(
+        RoleName="all", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    )
+    iam.put_role_policy(RoleName="all", PolicyName="p", PolicyDocument=document)
+    policy = iam.create_policy(PolicyName="managed", PolicyDocument=document)["Policy"]["Arn"]
+    iam.attach_role_policy(RoleName="all", PolicyArn=policy)
+    iam.create_user(UserName="ann")
+    iam.create_access_key(UserName="ann")
+
+
+def make_streams(lakebed: RunningLakebed) -> None:
+    kinesis, firehose, iot = lakebed.client("kinesis"), lakebed.client("firehose"), lakebed.client("iot")
+    kinesis.create_stream(StreamName=STREAM, ShardCount=2)
+    lakebed.advance(5)
+    for number in range(20):
+        kinesis.put_record(StreamName=STREAM, PartitionKey=f"{HOSTILE[:40]}{number}", Data=HOSTILE.encode())
+    role = "arn:aws:iam::000000000000:role/all"
+    firehose.create_delivery_stream(
+        DeliveryStreamName=DELIVERY,
+        ExtendedS3DestinationConfiguration={"RoleARN": role, "BucketARN": f"arn:aws:s3:::{BUCKET}", "Prefix": "<b>/"},
+    )
+    iot.create_thing(thingName="tower-1")
+    iot.create_topic_rule(
+        ruleName="to_stream",
+        topicRulePayload={
+            "sql": f"SELECT * FROM 'airports/+' WHERE note <> '{HOSTILE.replace(chr(39), '')}'",
+            "description": HOSTILE,
+            "actions": [{"kinesis": {"roleArn": role, "streamName": STREAM, "partitionKey": "x"}}],
+        },
+    )
+
+
+def make_compute(lakebed: RunningLakebed) -> None:
+    lakebed.client("sqs").create_queue(QueueName=QUEUE)
+    body = io.BytesIO()
+    with zipfile.ZipFile(body, "w") as archive:
+        archive.writestr("app.py", "def handler(event, context):\n    return 1\n")
+    lakebed.client("lambda").create_function(
+        FunctionName=FUNCTION,
+        Runtime="python3.12",
+        Handler="app.handler",
+        Role="arn:aws:iam::000000000000:role/all",
+        Code={"ZipFile": body.getvalue()},
+        Description=HOSTILE,
+        Environment={"Variables": {"TEXT": HOSTILE, "DB_PASSWORD": "hunter2"}},
+    )
+
+
+def make_logs(lakebed: RunningLakebed) -> None:
+    logs = lakebed.client("logs")
+    for group in ("/aws/lambda/worker", "/app/plain"):
+        logs.create_log_group(logGroupName=group)
+        logs.create_log_stream(logGroupName=group, logStreamName="<b>one</b>")
+        now = int(logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"][0]["creationTime"])
+        events = [{"timestamp": now + number, "message": f"ERROR {number} {HOSTILE}"} for number in range(5)]
+        logs.put_log_events(logGroupName=group, logStreamName="<b>one</b>", logEvents=events)
+
+
+def make_tables(lakebed: RunningLakebed) -> None:
+    glue, athena = lakebed.client("glue"), lakebed.client("athena")
+    glue.create_database(DatabaseInput={"Name": "lake", "Description": "<i>&"})
+    storage = {"Columns": [{"Name": "a", "Type": "string", "Comment": "<i>it</i>"}], "Location": f"s3://{BUCKET}/t/"}
+    glue.create_table(
+        DatabaseName="lake",
+        TableInput={"Name": "<u>t</u>", "StorageDescriptor": storage, "Parameters": {"note": HOSTILE}},
+    )
+    athena.create_named_query(Name="<b>saved</b>", Database="lake", QueryString=f"SELECT 1 -- {HOSTILE}")
+    sql = f"SELECT n, '<img src=x onerror=alert(3)>' AS text FROM UNNEST(sequence(1, {RESULT_ROWS})) AS t(n) ORDER BY n"
+    start = athena.start_query_execution(
+        QueryString=sql, ResultConfiguration={"OutputLocation": f"s3://{BUCKET}/results/"}
+    )
+    wrong = athena.start_query_execution(
+        QueryString="SELECT * FROM lake.missing -- <img src=x>",
+        ResultConfiguration={"OutputLocation": f"s3://{BUCKET}/results/"},
+    )
+    for one in (start, wrong):
+        wait_for(lakebed, one["QueryExecutionId"])
+
+
+def wait_for(lakebed: RunningLakebed, query: str) -> str:
+    """A query's last state."""
+    athena = lakebed.client("athena")
+    for _ in range(400):
+        state = athena.get_query_execution(QueryExecutionId=query)["QueryExecution"]["Status"]["State"]
+        if state in ("SUCCEEDED", "FAILED", "CANCELLED"):
+            return str(state)
+        lakebed.settle()
+        time.sleep(0.02)
+    raise AssertionError("the query does not end")
+
+
+class Browser:
+    """As much of one as HTTP tests need."""
+
+    def __init__(self, base: str) -> None:
+        self.base = base
+
+    def get(self, path: str) -> tuple[int, str, Any]:
+        """Status, text and headers of a page."""
+        return self._ask(urllib.request.Request(self.base + path))
+
+    def post(self, path: str, form: dict[str, str], headers: dict[str, str]) -> tuple[int, str, Any]:
+        """The answer to a form; redirects are followed by a GET."""
+        body = urllib.parse.urlencode(form).encode()
+        return self._ask(urllib.request.Request(self.base + path, data=body, headers=headers, method="POST"))
+
+    def _ask(self, request: urllib.request.Request) -> tuple[int, str, Any]:
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return answer.status, answer.read().decode("utf-8", "replace"), answer
+        except urllib.error.HTTPError as refused:
+            return refused.code, refused.read().decode("utf-8", "replace"), refused
