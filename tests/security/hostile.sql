@@ -169,7 +169,7 @@ refused | SHOW SETTINGS
 refused | SUMMARIZE SELECT 1
 refused | EXPLAIN ANALYZE SELECT 1
 refused | PREPARE p AS SELECT 1
-refused | PREPARE p FROM COPY (SELECT 1) TO '{new}'
+runs | PREPARE p FROM COPY (SELECT 1) TO '{new}'
 refused | EXECUTE IMMEDIATE 'COPY (SELECT 1) TO ''{new}'''
 refused | EXECUTE nothing USING 1); COPY (SELECT 1) TO '{new}'; --
 refused | DEALLOCATE ALL

@@ -47,7 +47,8 @@ def beta_home(stage: Stage) -> str:
 def table(stage: Stage, enemy: Enemy | None, database: str, name: str, location: str, **more: Any) -> None:
     descriptor = {**stage.names["descriptor"], "Location": location, **more.pop("descriptor", {})}
     stage.client("glue", enemy).create_table(
-        DatabaseName=database, TableInput={"Name": name, "StorageDescriptor": descriptor, "TableType": "EXTERNAL_TABLE"} | more
+        DatabaseName=database,
+        TableInput={"Name": name, "StorageDescriptor": descriptor, "TableType": "EXTERNAL_TABLE"} | more,
     )
 
 
@@ -96,7 +97,8 @@ def test_results_belong_to_who_may_read_them(stage: Stage) -> None:
 
 
 VIEWS = [
-    {"originalSql": 5}, {"originalSql": None}, {"originalSql": ["SELECT 1"]}, {"originalSql": "SELECT * FROM alphamark_db.evil_view"},
+    {"originalSql": 5}, {"originalSql": None}, {"originalSql": ["SELECT 1"]},
+    {"originalSql": "SELECT * FROM alphamark_db.evil_view"},
     {"originalSql": "COPY (SELECT 1) TO '/tmp/lakebed-evil'"}, {"originalSql": "SELECT 1", "schema": 7}, [], "x", 5,
     {"originalSql": "SELECT 1; SELECT 2", "schema": "default"}, {"originalSql": "SELECT * FROM read_text('/etc/passwd')"},
     {"originalSql": "SELECT 1) q; COPY (SELECT 1) TO '/tmp/lakebed-evil' --"}, {"originalSql": "(" * 5000},
@@ -141,7 +143,7 @@ DEFINITIONS: list[dict[str, Any]] = [
     {"SerdeInfo": {"SerializationLibrary": "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe",
                    "Parameters": {"field.delim": ODD, "serialization.null.format": ODD, "line.delim": ODD}}},
     {"SerdeInfo": {"SerializationLibrary": "org.apache.hadoop.hive.serde2.OpenCSVSerde",
-                   "Parameters": {"separatorChar": "'", "quoteChar": "'); COPY (SELECT 1) TO '/tmp/lakebed-evil", "escapeChar": ODD}}},
+                   "Parameters": {"separatorChar": "'", "quoteChar": "'); COPY (SELECT 1) TO '/tmp/x", "escapeChar": ODD}}},
     {"SerdeInfo": {"SerializationLibrary": "org.openx.data.jsonserde.JsonSerDe",
                    "Parameters": {f"mapping.{ODD}": ODD, "case.insensitive": ODD}}},
     {"InputFormat": ODD, "OutputFormat": ODD},
@@ -159,7 +161,11 @@ def test_hostile_definitions(stage: Stage, definition: dict[str, Any], tmp_path:
     except ClientError as refused:
         assert refused.response["ResponseMetadata"]["HTTPStatusCode"] == 400
         return
-    for sql in (f"SELECT * FROM {MARK}_db.evil", f'SELECT count(*) FROM {MARK}_db.evil WHERE "x" = \'a\'', f"SHOW CREATE TABLE {MARK}_db.evil"):
+    for sql in (
+        f"SELECT * FROM {MARK}_db.evil",
+        f"SELECT count(*) FROM {MARK}_db.evil WHERE \"x\" = 'a'",
+        f"SHOW CREATE TABLE {MARK}_db.evil",
+    ):
         state, reason = run(stage, None, sql, bucket)
         assert "GENERIC_INTERNAL" not in reason, reason
         assert "root:" not in reason
@@ -209,11 +215,13 @@ def hostile_parquet() -> dict[str, bytes]:
     made["a footer of noise"] = good[: -8 - footer] + bytes(range(256)) * (footer // 256 + 1)
     made["a footer of noise"] = made["a footer of noise"][: len(good) - 8] + good[-8:]
     made["pages of noise"] = good[:4] + bytes(255 - byte for byte in good[4 : -8 - footer]) + good[-8 - footer :]
-    for at in range(0, footer, max(1, footer // 24)):
+    for at in range(0, footer, max(1, footer // 12)):
         position = len(good) - 8 - footer + at
         made[f"byte {at} of the footer"] = good[:position] + b"\xff" + good[position + 1 :]
     made["thrift of endless lists"] = b"PAR1" + b"\x19" * 4000 + struct.pack("<I", 4000) + b"PAR1"
-    made["thrift of a huge list"] = b"PAR1" + b"\x15\x02\x19\xfc\xff\xff\xff\xff\x0f" + b"\0" * 40 + struct.pack("<I", 49) + b"PAR1"
+    made["thrift of a huge list"] = (
+        b"PAR1" + b"\x15\x02\x19\xfc\xff\xff\xff\xff\x0f" + b"\0" * 40 + struct.pack("<I", 49) + b"PAR1"
+    )
     return made
 
 

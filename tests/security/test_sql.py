@@ -23,7 +23,7 @@ import pytest
 
 from lakebed.engines.sql_duckdb.instance import Instances
 from lakebed.engines.sql_duckdb.jobs import answer
-from tests.security.stage import MARK, Stage, allow, deny
+from tests.security.stage import MARK, Stage
 
 CORPUS = [
     tuple(line.split(" | ", 1))
@@ -31,7 +31,9 @@ CORPUS = [
     if line and not line.startswith("--")
 ]
 SECRET = "canary-text-7c1e"
-_TELLS = re.compile(rf"duckdb|sqlglot|python|/usr/|/root|/home|/tmp/|site-packages|{SECRET}|v\d+\.\d+\.\d+|Traceback", re.IGNORECASE)
+_TELLS = re.compile(
+    rf"duckdb|sqlglot|python|/usr/|/root|/home|/tmp/|site-packages|{SECRET}|v\d+\.\d+\.\d+|Traceback", re.IGNORECASE
+)
 
 
 @dataclass
@@ -125,6 +127,29 @@ def test_through_athena(stage: Stage, trap: Trap) -> None:
     trap.untouched()
 
 
+def test_prepared_statements_are_read_when_they_run(stage: Stage, trap: Trap) -> None:
+    for at, text in enumerate(
+        ["COPY (SELECT 1) TO '{new}'", "SELECT * FROM read_text('{canary}')", "SELECT 1; SELECT 2", "SELECT ?"]
+    ):
+        stage.query(f"PREPARE evil{at} FROM {trap.fill(text, stage.server.data)}")
+    for sql in (
+        "EXECUTE evil0", "EXECUTE evil1", "EXECUTE evil2",
+        f"EXECUTE evil3 USING (SELECT content FROM read_text('{trap.canary}'))", "EXECUTE evil3 USING getenv('HOME')",
+        "EXECUTE evil3 USING 1, 2", "EXECUTE evil3 USING 1) q; COPY (SELECT 1) TO '/tmp/x' --",
+    ):  # fmt: skip
+        assert stage.query(sql)["Status"]["State"] == "FAILED", sql
+    parameters = [
+        "read_text('/etc/passwd')",
+        "1); COPY (SELECT 1) TO '/tmp/x' --",
+        "getenv('HOME')",
+        "'a' || getenv('HOME')",
+    ]
+    for parameter in parameters:
+        found = stage.query("SELECT ? AS a", ExecutionParameters=[parameter])
+        assert found["Status"]["State"] == "FAILED", parameter
+    trap.untouched()
+
+
 def test_through_the_engines_port(trap: Trap, tmp_path: Path) -> None:
     instances, wrong = Instances(), []
     for at, (expected, text) in enumerate(CORPUS):
@@ -138,7 +163,7 @@ def test_through_the_engines_port(trap: Trap, tmp_path: Path) -> None:
         if (out / "result.csv").exists() and SECRET in (out / "result.csv").read_text():
             wrong.append(("read", sql))
     # The port reads queries alone: what is a statement of another kind above it is refused here as well.
-    assert [case for case in wrong if not case[1].startswith(("SELECT 1;",))] == []
+    assert [case for case in wrong if not case[1].startswith(("SELECT 1;", "PREPARE p FROM"))] == []
     trap.untouched()
 
 
@@ -146,7 +171,10 @@ def test_the_locked_instance_alone(trap: Trap, tmp_path: Path) -> None:
     """Behind the compiler: DuckDB itself, locked, refuses what would touch a file or the network."""
     for _, text in CORPUS:
         sql = trap.fill(text, tmp_path)
-        if not re.search(r"read_|glob|COPY|ATTACH|INSTALL|LOAD|SET |EXPORT|IMPORT|parquet_|sniff|{", sql) or "repeat" in sql:
+        if (
+            not re.search(r"read_|glob|COPY|ATTACH|INSTALL|LOAD|SET |EXPORT|IMPORT|parquet_|sniff|{", sql)
+            or "repeat" in sql
+        ):
             continue
         scratch = tmp_path / "scratch"
         scratch.mkdir(exist_ok=True)
