@@ -6,6 +6,7 @@ from lakebed.api import definitions
 
 _ERRORS = {
     "DataAlreadyAcceptedException": ("DataAlreadyAcceptedException", 400),
+    "InvalidOperationException": ("InvalidOperationException", 400),
     "InvalidParameterException": ("InvalidParameterException", 400),
     "InvalidSequenceTokenException": ("InvalidSequenceTokenException", 400),
     "LimitExceededException": ("LimitExceededException", 400),
@@ -18,12 +19,18 @@ _ERRORS = {
     "ValidationException": ("ValidationException", 400),
 }
 _SHAPES = """
-CreateLogGroupRequest CreateLogStreamRequest DeleteLogGroupRequest DeleteLogStreamRequest DeleteRetentionPolicyRequest
-DescribeLogGroupsRequest DescribeLogGroupsResponse DescribeLogStreamsRequest DescribeLogStreamsResponse Entity
-FilterLogEventsRequest FilterLogEventsResponse FilteredLogEvent GetLogEventsRequest GetLogEventsResponse InputLogEvent
+CreateLogGroupRequest CreateLogStreamRequest DeleteLogGroupRequest DeleteLogStreamRequest DeleteMetricFilterRequest
+DeleteResourcePolicyRequest DeleteRetentionPolicyRequest DeleteSubscriptionFilterRequest DescribeLogGroupsRequest
+DescribeLogGroupsResponse DescribeLogStreamsRequest DescribeLogStreamsResponse DescribeMetricFiltersRequest
+DescribeMetricFiltersResponse DescribeResourcePoliciesRequest DescribeResourcePoliciesResponse
+DescribeSubscriptionFiltersRequest DescribeSubscriptionFiltersResponse Entity FilterLogEventsRequest
+FilterLogEventsResponse FilteredLogEvent GetLogEventsRequest GetLogEventsResponse InputLogEvent
 ListTagsForResourceRequest ListTagsForResourceResponse ListTagsLogGroupRequest ListTagsLogGroupResponse LogGroup
-LogStream OutputLogEvent PutLogEventsRequest PutLogEventsResponse PutRetentionPolicyRequest RejectedEntityInfo
-RejectedLogEventsInfo SearchedLogStream TagLogGroupRequest TagResourceRequest UntagLogGroupRequest UntagResourceRequest
+LogStream MetricFilter MetricFilterMatchRecord MetricTransformation OutputLogEvent PutLogEventsRequest
+PutLogEventsResponse PutMetricFilterRequest PutResourcePolicyRequest PutResourcePolicyResponse PutRetentionPolicyRequest
+PutSubscriptionFilterRequest RejectedEntityInfo RejectedLogEventsInfo ResourcePolicy SearchedLogStream
+SubscriptionFilter TagLogGroupRequest TagResourceRequest TestMetricFilterRequest TestMetricFilterResponse
+UntagLogGroupRequest UntagResourceRequest
 """
 
 __getattr__ = definitions(__name__, globals(), _ERRORS, _SHAPES)

@@ -5,6 +5,7 @@ from typing import Required, TypedDict
 from lakebed.api import ModelledError
 
 class DataAlreadyAcceptedException(ModelledError): ...
+class InvalidOperationException(ModelledError): ...
 class InvalidParameterException(ModelledError): ...
 class InvalidSequenceTokenException(ModelledError): ...
 class LimitExceededException(ModelledError): ...
@@ -34,8 +35,21 @@ class DeleteLogStreamRequest(TypedDict, total=False):
     logGroupName: Required[str]
     logStreamName: Required[str]
 
+class DeleteMetricFilterRequest(TypedDict, total=False):
+    logGroupName: Required[str]
+    filterName: Required[str]
+
+class DeleteResourcePolicyRequest(TypedDict, total=False):
+    policyName: str
+    resourceArn: str
+    expectedRevisionId: str
+
 class DeleteRetentionPolicyRequest(TypedDict, total=False):
     logGroupName: Required[str]
+
+class DeleteSubscriptionFilterRequest(TypedDict, total=False):
+    logGroupName: Required[str]
+    filterName: Required[str]
 
 class DescribeLogGroupsRequest(TypedDict, total=False):
     accountIdentifiers: list[str]
@@ -62,6 +76,38 @@ class DescribeLogStreamsRequest(TypedDict, total=False):
 
 class DescribeLogStreamsResponse(TypedDict, total=False):
     logStreams: list[LogStream]
+    nextToken: str
+
+class DescribeMetricFiltersRequest(TypedDict, total=False):
+    logGroupName: str
+    filterNamePrefix: str
+    nextToken: str
+    limit: int
+    metricName: str
+    metricNamespace: str
+
+class DescribeMetricFiltersResponse(TypedDict, total=False):
+    metricFilters: list[MetricFilter]
+    nextToken: str
+
+class DescribeResourcePoliciesRequest(TypedDict, total=False):
+    nextToken: str
+    limit: int
+    resourceArn: str
+    policyScope: str
+
+class DescribeResourcePoliciesResponse(TypedDict, total=False):
+    resourcePolicies: list[ResourcePolicy]
+    nextToken: str
+
+class DescribeSubscriptionFiltersRequest(TypedDict, total=False):
+    logGroupName: Required[str]
+    filterNamePrefix: str
+    nextToken: str
+    limit: int
+
+class DescribeSubscriptionFiltersResponse(TypedDict, total=False):
+    subscriptionFilters: list[SubscriptionFilter]
     nextToken: str
 
 class Entity(TypedDict, total=False):
@@ -152,6 +198,29 @@ class LogStream(TypedDict, total=False):
     arn: str
     storedBytes: int
 
+class MetricFilter(TypedDict, total=False):
+    filterName: str
+    filterPattern: str
+    metricTransformations: list[MetricTransformation]
+    creationTime: int
+    logGroupName: str
+    applyOnTransformedLogs: bool
+    fieldSelectionCriteria: str
+    emitSystemFieldDimensions: list[str]
+
+class MetricFilterMatchRecord(TypedDict, total=False):
+    eventNumber: int
+    eventMessage: str
+    extractedValues: dict[str, str]
+
+class MetricTransformation(TypedDict, total=False):
+    metricName: Required[str]
+    metricNamespace: Required[str]
+    metricValue: Required[str]
+    defaultValue: float
+    dimensions: dict[str, str]
+    unit: str
+
 class OutputLogEvent(TypedDict, total=False):
     timestamp: int
     message: str
@@ -169,9 +238,39 @@ class PutLogEventsResponse(TypedDict, total=False):
     rejectedLogEventsInfo: RejectedLogEventsInfo
     rejectedEntityInfo: RejectedEntityInfo
 
+class PutMetricFilterRequest(TypedDict, total=False):
+    logGroupName: Required[str]
+    filterName: Required[str]
+    filterPattern: Required[str]
+    metricTransformations: Required[list[MetricTransformation]]
+    applyOnTransformedLogs: bool
+    fieldSelectionCriteria: str
+    emitSystemFieldDimensions: list[str]
+
+class PutResourcePolicyRequest(TypedDict, total=False):
+    policyName: str
+    policyDocument: str
+    resourceArn: str
+    expectedRevisionId: str
+
+class PutResourcePolicyResponse(TypedDict, total=False):
+    resourcePolicy: ResourcePolicy
+    revisionId: str
+
 class PutRetentionPolicyRequest(TypedDict, total=False):
     logGroupName: Required[str]
     retentionInDays: Required[int]
+
+class PutSubscriptionFilterRequest(TypedDict, total=False):
+    logGroupName: Required[str]
+    filterName: Required[str]
+    filterPattern: Required[str]
+    destinationArn: Required[str]
+    roleArn: str
+    distribution: str
+    applyOnTransformedLogs: bool
+    fieldSelectionCriteria: str
+    emitSystemFields: list[str]
 
 class RejectedEntityInfo(TypedDict, total=False):
     errorType: Required[str]
@@ -181,9 +280,29 @@ class RejectedLogEventsInfo(TypedDict, total=False):
     tooOldLogEventEndIndex: int
     expiredLogEventEndIndex: int
 
+class ResourcePolicy(TypedDict, total=False):
+    policyName: str
+    policyDocument: str
+    lastUpdatedTime: int
+    policyScope: str
+    resourceArn: str
+    revisionId: str
+
 class SearchedLogStream(TypedDict, total=False):
     logStreamName: str
     searchedCompletely: bool
+
+class SubscriptionFilter(TypedDict, total=False):
+    filterName: str
+    logGroupName: str
+    filterPattern: str
+    destinationArn: str
+    roleArn: str
+    distribution: str
+    applyOnTransformedLogs: bool
+    creationTime: int
+    fieldSelectionCriteria: str
+    emitSystemFields: list[str]
 
 class TagLogGroupRequest(TypedDict, total=False):
     logGroupName: Required[str]
@@ -192,6 +311,13 @@ class TagLogGroupRequest(TypedDict, total=False):
 class TagResourceRequest(TypedDict, total=False):
     resourceArn: Required[str]
     tags: Required[dict[str, str]]
+
+class TestMetricFilterRequest(TypedDict, total=False):
+    filterPattern: Required[str]
+    logEventMessages: Required[list[str]]
+
+class TestMetricFilterResponse(TypedDict, total=False):
+    matches: list[MetricFilterMatchRecord]
 
 class UntagLogGroupRequest(TypedDict, total=False):
     logGroupName: Required[str]

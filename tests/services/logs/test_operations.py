@@ -169,7 +169,7 @@ async def test_filtering_a_group(logs: Harness) -> None:
     ids = [event["eventId"] for event in events]
     assert ids == sorted(set(ids))
     assert len(ids[0]) == 56
-    await fails("NotImplemented", search(filterPattern="[a, b]"))
+    assert await search(filterPattern="[level = ERROR, which]") == ["ERROR a", "ERROR c", "ERROR d"]
     await fails("ResourceNotFoundException", search(logStreamNames=["none"]))
 
 

@@ -137,7 +137,7 @@ class Evaluator:
 
 
 def _service(scope: Scope, name: str) -> Principal:
-    return Principal(scope.account, name, "service", name, name)
+    return Principal(scope.account, name, "service", name)
 
 
 def for_function(scope: Scope, alarm: Alarm, previous: dict[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from lakebed.api import logs as api
 from lakebed.kernel.kernel import Kernel
 from lakebed.kernel.scope import Scope
+from lakebed.ports.house import Ports
+from lakebed.services.logs.filters import Filters
 from lakebed.services.logs.model import EVENT_OVERHEAD, PAGE_BYTES_MAX, Event, Group, Place, Stream
 from lakebed.services.logs.store import EventStore, GroupStore, StreamStore
 
@@ -18,11 +20,12 @@ _BYTES_LOOKED_AT_MAX = 8 << 20
 class Journal:
     """All log groups of the house."""
 
-    def __init__(self, k: Kernel) -> None:
+    def __init__(self, k: Kernel, p: Ports) -> None:
         self.k = k
         self.groups = GroupStore(k.db)
         self.streams = StreamStore(k.db)
         self.events = EventStore(k.db)
+        self.filters = Filters(k, p)
 
     def now(self) -> int:
         """Epoch milliseconds."""
@@ -49,9 +52,12 @@ class Journal:
         now, times = self.now(), [timestamp for timestamp, _ in events]
         size = sum(len(message.encode()) + EVENT_OVERHEAD for _, message in events)
         with self.k.db.tx() as tx:
-            self.events.insert(tx, group, stream, now, events)
+            last = self.events.insert(tx, group, stream, now, events)
             self.streams.touch(tx, stream, min(times), max(times), now)
             self.groups.add_bytes(tx, group.id, size)
+            first = last - len(events) + 1
+            written = [Event(at, first + place, stream.id, now, message) for place, (at, message) in enumerate(events)]
+            self.filters.apply(tx, group, stream, written)
         self.k.meters.into(group.arn, len(events), size)
 
     def page(

@@ -2,8 +2,8 @@
 
 Terms: ``ERROR "two words" -debug`` all must (or must not) occur; ``?WARN ?ERROR`` one must. JSON: ``{ $.level = "ERR*" &&
 $.took > 5 }`` with ``= != < <= > >=``, ``IS TRUE|FALSE|NULL``, ``EXISTS``, ``NOT EXISTS``, ``&&``, ``||`` and
-parentheses; a message that is not a JSON object matches no JSON pattern. Refused: regular expressions (``%...%``) and
-patterns of space-delimited columns (``[...]``).
+parentheses; a message that is not a JSON object matches no JSON pattern. Regular expressions (``%...%``) may stand for a
+term or a value (see ``regex``); ``[ip, user, ...]`` are columns (see ``columns``).
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntax.html
 """
 
@@ -18,17 +18,18 @@ from typing import Any
 import msgspec
 
 from lakebed.api import logs as api
-from lakebed.kernel.errors import not_built
+from lakebed.services.logs import regex
+from lakebed.services.logs.columns import Columns
 
 Matcher = Callable[[str], bool]
 _Test = Callable[[Any], bool]
 _DEPTH_MAX = 50
 _WILDCARDS_MAX = 8
-_TERM = re.compile(r'\s*(?P<sign>[-?]?)(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<word>[^\s"]+))')
+_TERM = re.compile(r'\s*(?P<sign>[-?]?)(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|%(?P<regex>[^%]+)%(?=\s|$)|(?P<word>[^\s"%]+))')
 _WORD = re.compile(r"[\w.\-/:=]+")
 _JSON_TOKEN = re.compile(
     r"""\s*(?:(?P<op>&&|\|\||!=|<=|>=|=|<|>|\(|\))|(?P<path>\$(?:\.[\w\-@]+|\[(?:\d+|\*)\])+)
-    |"(?P<string>(?:[^"\\]|\\.)*)"|(?P<word>[^\s()=<>!&|"]+))""",
+    |"(?P<string>(?:[^"\\]|\\.)*)"|%(?P<regex>[^%]+)%|(?P<word>[^\s()=<>!&|"]+))""",
     re.VERBOSE,
 )
 _ORDER: dict[str, Callable[[Any, Any], bool]] = {
@@ -42,9 +43,7 @@ def compile_pattern(text: str) -> Matcher:
     if not text:
         return lambda _: True
     if text.startswith("["):
-        raise not_built("logs", "FilterLogEvents", "filterPattern of space-delimited columns")
-    if text.startswith("%"):
-        raise not_built("logs", "FilterLogEvents", "filterPattern with a regular expression")
+        return Columns(text).matches
     if text.startswith("{"):
         if not text.endswith("}"):
             raise _invalid("it does not end with }")
@@ -57,9 +56,9 @@ def _invalid(reason: str) -> api.InvalidParameterException:
 
 
 def _terms(text: str) -> Matcher:
-    required: list[str] = []
-    excluded: list[str] = []
-    optional: list[str] = []
+    required: list[Matcher] = []
+    excluded: list[Matcher] = []
+    optional: list[Matcher] = []
     at = 0
     while at < len(text):
         found = _TERM.match(text, at)
@@ -68,16 +67,33 @@ def _terms(text: str) -> Matcher:
         word, quoted = found["word"], found["quoted"]
         if word is not None and not _WORD.fullmatch(word):
             raise _invalid(f"Invalid character(s) in term '{word}'")
-        term = word if quoted is None else re.sub(r"\\(.)", r"\1", quoted)
+        term = _term(found["regex"], word if quoted is None else re.sub(r"\\(.)", r"\1", quoted))
         {"": required, "-": excluded, "?": optional}[found["sign"]].append(term)
         at = found.end()
 
     def matches(message: str) -> bool:
-        if any(term in message for term in excluded) or not all(term in message for term in required):
+        if any(term(message) for term in excluded) or not all(term(message) for term in required):
             return False
-        return bool(required) or not optional or any(term in message for term in optional)
+        return bool(required) or not optional or any(term(message) for term in optional)
 
     return matches
+
+
+def _term(pattern: str | None, word: str) -> Matcher:
+    return regex.compiled(pattern).found_in if pattern is not None else lambda message: word in message
+
+
+def selected(selector: str, message: str) -> str | None:
+    """The value a selector (``$.path`` of JSON) names in a message, as text; None where there is none."""
+    try:
+        steps = re.findall(r"\.([\w\-@]+)|\[(\d+|\*)\]", selector)
+        found = _select(msgspec.json.decode(message), steps)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    value = found[0] if found else None
+    if value is None or isinstance(value, dict | list):
+        return None
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
 def _on_json(test: _Test) -> Matcher:
@@ -171,6 +187,9 @@ class _Json:
 
 def _comparison(sign: str, kind: str, text: str) -> _Test:
     compare = _ORDER[sign]
+    if kind == "regex" and sign in ("=", "!="):
+        pattern = regex.compiled(text)
+        return lambda value: isinstance(value, str) and pattern.found_in(value) == (sign == "=")
     if kind == "word":
         try:
             number = float(text)

@@ -141,14 +141,17 @@ class EventStore:
     def __init__(self, db: Database) -> None:
         self._db = db
 
-    def insert(self, tx: Tx, group: Group, stream: Stream, now: int, events: Sequence[tuple[int, str]]) -> None:
-        """Append (timestamp, message) pairs."""
+    def insert(self, tx: Tx, group: Group, stream: Stream, now: int, events: Sequence[tuple[int, str]]) -> int:
+        """Append (timestamp, message) pairs, which get ids one after the other; the last one's id."""
         place = (group.scope.account, group.scope.region, group.id, stream.id)
         tx.executemany(
             "INSERT INTO log_event (account, region, group_id, stream_id, timestamp, ingested, message) "
             "VALUES (?,?,?,?,?,?,?)",
             [(*place, timestamp, now, message) for timestamp, message in events],
         )
+        row = tx.one("SELECT last_insert_rowid() AS id")
+        assert row is not None, "a SELECT without FROM gives a row"
+        return int(row["id"])
 
     def read(
         self, owner: tuple[str, int], start: Place, between: tuple[int, int], *, backward: bool, tx: Tx

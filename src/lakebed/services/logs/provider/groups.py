@@ -34,7 +34,10 @@ class GroupOperations(Desk):
     async def delete_log_group(self, ctx: Context, req: api.DeleteLogGroupRequest) -> None:
         """https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_DeleteLogGroup.html"""
         with self.k.db.tx() as tx:
-            self.journal.groups.delete(tx, self.group(ctx, req))
+            group = self.group(ctx, req)
+            self.journal.groups.delete(tx, group)
+            self.journal.filters.store.delete_all(tx, group.id)
+            self.journal.filters.forget(group.id)
             tx.after_commit(lambda: self.k.tasks.poke(RETENTION_TASK))
 
     @operation("DescribeLogGroups", resource=group_arn, refused=("accountIdentifiers", "includeLinkedAccounts"))
@@ -50,7 +53,7 @@ class GroupOperations(Desk):
         if "logGroupIdentifiers" in req:
             names = [name_of(ctx.scope, identifier) for identifier in req["logGroupIdentifiers"]]
             known = [self.journal.groups.find(ctx.scope, name) for name in sorted(set(names))]
-            return {"logGroups": [group.shown() for group in known if group is not None]}
+            return {"logGroups": [self._shown(group) for group in known if group is not None]}
         limit, after = req.get("limit", _PAGE), req.get("nextToken", "")
         found: list[Group] = []
         while len(found) <= limit:
@@ -59,7 +62,7 @@ class GroupOperations(Desk):
             if len(page) < 1000:
                 break
             after = page[-1].name
-        result: dict[str, Any] = {"logGroups": [group.shown() for group in found[:limit]]}
+        result: dict[str, Any] = {"logGroups": [self._shown(group) for group in found[:limit]]}
         if len(found) > limit:
             result["nextToken"] = found[limit - 1].name
         return result
@@ -107,6 +110,9 @@ class GroupOperations(Desk):
     async def list_tags_log_group(self, ctx: Context, req: api.ListTagsLogGroupRequest) -> dict[str, Any]:
         """https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_ListTagsLogGroup.html"""
         return {"tags": self.group(ctx, req).tags}
+
+    def _shown(self, group: Group) -> dict[str, Any]:
+        return group.shown() | {"metricFilterCount": len(self.journal.filters.store.of_group(group.id, "metric"))}
 
     def _set_retention(self, group: Group, days: int | None) -> None:
         with self.k.db.tx() as tx:
