@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import tarfile
 from pathlib import Path
 
 from lakebed.kernel.db import Database
@@ -50,6 +49,8 @@ def restore_backup(archive: Path, data: Path) -> dict[str, int]:
     if data.exists() and any(data.iterdir()):
         raise BackupError(f"{data} is not empty")
     data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    import tarfile  # a megabyte that a house without backups does without
+
     try:
         with tarfile.open(archive, "r:") as tar:
             tar.extractall(data, filter="data")
@@ -75,6 +76,8 @@ def _files(data: Path) -> list[Path]:
 
 
 def _archive(data: Path, copy: Path, target: Path, sizes: dict[Path, int]) -> dict[str, int]:
+    import tarfile
+
     draft = target.with_name(f".{target.name}.draft")
     names: dict[str, int] = {}
     try:

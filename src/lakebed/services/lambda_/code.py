@@ -17,15 +17,17 @@ import hashlib
 import io
 import shutil
 import stat
-import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from lakebed.kernel.kernel import Kernel
 from lakebed.services.lambda_.model import invalid
+
+if TYPE_CHECKING:
+    import zipfile
 
 ZIP_BYTES_MAX = 50 << 20  # handed in with the request
 S3_ZIP_BYTES_MAX = 250 << 20
@@ -138,6 +140,8 @@ def check(package: bytes) -> None:
 
 def unpack(package: bytes, folder: Path) -> None:
     """Write every file below ``folder``, which is emptied first. Blocking."""
+    import zipfile  # a megabyte that a house without functions does without
+
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     left = UNZIPPED_BYTES_MAX
@@ -186,6 +190,8 @@ def _check_entry(entry: zipfile.ZipInfo) -> None:
 
 
 def _opened(package: bytes) -> zipfile.ZipFile:
+    import zipfile
+
     try:
         return zipfile.ZipFile(io.BytesIO(package))
     except (zipfile.BadZipFile, ValueError, NotImplementedError, EOFError):
