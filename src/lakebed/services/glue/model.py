@@ -7,17 +7,17 @@ https://docs.aws.amazon.com/glue/latest/dg/aws-glue-api-catalog.html
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from lakebed.api import glue as api
 from lakebed.kernel.errors import not_built
 from lakebed.kernel.scope import Scope
+from lakebed.wire.aws import pages
 
+_Place = TypeVar("_Place")
 Body = dict[str, Any]
 _DATABASE_MEMBERS = ("Description", "LocationUri", "Parameters", "CreateTableDefaultPermissions")
 _TABLE_MEMBERS = (
@@ -183,22 +183,6 @@ def folded(name: str) -> str:
     return name.lower()
 
 
-def token_of(place: str | bytes) -> str:
-    """A page token that continues behind ``place``."""
-    return base64.urlsafe_b64encode(place.encode() if isinstance(place, str) else place).decode()
-
-
-def read_token(token: str | None) -> bytes:
-    """Where a page begins; empty for the first."""
-    try:
-        return base64.b64decode(token or "", altchars=b"-_", validate=True)
-    except (binascii.Error, ValueError):
-        raise api.InvalidInputException("The next token is invalid.") from None
-
-
-def read_name_token(token: str | None) -> str:
-    """Where a page of names begins."""
-    try:
-        return read_token(token).decode()
-    except UnicodeDecodeError:
-        raise api.InvalidInputException("The next token is invalid.") from None
+def read_token(token: str | None, kind: type[_Place], first: _Place) -> _Place:
+    """Where a page begins."""
+    return pages.opened(token or None, kind, first, api.InvalidInputException("The next token is invalid."))

@@ -13,6 +13,7 @@ from lakebed.kernel.scope import Scope
 from lakebed.ports.service import Context, Request, operation
 from lakebed.services.glue import model
 from lakebed.services.glue.provider.desk import Desk, catalog_arn, database_arns
+from lakebed.wire.aws.pages import sealed
 
 _PAGE = 100
 _TAGS_MAX = 50
@@ -43,13 +44,13 @@ class DatabaseOperations(Desk):
         if req.get("ResourceShareType") in ("FOREIGN", "FEDERATED"):
             return {"DatabaseList": []}
         limit = req.get("MaxResults", _PAGE)
-        found = self.catalogue.databases.after(scope, model.read_name_token(req.get("NextToken")), limit + 1)
+        found = self.catalogue.databases.after(scope, model.read_token(req.get("NextToken"), str, ""), limit + 1)
         shown = [database.shown() for database in found[:limit]]
         if "NAME" in (req.get("AttributesToGet") or ()):
             shown = [{"Name": database["Name"], "CatalogId": database["CatalogId"]} for database in shown]
         result: dict[str, Any] = {"DatabaseList": shown}
         if len(found) > limit:
-            result["NextToken"] = model.token_of(found[limit - 1].name)
+            result["NextToken"] = sealed(found[limit - 1].name)
         return result
 
     @operation("UpdateDatabase", resource=database_arns)

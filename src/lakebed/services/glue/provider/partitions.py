@@ -15,6 +15,7 @@ from lakebed.services.glue import model
 from lakebed.services.glue.catalogue import without_columns
 from lakebed.services.glue.provider.desk import Desk, table_arns
 from lakebed.services.glue.provider.tables import error_detail
+from lakebed.wire.aws.pages import sealed
 
 _PAGE = 1000
 _DELETE_MAX = 25
@@ -59,7 +60,7 @@ class PartitionOperations(Desk):
     async def get_partitions(self, ctx: Context, req: api.GetPartitionsRequest) -> dict[str, Any]:
         """https://docs.aws.amazon.com/glue/latest/webapi/API_GetPartitions.html"""
         table, limit = self.table(ctx, req), req.get("MaxResults", _PAGE)
-        segment, after = req.get("Segment"), model.read_token(req.get("NextToken"))
+        segment, after = req.get("Segment"), model.read_token(req.get("NextToken"), bytes, b"")
         if segment is not None and segment["SegmentNumber"] >= segment["TotalSegments"]:
             raise api.InvalidInputException("SegmentNumber must be less than TotalSegments.")
         wanted = None if segment is not None else limit + 1
@@ -72,7 +73,7 @@ class PartitionOperations(Desk):
             shown = [without_columns(partition) for partition in shown]
         result: dict[str, Any] = {"Partitions": shown}
         if len(keys) > limit:
-            result["NextToken"] = model.token_of(keys[limit - 1])
+            result["NextToken"] = sealed(keys[limit - 1])
         return result
 
     @operation("UpdatePartition", resource=table_arns)

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
 from lakebed.api import glue as api
 from lakebed.kernel.errors import AwsError
 from lakebed.ports.house import Ports
@@ -18,6 +16,7 @@ from lakebed.services.glue.catalogue import Catalogue
 from lakebed.services.glue.model import Table
 from lakebed.services.glue.provider.desk import Desk, catalog_arn, table_arns
 from lakebed.services.glue.search import matcher
+from lakebed.wire.aws.pages import sealed
 
 _PAGE = 100
 _LOOKED_AT_MAX = 1000
@@ -38,15 +37,20 @@ class SearchOperations(Desk):
             return {"TableList": []}
         matches = matcher(req.get("SearchText"), [dict(one) for one in req.get("Filters") or ()])
         found: list[dict[str, Any]] = []
-        page = self.catalogue.tables.after_all(scope, _read_token(req.get("NextToken")), _LOOKED_AT_MAX)
+        after = model.read_token(req.get("NextToken"), tuple[str, str], ("", ""))
+        page = self.catalogue.tables.after_all(scope, after, _LOOKED_AT_MAX)
         for at, table in enumerate(page):
             shown = table.shown()
             if matches(shown) and self._may_read(ctx, table):
                 found.append(shown)
             if len(found) == limit and at + 1 < len(page):
-                return {"TableList": found, "NextToken": _token(table)}
+                return {"TableList": found, "NextToken": sealed((table.database, table.name))}
         more = len(page) == _LOOKED_AT_MAX
-        return {"TableList": found, "NextToken": _token(page[-1])} if more else {"TableList": found}
+        return (
+            {"TableList": found, "NextToken": sealed((page[-1].database, page[-1].name))}
+            if more
+            else {"TableList": found}
+        )
 
     def _may_read(self, ctx: Context, table: Table) -> bool:
         try:
@@ -55,16 +59,3 @@ class SearchOperations(Desk):
         except AwsError:
             return False
         return True
-
-
-def _token(table: Table) -> str:
-    return model.token_of(msgspec.msgpack.encode((table.database, table.name)))
-
-
-def _read_token(token: str | None) -> tuple[str, str]:
-    if token is None:
-        return "", ""
-    try:
-        return msgspec.msgpack.decode(model.read_token(token), type=tuple[str, str])
-    except msgspec.DecodeError:
-        raise api.InvalidInputException("The next token is invalid.") from None

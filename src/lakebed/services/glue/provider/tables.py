@@ -13,6 +13,7 @@ from lakebed.ports.service import Context, operation
 from lakebed.services.glue import model, pattern
 from lakebed.services.glue.model import Table
 from lakebed.services.glue.provider.desk import Desk, database_arns, table_arns
+from lakebed.wire.aws.pages import sealed
 
 _PAGE = 100
 _LATEST = 1 << 62
@@ -44,7 +45,7 @@ class TableOperations(Desk):
         database = self.catalogue.database(self.scope(ctx, req), req["DatabaseName"])
         if req.get("ResourceShareType") == "FEDERATED":
             return {"TableList": []}
-        limit, after = req.get("MaxResults", _PAGE), model.read_name_token(req.get("NextToken"))
+        limit, after = req.get("MaxResults", _PAGE), model.read_token(req.get("NextToken"), str, "")
         try:
             matches = pattern.compile_pattern(req["Expression"]) if req.get("Expression") else None
         except pattern.PatternError as wrong:
@@ -60,7 +61,7 @@ class TableOperations(Desk):
             "TableList": [_attributes(table, req.get("AttributesToGet")) for table in found[:limit]]
         }
         if len(found) > limit:
-            result["NextToken"] = model.token_of(found[limit - 1].name)
+            result["NextToken"] = sealed(found[limit - 1].name)
         return result
 
     @operation(
@@ -108,11 +109,11 @@ class TableOperations(Desk):
     async def get_table_versions(self, ctx: Context, req: api.GetTableVersionsRequest) -> dict[str, Any]:
         """https://docs.aws.amazon.com/glue/latest/webapi/API_GetTableVersions.html"""
         table, limit = self.table(ctx, req), req.get("MaxResults", _PAGE)
-        before = model.read_name_token(req.get("NextToken")) or str(_LATEST)
+        before = model.read_token(req.get("NextToken"), str, "") or str(_LATEST)
         found = self.catalogue.tables.versions_before(table, _number(before), limit + 1)
         result: dict[str, Any] = {"TableVersions": [_version(version) for version in found[:limit]]}
         if len(found) > limit:
-            result["NextToken"] = model.token_of(str(found[limit - 1].version))
+            result["NextToken"] = sealed(str(found[limit - 1].version))
         return result
 
     @operation("DeleteTableVersion", resource=table_arns)

@@ -9,14 +9,13 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
 
 from __future__ import annotations
 
-import base64
-import binascii
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from typing import Generic, NamedTuple, Protocol, TypeVar
 from urllib.parse import quote
 
 from lakebed.services.s3.model.errors import invalid_argument
+from lakebed.wire.aws import pages
 
 PAGE_MAX = 1000
 _BEFORE_ALL = -(1 << 63)
@@ -45,6 +44,7 @@ class Listed(Protocol):
 
 
 _Row = TypeVar("_Row", bound=Listed)
+_Place = TypeVar("_Place")
 Fetch = Callable[[Position, bytes | None, int], Sequence[_Row]]
 
 
@@ -145,21 +145,10 @@ def page_size(value: int | None, name: str = "max-keys") -> int:
     return min(value, PAGE_MAX)
 
 
-def token(last: bytes) -> str:
-    """An opaque continuation token."""
-    return base64.urlsafe_b64encode(b"1" + last).decode()
-
-
-def from_token(text: str) -> bytes:
-    """The key behind a continuation token."""
-    try:
-        raw = base64.b64decode(text, altchars=b"-_", validate=True)
-        raw.decode()
-    except (binascii.Error, ValueError):
-        raw = b""
-    if not raw.startswith(b"1"):
-        raise invalid_argument("The continuation token provided is incorrect", "continuation-token", text)
-    return raw[1:]
+def from_token(text: str | None, kind: type[_Place], first: _Place) -> _Place:
+    """The place behind a continuation token."""
+    wrong = invalid_argument("The continuation token provided is incorrect", "continuation-token", text)
+    return pages.opened(text, kind, first, wrong)
 
 
 class Encoding:

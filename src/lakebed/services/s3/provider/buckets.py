@@ -6,8 +6,6 @@ Refused: directory buckets, Object Lock, MFA delete, account-regional namespaces
 
 from __future__ import annotations
 
-import base64
-import binascii
 from typing import Any
 
 from lakebed.api import s3 as api
@@ -17,6 +15,7 @@ from lakebed.ports.service import Context, operation
 from lakebed.services.s3.access import Access
 from lakebed.services.s3.model import tagging
 from lakebed.services.s3.model.errors import invalid_argument, missing
+from lakebed.services.s3.model.listing import from_token
 from lakebed.services.s3.model.names import check_bucket_name
 from lakebed.services.s3.model.shapes import Bucket, PublicAccessBlock, canonical_id
 from lakebed.services.s3.provider.request import bucket_arn
@@ -25,6 +24,7 @@ from lakebed.services.s3.store.buckets import Buckets
 from lakebed.services.s3.store.objects import ObjectRows
 from lakebed.services.s3.store.uploads import UploadRows
 from lakebed.services.s3.writing import Writing
+from lakebed.wire.aws.pages import sealed
 
 _FIRST_REGION = "us-east-1"
 _GRANTS = ("GrantFullControl", "GrantRead", "GrantReadACP", "GrantWrite", "GrantWriteACP")
@@ -109,7 +109,7 @@ class BucketOperations:
         if asked is not None and not 1 <= asked <= 10_000:
             raise invalid_argument("max-buckets must be between 1 and 10000", "max-buckets", asked)
         limit = asked or 10_000
-        after = _from_token(req.get("ContinuationToken"))
+        after = from_token(req.get("ContinuationToken"), str, "")
         found = self.buckets.owned(ctx.scope.account, prefix, req.get("BucketRegion"), after, limit + 1)
         listed: list[dict[str, Any]] = []
         for bucket in found[:limit]:
@@ -119,7 +119,7 @@ class BucketOperations:
         if prefix:
             answer["Prefix"] = prefix
         if len(found) > limit:
-            answer["ContinuationToken"] = base64.urlsafe_b64encode(found[limit - 1].name.encode()).decode()
+            answer["ContinuationToken"] = sealed(found[limit - 1].name)
         return answer  # type: ignore[return-value]  # built by members
 
     @operation("GetBucketLocation", action=None, resource=bucket_arn)
@@ -211,12 +211,3 @@ def _region(ctx: Context, constraint: str | None) -> str:
         "request was sent to.",
         status=400,
     )
-
-
-def _from_token(token: str | None) -> str:
-    if token is None:
-        return ""
-    try:
-        return base64.b64decode(token, altchars=b"-_", validate=True).decode()
-    except (binascii.Error, ValueError):
-        raise invalid_argument("The continuation token provided is incorrect", "continuation-token", token) from None

@@ -18,6 +18,7 @@ from lakebed.services.s3.model.listing import Encoding, Position
 from lakebed.services.s3.model.shapes import Bucket, canonical_id
 from lakebed.services.s3.provider.request import bucket_arn
 from lakebed.services.s3.store.objects import ListedVersion, ObjectRows
+from lakebed.wire.aws.pages import sealed
 
 
 class ListOperations:
@@ -65,7 +66,7 @@ class ListOperations:
         continued, start_after = req.get("ContinuationToken"), req.get("StartAfter")
         marker: str | bytes | None = start_after
         if continued is not None:
-            marker = listing.from_token(continued)
+            marker = listing.from_token(continued, bytes, b"")
         answer, page = self._page(bucket, req, marker, encode, owner=bool(req.get("FetchOwner")))
         answer["KeyCount"] = len(page.rows) + len(page.prefixes)
         if continued is not None:
@@ -73,7 +74,7 @@ class ListOperations:
         if start_after is not None:
             answer["StartAfter"] = encode(start_after)
         if page.truncated:
-            answer["NextContinuationToken"] = listing.token(page.last)
+            answer["NextContinuationToken"] = sealed(page.last)
         return answer  # type: ignore[return-value]  # built by members
 
     @operation("ListObjects", action=None, resource=bucket_arn)
