@@ -88,7 +88,14 @@ class S3Objects:
             raise no_such_key(info.key) from None
 
     async def list(
-        self, principal: Principal, bucket: str, prefix: str, *, after: str = "", limit: int = 1000, reading: bool = False
+        self,
+        principal: Principal,
+        bucket: str,
+        prefix: str,
+        *,
+        after: str = "",
+        limit: int = 1000,
+        reading: bool = False,
     ) -> Sequence[ObjectInfo]:
         """See the port."""
         found = self._permitted(principal, bucket, "s3:ListBucket", conditions={"s3:prefix": prefix})
