@@ -71,9 +71,9 @@ def test_session_policies_narrow_and_sessions_end_with_the_role(stage: Stage) ->
     trust = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ALPHA}:root"}, "Action": "sts:AssumeRole"}
     arn = iam.create_role(RoleName="assumed", AssumeRolePolicyDocument=document(trust))["Role"]["Arn"]
     iam.put_role_policy(RoleName="assumed", PolicyName="p", PolicyDocument=document(allow("*")))
-    keys = stage.client("sts").assume_role(RoleArn=arn, RoleSessionName="enemy", Policy=document(allow("s3:ListBucket")))[
-        "Credentials"
-    ]
+    keys = stage.client("sts").assume_role(
+        RoleArn=arn, RoleSessionName="enemy", Policy=document(allow("s3:ListBucket"))
+    )["Credentials"]
     enemy = Enemy(keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"])
     bucket = stage.names["bucket"]
     assert stage.client("s3", enemy).list_objects_v2(Bucket=bucket)
