@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import dataclasses
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -22,6 +23,7 @@ from lakebed.ports.sql import DataFile, Relation, SqlFailure, TableName
 
 _VIEW_PREFIX, _VIEW_SUFFIX = "/* Presto View: ", " */"
 _FILES_MAX = 100_000
+_NAMES_TABLES = re.compile("from|join|table", re.IGNORECASE)
 _VIEW_DEPTH_MAX = 10
 
 
@@ -51,6 +53,8 @@ class Resolver:
         return list(found.values())
 
     async def _collect(self, sql: str, database: str, found: dict[tuple[str, str], Relation], depth: int) -> None:
+        if not _NAMES_TABLES.search(sql):
+            return  # SELECT 1: one question to the engine less; what is no query at all, running it tells.
         if depth > _VIEW_DEPTH_MAX:
             raise SqlFailure("VIEW_IS_RECURSIVE", "Views are nested too deeply")
         for named in await self._p.sql.references(sql, database=database):
