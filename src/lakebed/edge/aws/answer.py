@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
-from email.utils import formatdate
 from typing import Any
 
 from lakebed.kernel.clock import Clock
 from lakebed.kernel.log import Log
 from lakebed.wire.aws.dialect import host_id
 from lakebed.wire.aws.message import HttpResponse
+from lakebed.wire.aws.scalars import write_rfc822
 
 _Message = MutableMapping[str, Any]
 Channel = tuple[Callable[[], Awaitable[_Message]], Callable[[_Message], Awaitable[None]]]
@@ -91,7 +91,7 @@ class Answers:
         """The Date header of this second (the machine's time: clients correct their clocks by it)."""
         second = int(self._clock.wall())
         if self._date[0] != second:
-            self._date = (second, formatdate(second, usegmt=True).encode())
+            self._date = (second, write_rfc822(second).encode())
         return self._date[1]
 
 

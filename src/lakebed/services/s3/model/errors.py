@@ -5,10 +5,10 @@ Codes, statuses and messages: https://docs.aws.amazon.com/AmazonS3/latest/API/Er
 
 from __future__ import annotations
 
-from email.utils import formatdate
 from typing import TYPE_CHECKING
 
 from lakebed.kernel.errors import AwsError
+from lakebed.wire.aws.scalars import write_rfc822
 
 if TYPE_CHECKING:
     from lakebed.services.s3.model.shapes import ObjectVersion
@@ -87,7 +87,7 @@ def precondition_failed(condition: str) -> AwsError:
 
 def not_modified(found: ObjectVersion) -> AwsError:
     """The client's copy is still good; the answer has no body, only what a cache needs."""
-    members = {"ETag": found.quoted_etag, "Last-Modified": formatdate(found.modified, usegmt=True)}
+    members = {"ETag": found.quoted_etag, "Last-Modified": write_rfc822(found.modified)}
     return AwsError("NotModified", "Not Modified", status=304, members=members)
 
 

@@ -9,13 +9,13 @@ name: transitions between storage classes.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from email.utils import formatdate
 from typing import Any
 
 import msgspec
 
 from lakebed.kernel.errors import AwsError, not_built
 from lakebed.services.s3.model.errors import invalid_argument, invalid_request, malformed_xml
+from lakebed.wire.aws.scalars import write_rfc822
 
 DAY = 86_400
 RULES_MAX = 1000
@@ -152,4 +152,4 @@ def expiration_told(rules: Sequence[Rule], key: str, size: int, modified: float,
     if not found:
         return None
     when, identifier = min(found)
-    return f'expiry-date="{formatdate(when, usegmt=True)}", rule-id="{identifier}"'
+    return f'expiry-date="{write_rfc822(when)}", rule-id="{identifier}"'
