@@ -8,7 +8,6 @@ next boot kills what a crashed one left behind without ever hitting a stranger t
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import os
 import signal
 import sys
@@ -23,6 +22,8 @@ _LOG_BYTES_MAX = 8 << 20
 def die_with_parent() -> None:
     """Called by a child first: the kernel kills it when its parent goes (Linux; elsewhere its closed pipe must do)."""
     if sys.platform == "linux":
+        import ctypes  # the parent does without
+
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         if os.getppid() == 1:
             os._exit(0)
