@@ -37,7 +37,10 @@ class Drawing:
 
 
 def layers_of(nodes: Iterable[str], links: Sequence[tuple[str, str]]) -> dict[str, int]:
-    """Layer of each node: one more than its furthest source. A cycle is cut where it closes."""
+    """Layer of each node: one more than its furthest source; the first ones just before what they feed.
+
+    A cycle is cut where it closes.
+    """
     sources: dict[str, list[str]] = {node: [] for node in nodes}
     for source, target in links:
         if source in sources and target in sources and source != target:
@@ -56,6 +59,11 @@ def layers_of(nodes: Iterable[str], links: Sequence[tuple[str, str]]) -> dict[st
             layers[node] = max((layers[source] + 1 for source in sources[node] if source in layers), default=0)
             path.discard(node)
             stack.pop()
+    # What nothing leads to stands just before what it feeds, not at the far left.
+    for source in [node for node in sources if not sources[node]]:
+        fed = [layers[target] for start, target in links if start == source and target in layers and target != source]
+        if fed:
+            layers[source] = max(0, min(fed) - 1)
     return layers
 
 

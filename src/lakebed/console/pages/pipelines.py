@@ -26,6 +26,7 @@ _SERVICES = {
     "iot": ("IoT Core", "IoT"), "kinesis": ("Kinesis stream", "KDS"), "firehose": ("Firehose", "KDF"),
     "s3": ("S3 bucket", "S3"), "sqs": ("SQS queue", "SQS"), "lambda": ("Lambda function", "λ"),
     "athena": ("Athena workgroup", "SQL"), "logs": ("CloudWatch log group", "LOG"), "glue": ("Glue table", "CAT"),
+    "sns": ("SNS topic", "SNS"),
 }  # fmt: skip
 _SPARK_WIDTH, _SPARK_HEIGHT = 84, 20
 _ARROW = (
@@ -137,6 +138,7 @@ def live(flow: Mapping[str, Any]) -> dict[str, Any]:
         texts[f"{node.key}-counts"] = node.counts
         texts[f"{node.key}-fresh"] = node.fresh
         texts[f"{node.key}-rate"] = rate(graph.rates[node.arn])
+        texts |= {f"{node.key}-row-{name}": texts[f"{node.key}-{name}"] for name in ("counts", "fresh", "rate")}
         classes[node.key] = f"node {node.state}"
         sparks[f"{node.key}-spark"] = node.history
     for number, ((source, target), records) in enumerate(sorted(graph.links.items())):
@@ -155,16 +157,20 @@ async def page(backend: Backend, _asked: Asked) -> Page:
     flow = backend.flow(backend.scope)
     graph = graph_of(flow)
     if not graph.nodes:
-        content: h.Node = empty(
-            "No data has moved yet",
-            "Build a pipeline with any AWS client, or let the demonstration carry a year of flights through one:",
-            "lakebed demo",
-        )
+        content: h.Node = [
+            empty(
+                "No data has moved yet",
+                "Build a pipeline with any AWS client, or let the demonstration carry a year of flights through one:",
+                "lakebed demo",
+            ),
+            # The page draws itself anew as soon as there is something to see.
+            Markup(f'<lb-flow src="/console/pipelines/flow.json" shape="{graph.shape}"></lb-flow>'),
+        ]
     else:
         kpis = dict(_kpis(graph))
         content = [
             h.div(".kpis")[
-                _kpi("Resources", "kpi-resources", kpis, "streams, queues, functions, buckets"),
+                _kpi("Resources", "kpi-resources", kpis, "streams, queues, buckets …"),
                 _kpi("Fastest hop now", "kpi-rate", kpis, "records per second, last 10 s"),
                 _kpi("Waiting", "kpi-waiting", kpis, "records between two hops"),
                 _kpi("Landed in S3", "kpi-bytes", kpis, "bytes written"),
@@ -258,9 +264,9 @@ def _table(graph: Graph) -> h.Element:
                     h.tr[
                         h.td[node.service],
                         h.td(title=node.arn)[node.name],
-                        h.td[node.counts],
-                        h.td(".number")[rate(graph.rates[node.arn])],
-                        h.td[node.fresh],
+                        h.td(id=f"{node.key}-row-counts")[node.counts],
+                        h.td(".number", id=f"{node.key}-row-rate")[rate(graph.rates[node.arn])],
+                        h.td(id=f"{node.key}-row-fresh")[node.fresh],
                     ]
                     for node in graph.nodes.values()
                 ]

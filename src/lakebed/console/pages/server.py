@@ -15,7 +15,21 @@ from lakebed.console.shell import Page
 
 _ROWS, _READS_MAX = 100, 10
 _OWN = "lakebed-loopback"
-_SERVICES = ("athena", "firehose", "glue", "iam", "iot", "iot-data", "kinesis", "lambda", "logs", "s3", "sqs", "sts")
+_SERVICES = (
+    "athena",
+    "firehose",
+    "glue",
+    "iam",
+    "iot",
+    "iot-data",
+    "kinesis",
+    "lambda",
+    "logs",
+    "s3",
+    "sns",
+    "sqs",
+    "sts",
+)
 
 
 async def requests(backend: Backend, asked: Asked) -> Page:
