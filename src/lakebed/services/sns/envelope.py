@@ -9,18 +9,13 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from lakebed.services.sns.model import Published, Subscription, Topic
+from lakebed.wire.aws.scalars import write_iso_millis
 
 Sign = Callable[[str, str], str]
 CERTIFICATE_PATH = "/_lakebed/sns/SimpleNotificationService.pem"
-
-
-def timestamp(epoch: float) -> str:
-    """ISO 8601 with milliseconds, UTC."""
-    return datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
 
 
 class Envelope:
@@ -73,7 +68,7 @@ class Envelope:
         fields = {"Type": "Notification", "MessageId": published.message_id, "TopicArn": topic.arn}
         if published.subject:
             fields["Subject"] = published.subject
-        return fields | {"Message": text, "Timestamp": timestamp(published.sent)}
+        return fields | {"Message": text, "Timestamp": write_iso_millis(published.sent)}
 
     def _signature(self, topic: Topic, fields: Mapping[str, Any], url_member: str) -> dict[str, str]:
         version = topic.attributes.get("SignatureVersion", "1")

@@ -6,8 +6,6 @@ as several operations have them.
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -38,22 +36,9 @@ class Desk:
             raise
 
 
-def token_of(*key: str) -> str:
-    """A page token: where the page ended."""
-    return base64.urlsafe_b64encode("\n".join(key).encode()).decode()
-
-
-def read_token(token: str | None, size: int) -> tuple[str, ...]:
-    """The key a page token holds; empty strings for the first page."""
-    if not token:
-        return ("",) * size
-    try:
-        key = tuple(base64.urlsafe_b64decode(token).decode().split("\n"))
-    except (binascii.Error, ValueError):
-        key = ()
-    if len(key) != size:
-        raise invalid("nextToken Reason: Input token is invalid")
-    return key
+def bad_token() -> AwsError:
+    """A page token that is none of ours."""
+    return invalid("nextToken Reason: Input token is invalid")
 
 
 def checked_tags(known: Mapping[str, str], added: Sequence[Mapping[str, Any]]) -> dict[str, str]:

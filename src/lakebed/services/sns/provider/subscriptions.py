@@ -23,8 +23,9 @@ from lakebed.services.sns.model import (
     invalid,
     subscription_place,
 )
-from lakebed.services.sns.provider.desk import PAGE_MAX, Desk, read_token, token_of
+from lakebed.services.sns.provider.desk import PAGE_MAX, Desk, bad_token
 from lakebed.services.sns.publishing import SUBSCRIPTIONS_MAX
+from lakebed.wire.aws.pages import opened, sealed
 
 _PENDING = "pending confirmation"
 
@@ -95,11 +96,11 @@ class SubscriptionOperations(Desk):
     @operation("ListSubscriptions")
     async def list_subscriptions(self, ctx: Context, req: api.ListSubscriptionsInput) -> api.ListSubscriptionsResponse:
         """https://docs.aws.amazon.com/sns/latest/api/API_ListSubscriptions.html"""
-        topic, subscription_id = read_token(req.get("NextToken"), 2)
+        topic, subscription_id = opened(req.get("NextToken"), tuple[str, str], ("", ""), bad_token())
         found = self.publisher.subscriptions.after(ctx.scope, (topic, subscription_id), PAGE_MAX + 1)
         result: api.ListSubscriptionsResponse = {"Subscriptions": [_listed(one) for one in found[:PAGE_MAX]]}
         if len(found) > PAGE_MAX:
-            result["NextToken"] = token_of(found[PAGE_MAX - 1].topic, found[PAGE_MAX - 1].id)
+            result["NextToken"] = sealed((found[PAGE_MAX - 1].topic, found[PAGE_MAX - 1].id))
         return result
 
     @operation("ListSubscriptionsByTopic", action=None)
@@ -108,11 +109,11 @@ class SubscriptionOperations(Desk):
     ) -> api.ListSubscriptionsByTopicResponse:
         """https://docs.aws.amazon.com/sns/latest/api/API_ListSubscriptionsByTopic.html"""
         topic = self.topic(ctx, req["TopicArn"], "ListSubscriptionsByTopic")
-        (after,) = read_token(req.get("NextToken"), 1)
+        after = opened(req.get("NextToken"), str, "", bad_token())
         found = self.publisher.subscriptions.of_topic(topic, after, PAGE_MAX + 1)
         result: api.ListSubscriptionsByTopicResponse = {"Subscriptions": [_listed(one) for one in found[:PAGE_MAX]]}
         if len(found) > PAGE_MAX:
-            result["NextToken"] = token_of(found[PAGE_MAX - 1].id)
+            result["NextToken"] = sealed(found[PAGE_MAX - 1].id)
         return result
 
     @operation("GetSubscriptionAttributes", action=None)

@@ -12,7 +12,8 @@ from lakebed.kernel.scope import Scope
 from lakebed.ports.service import Context, Request, operation
 from lakebed.services.sns import attributes as rules
 from lakebed.services.sns.model import Topic, check_topic_name, invalid, topic_place
-from lakebed.services.sns.provider.desk import PAGE_MAX, Desk, checked_tags, read_token, token_of
+from lakebed.services.sns.provider.desk import PAGE_MAX, Desk, bad_token, checked_tags
+from lakebed.wire.aws.pages import opened, sealed
 
 _FIFO_DEFAULTS = {"FifoTopic": "true", "ContentBasedDeduplication": "false", "FifoThroughputScope": "Topic"}
 
@@ -65,11 +66,11 @@ class TopicOperations(Desk):
     @operation("ListTopics")
     async def list_topics(self, ctx: Context, req: api.ListTopicsInput) -> api.ListTopicsResponse:
         """https://docs.aws.amazon.com/sns/latest/api/API_ListTopics.html"""
-        (after,) = read_token(req.get("NextToken"), 1)
+        after = opened(req.get("NextToken"), str, "", bad_token())
         found = self.publisher.topics.after(ctx.scope, after, PAGE_MAX + 1)
         result: api.ListTopicsResponse = {"Topics": [{"TopicArn": topic.arn} for topic in found[:PAGE_MAX]]}
         if len(found) > PAGE_MAX:
-            result["NextToken"] = token_of(found[PAGE_MAX - 1].name)
+            result["NextToken"] = sealed(found[PAGE_MAX - 1].name)
         return result
 
     @operation("GetTopicAttributes", action=None)
