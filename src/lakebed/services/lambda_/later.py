@@ -21,10 +21,11 @@ from lakebed.kernel.scope import Principal, Scope
 from lakebed.ports.house import Ports
 from lakebed.ports.runtime import Execution
 from lakebed.services.lambda_.invoking import Event, Invoker
-from lakebed.services.lambda_.model import FunctionVersion, modified_text
+from lakebed.services.lambda_.model import FunctionVersion
 from lakebed.services.lambda_.names import LATEST, Reference, function_arn
 from lakebed.services.lambda_.queue_store import Later, QueueStore
 from lakebed.services.lambda_.store import LaterConfig
+from lakebed.wire.aws.scalars import write_iso_millis
 
 RETRIES, AGE_SECONDS = 2, 21_600
 _RETRY_SECONDS = (60.0, 120.0)
@@ -168,7 +169,7 @@ class LaterTask:
     def _record(self, later: Later, version: FunctionVersion, condition: str, came: Execution | None) -> str:
         record: dict[str, Any] = {
             "version": "1.0",
-            "timestamp": modified_text(self.k.clock.now()).replace("+0000", "Z"),
+            "timestamp": write_iso_millis(self.k.clock.now()),
             "requestContext": {
                 "requestId": later.id,
                 "functionArn": function_arn(later.scope, later.function, later.qualifier or LATEST),

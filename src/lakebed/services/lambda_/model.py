@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -21,6 +20,7 @@ from lakebed.kernel.arn import parse
 from lakebed.kernel.errors import AwsError, not_built
 from lakebed.kernel.scope import Scope
 from lakebed.services.lambda_.names import LATEST, function_arn
+from lakebed.wire.aws.scalars import write_iso_millis
 
 _ENVIRONMENT_BYTES_MAX = 4096
 _VARIABLE = re.compile(r"[a-zA-Z][a-zA-Z0-9_]+")
@@ -187,7 +187,7 @@ def same_but_version(one: FunctionVersion, other: FunctionVersion) -> bool:
 
 def modified_text(now: float) -> str:
     """``2026-11-24T21:33:00.000+0000``, as Lambda writes LastModified."""
-    return datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "+0000"
+    return write_iso_millis(now).replace("Z", "+0000")
 
 
 def configuration(scope: Scope, version: FunctionVersion, *, qualified: bool = False) -> FunctionConfiguration:

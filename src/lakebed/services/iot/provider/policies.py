@@ -6,6 +6,9 @@ identities do not exist here and are refused.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from lakebed.api import iot as api
 from lakebed.kernel.errors import not_built
 from lakebed.kernel.scope import Scope
@@ -191,24 +194,14 @@ class PolicyOperations:
         ``recursive`` would add the policies of parent groups; a certificate has none.
         """
         _ = req.get("recursive", False)
-        target, limit = self.core.certificate_of(ctx.scope, req["target"]).arn, req.get("pageSize", _PAGE)
-        names = self.store.policies_of(ctx.scope, target, req.get("marker", ""), limit + 1)
-        answer: api.ListAttachedPoliciesResponse = {"policies": _named(ctx.scope, names[:limit])}
-        if len(names) > limit:
-            answer["nextMarker"] = names[limit - 1]
-        return answer
+        return self._attached(ctx, req["target"], req)
 
     @operation("ListPrincipalPolicies", refused=("ascendingOrder",))
     async def list_principal_policies(
         self, ctx: Context, req: api.ListPrincipalPoliciesRequest
     ) -> api.ListPrincipalPoliciesResponse:
         """https://docs.aws.amazon.com/iot/latest/apireference/API_ListPrincipalPolicies.html"""
-        target, limit = self.core.certificate_of(ctx.scope, req["principal"]).arn, req.get("pageSize", _PAGE)
-        names = self.store.policies_of(ctx.scope, target, req.get("marker", ""), limit + 1)
-        answer: api.ListPrincipalPoliciesResponse = {"policies": _named(ctx.scope, names[:limit])}
-        if len(names) > limit:
-            answer["nextMarker"] = names[limit - 1]
-        return answer
+        return self._attached(ctx, req["principal"], req)  # the older name of the same
 
     @operation("ListTargetsForPolicy", resource=policy_arn)
     async def list_targets_for_policy(
@@ -220,6 +213,15 @@ class PolicyOperations:
         answer: api.ListTargetsForPolicyResponse = {"targets": found[:limit]}
         if len(found) > limit:
             answer["nextMarker"] = found[limit - 1]
+        return answer
+
+    def _attached(self, ctx: Context, target: str, req: Mapping[str, Any]) -> api.ListAttachedPoliciesResponse:
+        """A page of the policies of a certificate."""
+        arn, limit = self.core.certificate_of(ctx.scope, target).arn, req.get("pageSize", _PAGE)
+        names = self.store.policies_of(ctx.scope, arn, req.get("marker", ""), limit + 1)
+        answer: api.ListAttachedPoliciesResponse = {"policies": _named(ctx.scope, names[:limit])}
+        if len(names) > limit:
+            answer["nextMarker"] = names[limit - 1]
         return answer
 
     def _attach(self, ctx: Context, name: str, target: str) -> None:

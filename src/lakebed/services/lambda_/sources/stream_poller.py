@@ -22,12 +22,13 @@ from lakebed.ports.house import Ports
 from lakebed.ports.runtime import Execution
 from lakebed.ports.streams import StreamRecord, places, shard_of
 from lakebed.services.lambda_.invoking import Event, Invoker
-from lakebed.services.lambda_.model import FunctionVersion, modified_text
+from lakebed.services.lambda_.model import FunctionVersion
 from lakebed.services.lambda_.names import Reference, function_arn
 from lakebed.services.lambda_.sources import events, filters
 from lakebed.services.lambda_.sources.mapping import Mapping
 from lakebed.services.lambda_.sources.queue_poller import record_result
 from lakebed.services.lambda_.sources.store import Checkpoint, MappingStore
+from lakebed.wire.aws.scalars import write_iso_millis
 
 _PROBLEM_SECONDS = 10.0
 _PAUSE_SECONDS_MAX = 60.0
@@ -285,13 +286,13 @@ class StreamPoller:
                 "approximateInvokeCount": attempts,
             },
             "version": "1.0",
-            "timestamp": modified_text(self.k.clock.now()).replace("+0000", "Z"),
+            "timestamp": write_iso_millis(self.k.clock.now()),
             "KinesisBatchInfo": {
                 "shardId": shard_of(place),
                 "startSequenceNumber": first.sequence_number,
                 "endSequenceNumber": last.sequence_number,
-                "approximateArrivalOfFirstRecord": modified_text(first.arrived).replace("+0000", "Z"),
-                "approximateArrivalOfLastRecord": modified_text(last.arrived).replace("+0000", "Z"),
+                "approximateArrivalOfFirstRecord": write_iso_millis(first.arrived),
+                "approximateArrivalOfLastRecord": write_iso_millis(last.arrived),
                 "batchSize": len(records),
                 "streamArn": mapping.source,
             },

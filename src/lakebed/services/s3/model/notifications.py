@@ -3,14 +3,13 @@
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-how-to-event-types-and-destinations.html
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html (version 2.1)
 
-Built: queues and functions; ObjectCreated, ObjectRemoved, ObjectTagging, LifecycleExpiration. Refused by
-name: topics, EventBridge, and events whose cause does not exist here (restore, replication, …).
+Built: queues, topics and functions; ObjectCreated, ObjectRemoved, ObjectTagging, LifecycleExpiration. Refused by
+name: EventBridge, and events whose cause does not exist here (restore, replication, …).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote_plus
 
@@ -21,6 +20,7 @@ from lakebed.kernel.errors import not_built
 from lakebed.services.s3.model.errors import invalid_argument
 from lakebed.services.s3.model.shapes import Bucket, Caller, ObjectVersion, canonical_id
 from lakebed.wire.aws.dialect import host_id
+from lakebed.wire.aws.scalars import write_iso_millis
 
 EVENTS = {
     "s3:ObjectCreated:Put", "s3:ObjectCreated:Post", "s3:ObjectCreated:Copy", "s3:ObjectCreated:CompleteMultipartUpload",
@@ -34,7 +34,8 @@ _OPERATION = "PutBucketNotificationConfiguration"
 
 
 class Target(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One QueueConfiguration or LambdaFunctionConfiguration. ``kind`` is ``sqs`` or ``lambda``."""
+    """One QueueConfiguration, TopicConfiguration or LambdaFunctionConfiguration. ``kind`` is ``sqs``, ``sns`` or
+    ``lambda``."""
 
     id: str
     kind: str
@@ -74,10 +75,10 @@ def targets(bucket: Bucket) -> tuple[Target, ...]:
 
 def parse_configuration(configuration: Mapping[str, Any], bucket: Bucket, new_ids: Sequence[str]) -> list[Target]:
     """The targets of a PutBucketNotificationConfiguration; ``new_ids`` name those without an Id."""
-    for refused in ("TopicConfigurations", "EventBridgeConfiguration"):
-        if configuration.get(refused) is not None:
-            raise not_built("s3", _OPERATION, refused)
+    if configuration.get("EventBridgeConfiguration") is not None:
+        raise not_built("s3", _OPERATION, "EventBridgeConfiguration")
     entries = [("sqs", "QueueArn", entry) for entry in configuration.get("QueueConfigurations") or ()]
+    entries += [("sns", "TopicArn", entry) for entry in configuration.get("TopicConfigurations") or ()]
     entries += [
         ("lambda", "LambdaFunctionArn", entry) for entry in configuration.get("LambdaFunctionConfigurations") or ()
     ]
@@ -162,6 +163,7 @@ def configuration(found: Sequence[Target]) -> dict[str, Any]:
     answer: dict[str, Any] = {}
     for member, kind, arn_member in (
         ("QueueConfigurations", "sqs", "QueueArn"),
+        ("TopicConfigurations", "sns", "TopicArn"),
         ("LambdaFunctionConfigurations", "lambda", "LambdaFunctionArn"),
     ):
         entries = []
@@ -175,11 +177,6 @@ def configuration(found: Sequence[Target]) -> dict[str, Any]:
         if entries:
             answer[member] = entries
     return answer
-
-
-def event_time(epoch: float) -> str:
-    """ISO 8601 with milliseconds, UTC."""
-    return datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
 
 
 def event_json(event: str, bucket: Bucket, version: ObjectVersion, caller: Caller, target: Target, now: float) -> str:
@@ -196,7 +193,7 @@ def event_json(event: str, bucket: Bucket, version: ObjectVersion, caller: Calle
         "eventVersion": "2.3" if event.startswith(("s3:ObjectTagging", "s3:Lifecycle")) else "2.1",
         "eventSource": "aws:s3",
         "awsRegion": bucket.region,
-        "eventTime": event_time(now),
+        "eventTime": write_iso_millis(now),
         "eventName": event.removeprefix("s3:"),
         "userIdentity": {"principalId": _identity(caller)},
         "requestParameters": {"sourceIPAddress": caller.source_ip},
@@ -226,7 +223,7 @@ def probe_event(bucket: Bucket, request_id: str, now: float) -> str:
         {
             "Service": "Amazon S3",
             "Event": "s3:TestEvent",
-            "Time": event_time(now),
+            "Time": write_iso_millis(now),
             "Bucket": bucket.name,
             "RequestId": request_id,
             "HostId": host_id(request_id),
