@@ -8,7 +8,7 @@ https://docs.aws.amazon.com/athena/latest/ug/create-table-as.html, .../insert-in
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,7 @@ class Work:
     body: Body
     scratch: Path
     timeout_seconds: float
+    remember: Callable[[Body], None]  # durable before it returns: what a run that is cut off leaves behind
 
     @property
     def database(self) -> str:
@@ -92,7 +93,7 @@ async def create_table_as(work: Work, statement: Statement) -> Body:
         raise SqlFailure("INVALID_TABLE_PROPERTY", "Partition keys must be the last columns in the table and in the same "
                          f"order as the table properties: {keys}")  # fmt: skip
     outcome = await work.p.sql.run(job)
-    placed = await _place(work, outcome, target, keys)
+    placed = await _place(work, outcome, target, keys, table=[database, statement.name])
     descriptor = {
         "Columns": [{"Name": name, "Type": kind} for name, kind in columns[: len(columns) - len(keys)]],
         "Location": str(target),
@@ -227,20 +228,33 @@ def _output(work: Work, form: str, keys: list[str], properties: Mapping[str, str
 
 
 async def _place(
-    work: Work, outcome: SqlOutcome, target: location.Location, keys: list[str]
+    work: Work, outcome: SqlOutcome, target: location.Location, keys: list[str], table: list[str] | None = None
 ) -> list[tuple[str, OutputFile]]:
-    """Move the files into S3; what was placed is removed again when one of them fails."""
+    """Move the files into S3; what was placed is removed again when one of them fails, or by ``undo`` after a crash."""
     placed: list[tuple[str, OutputFile]] = []
+    for number, file in enumerate(outcome.files):
+        folder = location.partition_path(keys, list(file.partition)) if keys else ""
+        key = f"{target.prefix}{folder}{work.body['id'].replace('-', '')}_{number:05d}{_ending(file.path)}"
+        placed.append((key, file))
+    work.remember({"placing": {"bucket": target.bucket, "keys": [key for key, _ in placed], "table": table}})
     try:
-        for number, file in enumerate(outcome.files):
-            folder = location.partition_path(keys, list(file.partition)) if keys else ""
-            key = f"{target.prefix}{folder}{work.body['id'].replace('-', '')}_{number:05d}{_ending(file.path)}"
+        for key, file in placed:
             await work.p.objects.put_file(work.principal, target.bucket, key, file.path)
-            placed.append((key, file))
     except AwsError:
         await work.p.objects.delete(work.principal, target.bucket, [key for key, _ in placed])
         raise
     return placed
+
+
+async def undo(work: Work) -> None:
+    """Take away what an earlier run of this execution had begun to place when the server died."""
+    begun = work.body.get("placing")
+    if begun is None:
+        return
+    if begun["table"] is not None and _exists(work, *begun["table"]):
+        work.p.catalog.delete_table(work.principal, work.scope, *begun["table"])
+    if begun["keys"]:
+        await work.p.objects.delete(work.principal, begun["bucket"], begun["keys"])
 
 
 def _ending(path: Path) -> str:
@@ -272,4 +286,4 @@ async def _manifest(work: Work, bucket: str, placed: list[tuple[str, OutputFile]
     return place
 
 
-__all__ = ["Work", "create_table_as", "create_view", "described", "insert", "objects_under", "select", "unload"]
+__all__ = ["Work", "create_table_as", "create_view", "described", "insert", "objects_under", "select", "undo", "unload"]

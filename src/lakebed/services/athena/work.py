@@ -63,6 +63,9 @@ class Runner:
     async def _run(self, run: Run) -> None:
         body = self._store.execution(run.scope, run.id)
         if body is None or body["state"] in model.FINAL:
+            if body is not None and run.attempts > 1:  # stopped, and then the server died while files were placed
+                with suppress(AwsError):
+                    await queries.undo(self._work(run, body, self._k.data / "athena" / "scratch" / run.id))
             with self._k.db.tx() as tx:
                 self._k.runs.end(tx, run)
             return
@@ -85,12 +88,11 @@ class Runner:
         self._end(run, self._timed(body, started))
 
     async def _execute(self, run: Run, body: Body, scratch: Path) -> Body:
+        work = self._work(run, body, scratch)
+        if run.attempts > 1:
+            await queries.undo(work)
         if run.attempts > _ATTEMPTS_MAX:
             raise SqlFailure("GENERIC_INTERNAL_ERROR", "The server stopped while it ran.", category=1, retryable=True)
-        principal = msgspec.convert(run.body["principal"], Principal)
-        work = queries.Work(
-            self._k, self._p, principal, run.scope, body, scratch, self._settings.dml_timeout_seconds
-        )
         statement = classify(body.get("effective_sql") or body["sql"])
         if statement.kind in _QUERIES:
             made: Body = await _QUERIES[statement.kind](work, statement)
@@ -99,6 +101,19 @@ class Runner:
         if statement.kind == "create_view":
             await _text(work, [])
         return made
+
+    def _work(self, run: Run, body: Body, scratch: Path) -> queries.Work:
+        def remember(more: Body) -> None:
+            with self._k.db.tx() as tx:
+                current = self._store.execution(run.scope, run.id)
+                if current is not None and current["state"] == "CANCELLED":
+                    raise SqlFailure("USER_CANCELED", "Query was canceled")
+                body.update(more)
+                self._store.put_execution(tx, run.scope, body)
+
+        principal = msgspec.convert(run.body["principal"], Principal)
+        timeout = self._settings.dml_timeout_seconds
+        return queries.Work(self._k, self._p, principal, run.scope, body, scratch, timeout, remember)
 
     async def _definition(self, work: queries.Work, statement: Statement) -> Body:
         if statement.kind in ("prepare", "deallocate"):
