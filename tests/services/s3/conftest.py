@@ -36,6 +36,25 @@ class FakeQueues:
         self.sent += [(queue_arn, body) for body in bodies]
 
 
+class FakeTopics:
+    """Takes publications; a topic called ``missing`` does not exist."""
+
+    def __init__(self) -> None:
+        self.published: list[tuple[str, str, str]] = []
+
+    def check_destination(self, principal: Any, topic_arn: str, *, source_arn: str | None = None) -> None:
+        assert (principal.arn, source_arn) == ("s3.amazonaws.com", "arn:aws:s3:::shelf")
+        if topic_arn.endswith("missing"):
+            raise AwsError("NotFound", "Topic does not exist", status=404)
+
+    async def publish(
+        self, principal: Any, topic_arn: str, message: str, *, subject: str = "", source_arn: str | None = None
+    ) -> str:
+        self.check_destination(principal, topic_arn, source_arn=source_arn)
+        self.published.append((topic_arn, subject, message))
+        return "message"
+
+
 class FakeFunctions:
     """Takes invocations."""
 
@@ -71,6 +90,7 @@ def caller_of(harness: Harness) -> Call:
 async def s3(harness: Harness) -> Call:
     """S3 with a bucket ``shelf`` and fake neighbours."""
     harness.ports.queues = FakeQueues()  # type: ignore[assignment]
+    harness.ports.topics = FakeTopics()  # type: ignore[assignment]
     harness.ports.functions = FakeFunctions()  # type: ignore[assignment]
     harness.add(package.service)
     await harness.start()

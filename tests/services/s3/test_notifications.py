@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from tests.harness import Harness
-from tests.services.s3.conftest import Call, FakeFunctions, FakeQueues, caller_of, refused
+from tests.services.s3.conftest import Call, FakeFunctions, FakeQueues, FakeTopics, caller_of, refused
 
 QUEUE = "arn:aws:sqs:us-east-1:000000000000:events"
 OTHER_QUEUE = "arn:aws:sqs:us-east-1:000000000000:other"
@@ -18,6 +18,10 @@ def queue(*events: str, arn: str = QUEUE, **rules: str) -> dict[str, Any]:
     if rules:
         entry["Filter"] = {"Key": {"FilterRules": [{"Name": name, "Value": value} for name, value in rules.items()]}}
     return entry
+
+
+def topic(name: str) -> dict[str, Any]:
+    return {"Id": name, "TopicArn": f"arn:aws:sns:us-east-1:000000000000:{name}", "Events": ["s3:ObjectCreated:*"]}
 
 
 async def configure(s3: Call, *entries: dict[str, Any], **more: Any) -> None:
@@ -50,6 +54,20 @@ async def test_the_test_event_and_the_configuration(s3: Call, harness: Harness) 
     assert told["QueueConfigurations"] == [queue(prefix="in/", suffix=".json") | {"Id": "mine"}]
     await configure(s3)
     assert "QueueConfigurations" not in await s3("GetBucketNotificationConfiguration", Bucket="shelf")
+
+
+async def test_topics_are_notified(s3: Call, harness: Harness) -> None:
+    topics = harness.ports.topics
+    assert isinstance(topics, FakeTopics)
+    await configure(s3, TopicConfigurations=[topic("news")])
+    told = await s3("GetBucketNotificationConfiguration", Bucket="shelf")
+    assert told["TopicConfigurations"] == [topic("news")]
+    await s3("PutObject", Bucket="shelf", Key="a", Body=b"hello")
+    await harness.clock.settle()
+    (probe, event) = topics.published
+    assert json.loads(probe[2])["Event"] == "s3:TestEvent"
+    assert event[:2] == ("arn:aws:sns:us-east-1:000000000000:news", "Amazon S3 Notification")
+    assert json.loads(event[2])["Records"][0]["s3"]["object"]["key"] == "a"
 
 
 async def test_an_event_is_what_aws_sends(s3: Call, harness: Harness) -> None:
@@ -140,10 +158,9 @@ async def test_bad_configurations(s3: Call, harness: Harness) -> None:
         "PutBucketNotificationConfiguration", Bucket="shelf", SkipDestinationValidation=True,
         NotificationConfiguration={"QueueConfigurations": [queue()]},
     )  # fmt: skip
-    topic = {
-        "TopicConfigurations": [{"TopicArn": "arn:aws:sns:us-east-1:000000000000:t", "Events": ["s3:ObjectCreated:*"]}]
-    }
-    assert "TopicConfigurations" in (await refused(configure(s3, **topic))).message
+    for name in ("missing", "events.fifo"):
+        wrong = refused(configure(s3, TopicConfigurations=[topic(name)]))
+        assert (await wrong).error_code == "InvalidArgument"
     assert (await refused(configure(s3, EventBridgeConfiguration={}))).http_status == 501
     assert (await refused(configure(s3, queue("s3:Replication:*")))).http_status == 501
 

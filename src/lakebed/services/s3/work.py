@@ -20,6 +20,7 @@ from lakebed.services.s3.model.shapes import Bucket
 from lakebed.services.s3.store.buckets import Buckets
 
 _SERVICE = "s3.amazonaws.com"
+_SUBJECT = "Amazon S3 Notification"
 _TRANSIENT = ("Throttling", "ThrottlingException", "TooManyRequestsException", "RequestThrottled", "OverLimit")
 
 
@@ -51,10 +52,12 @@ class EventDelivery:
         self._k.meters.link(bucket.arn, delivery.target, 1)
 
     async def send(self, bucket: Bucket, kind: str, target: str, body: str) -> None:
-        """Hand a message to a queue or function as S3."""
+        """Hand a message to a queue, topic or function as S3."""
         principal = service_principal(bucket.account)
         if kind == "sqs":
             await self._p.queues.send(principal, target, [body], source_arn=bucket.arn)
+        elif kind == "sns":
+            await self._p.topics.publish(principal, target, body, subject=_SUBJECT, source_arn=bucket.arn)
         else:
             await self._p.functions.invoke_later(principal, target, body.encode(), source_arn=bucket.arn)
 
@@ -63,6 +66,8 @@ class EventDelivery:
         principal = service_principal(bucket.account)
         if kind == "sqs":
             self._p.queues.check_destination(principal, target, source_arn=bucket.arn)
+        elif kind == "sns":
+            self._p.topics.check_destination(principal, target, source_arn=bucket.arn)
         else:
             self._p.functions.check_destination(principal, target, source_arn=bucket.arn)
 

@@ -1,7 +1,7 @@
 """PutBucketNotificationConfiguration and its read.
 
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketNotificationConfiguration.html. Every destination must exist
-and let S3 in, and queues receive ``s3:TestEvent``, before the configuration is stored.
+and let S3 in, and queues and topics receive ``s3:TestEvent``, before the configuration is stored.
 """
 
 from __future__ import annotations
@@ -43,19 +43,19 @@ class NotificationOperations:
             self.buckets.put(tx, bucket.name, "notification", msgspec.msgpack.encode(targets) if targets else None)
 
     async def _prove(self, ctx: Context, bucket: Bucket, targets: list[Target]) -> None:
-        """Every destination takes S3's events; new queues get a test event."""
+        """Every destination takes S3's events; new queues and topics get a test event."""
         before = {target.arn for target in notifications.targets(bucket)}
         for target in targets:
             try:
                 self.delivery.check(bucket, target.kind, target.arn)
-                if target.kind == "sqs" and target.arn not in before:
+                if target.kind != "lambda" and target.arn not in before:
                     message = notifications.probe_event(bucket, ctx.request_id, ctx.now)
                     await self.delivery.send(bucket, target.kind, target.arn, message)
             except AwsError as failure:
                 raise invalid_argument(
                     "Unable to validate the following destination configurations",
                     target.arn,
-                    f"The destination queue or function does not exist or does not let S3 in ({failure.error_code})",
+                    f"The destination queue, topic or function does not exist or does not let S3 in ({failure.error_code})",
                 ) from None
 
     @operation("GetBucketNotificationConfiguration", action=None, resource=bucket_arn)
