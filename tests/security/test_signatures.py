@@ -394,4 +394,3 @@ def _only_public(stage: Stage) -> Enemy:
         statement = {"Effect": "Deny", "Action": "s3:*", "Resource": f"arn:aws:s3:::{MARK}-bucket/{MARK}-key"}
         _only[stage.url] = stage.user("only-public", {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}, statement)
     return _only[stage.url]
-
