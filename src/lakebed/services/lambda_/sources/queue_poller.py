@@ -97,6 +97,9 @@ class QueuePoller:
             if len(self._held) < mapping.batch_size and count == len(self._held) and now < self._window_ends:
                 break
             batch, self._held = self._held[:count], self._held[count:]
+            if self._held and mapping.source.endswith(".fifo"):
+                self._give_back(mapping, self._held, 0)  # a group's later part waits until its first part is done
+                self._held = []
             self._window_ends = now
             self._start(mapping, role, batch)
         return self._wake(mapping)
