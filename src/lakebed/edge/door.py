@@ -75,7 +75,7 @@ class FrontDoor:
         return host, port
 
     async def close(self) -> None:
-        """Stop accepting, let running requests finish (ten seconds), write the journal's rest."""
+        """Stop accepting, let running requests finish (or end them with 503), write the journal's rest."""
         await self._listener.close()
         self._journal.flush()
         self._p.addresses.http_port = 0
@@ -92,8 +92,7 @@ class FrontDoor:
         try:
             await self._serve(scope, receive, answer)
         except asyncio.CancelledError:
-            if self._is_ready.is_set():
-                raise  # the listener's drain is over
+            # A reset, or the listener's drain is over (a long poll): the client may try again.
             await answer.unavailable()
         finally:
             self._running.discard(task)
@@ -131,7 +130,7 @@ class _Answer:
         await self._send(message)
 
     async def unavailable(self) -> None:
-        """For a request that a reset ended."""
+        """For a request that a reset or the end of the drain cut short."""
         if self._is_begun:
             return
         headers = [(b"content-length", b"0"), (b"connection", b"close")]

@@ -15,7 +15,7 @@ from lakebed.kernel.settings import Http
 
 HEAD_SECONDS_MAX = 15.0
 KEEP_ALIVE_SECONDS = 75
-DRAIN_SECONDS = 10.0
+DRAIN_SECONDS = 1.5  # a supervisor's patience is short, and a client tries again what is answered 503
 _SWEEP_SECONDS = 1.0
 
 
@@ -45,7 +45,7 @@ class Listener:
         return len(self._shared.connections)
 
     async def close(self) -> None:
-        """Stop accepting, let running requests finish for ten seconds, then cut."""
+        """Stop accepting, let running requests finish for a moment, then cut."""
         if self._server is None:
             return
         self._server.close()
