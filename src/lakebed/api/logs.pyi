@@ -9,6 +9,7 @@ class InvalidOperationException(ModelledError): ...
 class InvalidParameterException(ModelledError): ...
 class InvalidSequenceTokenException(ModelledError): ...
 class LimitExceededException(ModelledError): ...
+class MalformedQueryException(ModelledError): ...
 class OperationAbortedException(ModelledError): ...
 class ResourceAlreadyExistsException(ModelledError): ...
 class ResourceNotFoundException(ModelledError): ...
@@ -38,6 +39,12 @@ class DeleteLogStreamRequest(TypedDict, total=False):
 class DeleteMetricFilterRequest(TypedDict, total=False):
     logGroupName: Required[str]
     filterName: Required[str]
+
+class DeleteQueryDefinitionRequest(TypedDict, total=False):
+    queryDefinitionId: Required[str]
+
+class DeleteQueryDefinitionResponse(TypedDict, total=False):
+    success: bool
 
 class DeleteResourcePolicyRequest(TypedDict, total=False):
     policyName: str
@@ -88,6 +95,27 @@ class DescribeMetricFiltersRequest(TypedDict, total=False):
 
 class DescribeMetricFiltersResponse(TypedDict, total=False):
     metricFilters: list[MetricFilter]
+    nextToken: str
+
+class DescribeQueriesRequest(TypedDict, total=False):
+    logGroupName: str
+    status: str
+    maxResults: int
+    nextToken: str
+    queryLanguage: str
+
+class DescribeQueriesResponse(TypedDict, total=False):
+    queries: list[QueryInfo]
+    nextToken: str
+
+class DescribeQueryDefinitionsRequest(TypedDict, total=False):
+    queryLanguage: str
+    queryDefinitionNamePrefix: str
+    maxResults: int
+    nextToken: str
+
+class DescribeQueryDefinitionsResponse(TypedDict, total=False):
+    queryDefinitions: list[QueryDefinition]
     nextToken: str
 
 class DescribeResourcePoliciesRequest(TypedDict, total=False):
@@ -155,6 +183,19 @@ class GetLogEventsResponse(TypedDict, total=False):
     events: list[OutputLogEvent]
     nextForwardToken: str
     nextBackwardToken: str
+
+class GetQueryResultsRequest(TypedDict, total=False):
+    queryId: Required[str]
+    nextToken: str
+    maxItems: int
+
+class GetQueryResultsResponse(TypedDict, total=False):
+    queryLanguage: str
+    results: list[list[ResultField]]
+    statistics: QueryStatistics
+    status: str
+    encryptionKey: str
+    nextToken: str
 
 class InputLogEvent(TypedDict, total=False):
     timestamp: Required[int]
@@ -247,6 +288,18 @@ class PutMetricFilterRequest(TypedDict, total=False):
     fieldSelectionCriteria: str
     emitSystemFieldDimensions: list[str]
 
+class PutQueryDefinitionRequest(TypedDict, total=False):
+    queryLanguage: str
+    name: Required[str]
+    queryDefinitionId: str
+    logGroupNames: list[str]
+    queryString: Required[str]
+    clientToken: str
+    parameters: list[QueryParameter]
+
+class PutQueryDefinitionResponse(TypedDict, total=False):
+    queryDefinitionId: str
+
 class PutResourcePolicyRequest(TypedDict, total=False):
     policyName: str
     policyDocument: str
@@ -272,6 +325,40 @@ class PutSubscriptionFilterRequest(TypedDict, total=False):
     fieldSelectionCriteria: str
     emitSystemFields: list[str]
 
+class QueryDefinition(TypedDict, total=False):
+    queryLanguage: str
+    queryDefinitionId: str
+    name: str
+    queryString: str
+    lastModified: int
+    logGroupNames: list[str]
+    parameters: list[QueryParameter]
+
+class QueryInfo(TypedDict, total=False):
+    queryLanguage: str
+    queryId: str
+    queryString: str
+    status: str
+    createTime: int
+    logGroupName: str
+    queryDuration: int
+    bytesScanned: float
+    userIdentity: str
+
+class QueryParameter(TypedDict, total=False):
+    name: Required[str]
+    defaultValue: str
+    description: str
+
+class QueryStatistics(TypedDict, total=False):
+    recordsMatched: float
+    recordsScanned: float
+    estimatedRecordsSkipped: float
+    bytesScanned: float
+    estimatedBytesSkipped: float
+    logGroupsScanned: float
+    resultCount: float
+
 class RejectedEntityInfo(TypedDict, total=False):
     errorType: Required[str]
 
@@ -288,9 +375,32 @@ class ResourcePolicy(TypedDict, total=False):
     resourceArn: str
     revisionId: str
 
+class ResultField(TypedDict, total=False):
+    field: str
+    value: str
+
 class SearchedLogStream(TypedDict, total=False):
     logStreamName: str
     searchedCompletely: bool
+
+class StartQueryRequest(TypedDict, total=False):
+    queryLanguage: str
+    logGroupName: str
+    logGroupNames: list[str]
+    logGroupIdentifiers: list[str]
+    startTime: Required[int]
+    endTime: Required[int]
+    queryString: Required[str]
+    limit: int
+
+class StartQueryResponse(TypedDict, total=False):
+    queryId: str
+
+class StopQueryRequest(TypedDict, total=False):
+    queryId: Required[str]
+
+class StopQueryResponse(TypedDict, total=False):
+    success: bool
 
 class SubscriptionFilter(TypedDict, total=False):
     filterName: str

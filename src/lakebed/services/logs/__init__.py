@@ -19,7 +19,10 @@ from lakebed.services.logs.port import CloudWatchLogs
 from lakebed.services.logs.provider.events import EventOperations
 from lakebed.services.logs.provider.filters import FilterOperations, PolicyOperations
 from lakebed.services.logs.provider.groups import GroupOperations
+from lakebed.services.logs.provider.queries import QueryOperations
 from lakebed.services.logs.provider.streams import StreamOperations
+from lakebed.services.logs.queries import RUNNERS, Runner
+from lakebed.services.logs.query_store import QueryStore
 from lakebed.services.logs.subscription import Subscriptions
 from lakebed.services.logs.work import Retention
 
@@ -30,7 +33,12 @@ def service(k: Kernel, p: Ports) -> Service:
     journal = Journal(k, p)
     p.logs = CloudWatchLogs(journal)
     filters = FilterOperations(journal, journal.filters, Subscriptions(k, p))
+    queries = QueryStore(k.db)
+    with k.db.tx() as tx:
+        queries.release(tx)
     providers = (
         GroupOperations(journal), StreamOperations(journal), EventOperations(journal), filters, PolicyOperations(journal),
+        QueryOperations(journal, p, queries),
     )  # fmt: skip
-    return Service("logs", operations_of(*providers, prefix="logs"), tasks=[Retention(journal)])
+    runners = [Runner(number, journal, p, queries) for number in range(RUNNERS)]
+    return Service("logs", operations_of(*providers, prefix="logs"), tasks=[Retention(journal), *runners])

@@ -121,7 +121,7 @@ class FilterOperations(Desk):
         self._delete(ctx, req, "metric")
 
     @operation("TestMetricFilter")
-    async def test_metric_filter(self, _: Context, req: api.TestMetricFilterRequest) -> dict[str, Any]:
+    async def metric_filter_tested(self, _: Context, req: api.TestMetricFilterRequest) -> dict[str, Any]:
         """https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_TestMetricFilter.html"""
         pattern = req["filterPattern"].strip()
         matches = compile_pattern(pattern)
