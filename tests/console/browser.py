@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import threading
 from collections.abc import Iterator
@@ -9,7 +10,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-import uvicorn
+
+from lakebed.edge.listener import Listener
+from lakebed.kernel.clock import SystemClock
+from lakebed.kernel.log import Log
+from lakebed.kernel.settings import Http
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (apt-get install chromium)")
@@ -22,17 +27,18 @@ _FLAGS = (
 @contextmanager
 def served(app: Any) -> Iterator[str]:
     """The app on a free port, in a thread; its base URL."""
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error"))
-    thread = threading.Thread(target=server.run, daemon=True)
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
-    while not server.started:
-        thread.join(0.01)
-    port = server.servers[0].sockets[0].getsockname()[1]
+    door = Listener(app, Http(port=0), Log(SystemClock(), None))
+    host, port = asyncio.run_coroutine_threadsafe(door.open(), loop).result(10)
     try:
-        yield f"http://127.0.0.1:{port}"
+        yield f"http://{host}:{port}"
     finally:
-        server.should_exit = True
+        asyncio.run_coroutine_threadsafe(door.close(), loop).result(20)
+        loop.call_soon_threadsafe(loop.stop)
         thread.join(10)
+        loop.close()
 
 
 @contextmanager

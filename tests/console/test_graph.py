@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import itertools
 import re
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lakebed.console.callers import FlowWithCallers, link_of
 from lakebed.console.graph import NODE_HEIGHT, NODE_WIDTH, Placed, lay_out, layers_of, route
 from lakebed.console.pages.pipelines import graph_of, resource_of
+from lakebed.kernel.clock import ManualClock
+from tests.console.pages import SCOPE
 
 NAMES = [f"n{number}" for number in range(14)]
 LINKS = st.lists(st.tuples(st.sampled_from(NAMES), st.sampled_from(NAMES)), max_size=24, unique=True)
@@ -71,6 +75,31 @@ def test_what_leads_on_stands_above_a_dead_end() -> None:
     assert places["firehose"].y == places["s3"].y == places["sqs"].y == places["report"].y
     assert places["a-transform"].y > places["s3"].y
     assert places["a-transform"].x == places["s3"].x
+
+
+def test_what_a_function_calls_is_seen_in_the_journal() -> None:
+    function, group = (
+        "arn:aws:lambda:us-east-1:000000000000:function:report",
+        "arn:aws:athena:us-east-1:000000000000:workgroup/w",
+    )
+    row = {
+        "service": "athena", "operation": "StartQueryExecution", "error": "", "resource": group, "account": SCOPE.account,
+        "region": SCOPE.region, "principal": "arn:aws:sts::000000000000:assumed-role/any/report",
+    }  # fmt: skip
+    assert link_of(row, SCOPE) == (function, group)
+    assert link_of(row | {"error": "AccessDenied"}, SCOPE) is None
+    assert link_of(row | {"principal": "arn:aws:iam::000000000000:root"}, SCOPE) is None
+    assert link_of(row | {"operation": "GetQueryResults"}, SCOPE) is None
+    put = row | {"service": "s3", "operation": "PutObject", "resource": "arn:aws:s3:::b/report/latest.json"}
+    assert link_of(put, SCOPE) == (function, "arn:aws:s3:::b")
+    rows, clock = [row], ManualClock(1.0)
+    state: dict[str, Any] = {"at": 1.0, "resources": {function: {}, group: {}}, "links": []}
+    flow = FlowWithCallers(lambda _scope: state, lambda **_: rows, clock)
+    assert [(link["source"], link["target"]) for link in flow(SCOPE)["links"]] == [(function, group)]
+    rows.clear()
+    assert len(flow(SCOPE)["links"]) == 1
+    del state["resources"][group]
+    assert flow(SCOPE)["links"] == []
 
 
 def test_a_qualified_function_is_the_function() -> None:

@@ -22,6 +22,7 @@ from starlette.routing import Route
 from lakebed.console import queries
 from lakebed.console.asked import Asked
 from lakebed.console.backend import Backend
+from lakebed.console.callers import with_callers
 from lakebed.console.calls import Recorder
 from lakebed.console.guard import Guard
 from lakebed.console.pages import (
@@ -93,6 +94,7 @@ _REGION = re.compile(r"[a-z]{2}(-[a-z]{2,12}){1,3}-[0-9]")
 
 def build(backend: Backend) -> Starlette:
     """The app over one backend."""
+    backend = replace(backend, flow=with_callers(backend))
 
     def data(answer: Callable[[Backend, Asked], Awaitable[Response]], path: str) -> Route:
         async def endpoint(request: Request) -> Response:

@@ -72,6 +72,7 @@ def lay_out(nodes: Sequence[str], links: Sequence[tuple[str, str]]) -> Drawing:
     drawn = sorted(nodes)[:_NODES_MAX]
     layers = layers_of(drawn, links)
     leads = {source for source, target in links if source != target}
+    fed = {target for source, target in links if source != target}
     columns: dict[int, list[str]] = {}
     for node in drawn:
         columns.setdefault(layers[node], []).append(node)
@@ -82,7 +83,7 @@ def lay_out(nodes: Sequence[str], links: Sequence[tuple[str, str]]) -> Drawing:
         for place in range(LAYERS_A_LINE):
             column = columns.get(first + place, [])
             wanted = {node: _middle(node, links, row) for node in column}
-            column.sort(key=lambda node: (node not in leads, wanted[node], node))
+            column.sort(key=lambda node: (node not in leads, node not in fed, wanted[node], node))
             free = 0
             for node in column:
                 row[node] = max(free, int(wanted[node]))
@@ -123,7 +124,7 @@ def route(source: Placed, target: Placed, number: int = 0) -> Route:
     # The free band of its way: above the target where that is below, else under the source.
     lane = (target.y - GAP_Y // 2 if target.y > source.y else source.y + NODE_HEIGHT + GAP_Y // 2) + shift
     points = [(x1, y1), (after, y1), (after, lane), (before, lane), (before, y2), (x2, y2)]
-    return Route(_rounded(points), (after + before) // 2, lane - 4)
+    return Route(_rounded(points), (after + before) // 2 + (number % 5 - 2) * 64, lane - 4)
 
 
 def _rounded(points: Sequence[tuple[int, int]]) -> str:

@@ -100,7 +100,7 @@ async def _rows(backend: Backend, asked: Asked, execution: dict[str, Any]) -> h.
     ]  # fmt: skip
     following = asked.again(token=answer["NextToken"]) if answer.get("NextToken") else None
     links = [
-        h.a(".button", href=to("report", query=query))["Draw it"] if execution.get("StatementType") == "DML" else None,
+        h.a(".button", href=to("report", query=query))["Draw it"] if _is_csv(execution) else None,
         " ",
         h.a(".button", href=to("report/result.csv", query=query))["Download CSV"] if _is_csv(execution) else None,
     ]
