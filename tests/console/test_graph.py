@@ -69,6 +69,13 @@ def test_links_of_a_graph_without_cycles_lead_on(links: list[tuple[str, str]]) -
     assert all(layers[source] < layers[target] for source, target in forward)
 
 
+def test_a_result_that_returns_to_its_bucket_does_not_turn_the_graph_round() -> None:
+    way = ["z-devices", "stream", "firehose", "s3", "sqs", "report", "athena"]
+    links = [*itertools.pairwise(way), ("athena", "s3"), ("report", "s3")]
+    layers = layers_of(way, links)
+    assert [layers[node] for node in way] == list(range(len(way)))
+
+
 def test_what_leads_on_stands_above_a_dead_end() -> None:
     links = [("firehose", "a-transform"), ("firehose", "s3"), ("s3", "sqs"), ("sqs", "report")]
     places = {placed.arn: placed for placed in lay_out(["firehose", "a-transform", "s3", "sqs", "report"], links).nodes}

@@ -39,32 +39,47 @@ class Drawing:
 def layers_of(nodes: Iterable[str], links: Sequence[tuple[str, str]]) -> dict[str, int]:
     """Layer of each node: one more than its furthest source; the first ones just before what they feed.
 
-    A cycle is cut where it closes.
+    A cycle is cut where it comes back to a node on the way from a beginning.
     """
-    sources: dict[str, list[str]] = {node: [] for node in nodes}
+    known = sorted(set(nodes))
+    targets: dict[str, list[str]] = {node: [] for node in known}
     for source, target in links:
-        if source in sources and target in sources and source != target:
-            sources[target].append(source)
-    layers: dict[str, int] = {}
+        if source in targets and target in targets and source != target:
+            targets[source].append(target)
+    order = _ends_first(known, targets)
+    place = {node: number for number, node in enumerate(reversed(order))}
+    layers = dict.fromkeys(known, 0)
+    fed: set[str] = set()
+    for node in reversed(order):
+        for target in targets[node]:
+            if place[target] > place[node]:
+                layers[target] = max(layers[target], layers[node] + 1)
+                fed.add(target)
+    # What nothing leads to stands just before what it feeds, not at the far left.
+    for node in known:
+        if node not in fed and targets[node]:
+            layers[node] = max(0, min(layers[target] for target in targets[node]) - 1)
+    return layers
 
-    for start in sources:
-        stack, path = [(start, iter(sources[start]))], {start}
+
+def _ends_first(known: Sequence[str], targets: Mapping[str, Sequence[str]]) -> list[str]:
+    """Nodes in the order in which a walk from the beginnings leaves them: each after all it leads to, cycles apart."""
+    led_to = {target for reached in targets.values() for target in reached}
+    order: list[str] = []
+    seen: set[str] = set()
+    for start in sorted(known, key=lambda node: (node in led_to, node)):
+        stack = [] if start in seen else [(start, iter(targets[start]))]
+        seen.add(start)
         while stack:
             node, rest = stack[-1]
-            following = next((source for source in rest if source not in layers and source not in path), None)
-            if following is not None:
-                stack.append((following, iter(sources[following])))
-                path.add(following)
-                continue
-            layers[node] = max((layers[source] + 1 for source in sources[node] if source in layers), default=0)
-            path.discard(node)
-            stack.pop()
-    # What nothing leads to stands just before what it feeds, not at the far left.
-    for source in [node for node in sources if not sources[node]]:
-        fed = [layers[target] for start, target in links if start == source and target in layers and target != source]
-        if fed:
-            layers[source] = max(0, min(fed) - 1)
-    return layers
+            following = next((target for target in rest if target not in seen), None)
+            if following is None:
+                order.append(node)
+                stack.pop()
+            else:
+                seen.add(following)
+                stack.append((following, iter(targets[following])))
+    return order
 
 
 def lay_out(nodes: Sequence[str], links: Sequence[tuple[str, str]]) -> Drawing:
