@@ -62,6 +62,7 @@ async def test_an_opened_house_that_never_started_closes(tmp_path: Path) -> None
     house = await House.open(tmp_path, settings(), stream=None)
     await house.close()
     await (await House.open(tmp_path, settings(), stream=None)).close()
+    assert not (tmp_path / "address.json").exists()
 
 
 async def test_one_directory_one_house(tmp_path: Path) -> None:

@@ -99,4 +99,6 @@ def test_sections_nobody_reads_and_wrong_keys_in_them_are_refused(tmp_path: Path
 
 
 def test_settings_without_sections_are_fine() -> None:
-    Settings().refuse_unknown()
+    settings = Settings()
+    settings.refuse_unknown()
+    assert settings == load(None, {})
