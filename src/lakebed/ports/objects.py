@@ -58,7 +58,14 @@ class Objects(Protocol):
         ...
 
     async def list(
-        self, principal: Principal, bucket: str, prefix: str, *, after: str = "", limit: int = 1000, reading: bool = False
+        self,
+        principal: Principal,
+        bucket: str,
+        prefix: str,
+        *,
+        after: str = "",
+        limit: int = 1000,
+        reading: bool = False,
     ) -> Sequence[ObjectInfo]:
         """Objects under a prefix in key order, starting behind ``after``; page with the last key. ``reading``: the caller
         goes on to read what it finds by its path, so ``principal`` must be allowed s3:GetObject for each as well."""
