@@ -65,8 +65,6 @@ def reading(table: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
     parameters: dict[str, str] = dict(table.get("Parameters", {}))
     if parameters.get("table_type", "").upper() == "ICEBERG":
         raise SqlFailure("NOT_SUPPORTED", "Iceberg tables are not built in Lakebed")
-    if parameters.get("projection.enabled", "").lower() == "true":
-        raise SqlFailure("NOT_SUPPORTED", "partition projection is not built in Lakebed")
     if not serde and "parquet" in descriptor.get("InputFormat", "").lower():
         serde = PARQUET
     if serde not in _BUILT:

@@ -46,7 +46,7 @@ def classify(sql: str) -> Statement:
     for words, reader in _READERS:
         if cursor.take(*words):
             return reader(cursor)
-    if cursor.peek("SELECT") or cursor.peek("WITH") or cursor.peek("VALUES") or cursor.peek("("):
+    if cursor.peek("SELECT") or cursor.peek("WITH") or cursor.peek("VALUES") or cursor.peek("TABLE") or cursor.peek("("):
         return Statement("query", sql=cursor.rest())
     word = cursor.token.text.upper()
     if word in _KNOWN:
@@ -54,7 +54,7 @@ def classify(sql: str) -> Statement:
     raise cursor.wrong("a statement")
 
 
-_KNOWN = {"EXPLAIN", "DELETE", "UPDATE", "MERGE", "OPTIMIZE", "VACUUM", "GRANT", "REVOKE", "ALTER", "CREATE", "SHOW", "TABLE",
+_KNOWN = {"EXPLAIN", "DELETE", "UPDATE", "MERGE", "OPTIMIZE", "VACUUM", "GRANT", "REVOKE", "ALTER", "CREATE", "SHOW",
           "ANALYZE", "DROP", "EXECUTE"}  # fmt: skip
 
 
@@ -265,11 +265,14 @@ _CLAUSES: tuple[tuple[tuple[str, ...], Callable[[Cursor, dict[str, Any]], None]]
 )
 
 
-def _show_tables(cursor: Cursor) -> Statement:
-    database = cursor.name() if cursor.take("IN") or cursor.take("FROM") else ""
-    pattern = cursor.string() if cursor.take("LIKE") or cursor.token.kind == "string" else ""
-    cursor.finish()
-    return Statement("show_tables", database, facts={"pattern": pattern})
+def _show_tables(kind: str) -> Callable[[Cursor], Statement]:
+    def read(cursor: Cursor) -> Statement:
+        database = cursor.name() if cursor.take("IN") or cursor.take("FROM") else ""
+        pattern = cursor.string() if cursor.take("LIKE") or cursor.token.kind == "string" else ""
+        cursor.finish()
+        return Statement(kind, database, facts={"pattern": pattern})
+
+    return read
 
 
 def _show_databases(cursor: Cursor) -> Statement:
@@ -298,6 +301,10 @@ def _describe(cursor: Cursor) -> Statement:
 def _alter(cursor: Cursor) -> Statement:
     database, name = cursor.qualified()
     if cursor.take("ADD"):
+        if cursor.take("COLUMNS"):
+            columns = _columns(cursor)
+            cursor.finish()
+            return Statement("alter_table_add_columns", database, name, facts={"columns": columns})
         facts: dict[str, Any] = {"if_not_exists": _if_not_exists(cursor), "partitions": []}
         while cursor.take("PARTITION"):
             spec = _properties(cursor)
@@ -313,7 +320,21 @@ def _alter(cursor: Cursor) -> Statement:
         if facts["partitions"]:
             cursor.finish()
             return Statement("alter_table_drop_partition", database, name, facts=facts)
-    raise SqlFailure("NOT_SUPPORTED", "ALTER TABLE other than ADD and DROP PARTITION is not built in Lakebed")
+    elif cursor.take("SET", "TBLPROPERTIES"):
+        properties = _properties(cursor)
+        cursor.finish()
+        return Statement("alter_table_set_properties", database, name, facts={"properties": properties})
+    raise SqlFailure("NOT_SUPPORTED", "this form of ALTER TABLE is not built in Lakebed")
+
+
+def _show_properties(cursor: Cursor) -> Statement:
+    database, name = cursor.qualified()
+    key = ""
+    if cursor.take("("):
+        key = cursor.string()
+        cursor.expect(")")
+    cursor.finish()
+    return Statement("show_tblproperties", database, name, facts={"key": key})
 
 
 def _prepare(cursor: Cursor) -> Statement:
@@ -363,7 +384,9 @@ _READERS: tuple[tuple[tuple[str, ...], Callable[[Cursor], Statement]], ...] = (
     (("UNLOAD",), _unload),
     (("SHOW", "DATABASES"), _show_databases),
     (("SHOW", "SCHEMAS"), _show_databases),
-    (("SHOW", "TABLES"), _show_tables),
+    (("SHOW", "TABLES"), _show_tables("show_tables")),
+    (("SHOW", "VIEWS"), _show_tables("show_views")),
+    (("SHOW", "TBLPROPERTIES"), _show_properties),
     (("SHOW", "COLUMNS", "IN"), _table_only("show_columns")),
     (("SHOW", "COLUMNS", "FROM"), _table_only("show_columns")),
     (("SHOW", "PARTITIONS"), _table_only("show_partitions")),

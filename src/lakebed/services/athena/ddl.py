@@ -121,6 +121,51 @@ async def show_tables(work: Work, statement: Statement) -> Lines:
     return _matching([table["Name"] for table in tables], statement.facts["pattern"])
 
 
+async def show_views(work: Work, statement: Statement) -> Lines:
+    """SHOW VIEWS"""
+    tables = work.p.catalog.tables(work.principal, work.scope, _database(work, statement))
+    names = [table["Name"] for table in tables if table.get("TableType") == "VIRTUAL_VIEW"]
+    return _matching(names, statement.facts["pattern"])
+
+
+async def show_properties(work: Work, statement: Statement) -> Lines:
+    """SHOW TBLPROPERTIES: all of them, or the value of one."""
+    parameters, key = _table(work, statement).get("Parameters", {}), statement.facts["key"]
+    if key:
+        told = f"Table {_database(work, statement)}.{statement.name} does not have property: {key}"
+        return [parameters.get(key, told)]
+    return [f"{name}\t{value}" for name, value in sorted(parameters.items())]
+
+
+async def set_properties(work: Work, statement: Statement) -> Lines:
+    """ALTER TABLE SET TBLPROPERTIES"""
+    table = _table(work, statement)
+    _update(work, statement, {**table, "Parameters": {**table.get("Parameters", {}), **statement.facts["properties"]}})
+    return []
+
+
+async def add_columns(work: Work, statement: Statement) -> Lines:
+    """ALTER TABLE ADD COLUMNS: behind the others, before the partition columns."""
+    table, fresh = _table(work, statement), [_typed(column) for column in statement.facts["columns"]]
+    descriptor = table["StorageDescriptor"]
+    columns = [*descriptor.get("Columns", []), *fresh]
+    names = [column["Name"] for column in [*columns, *table.get("PartitionKeys", [])]]
+    if len(set(names)) != len(names):
+        raise SqlFailure("DUPLICATE_COLUMN_NAME", "Duplicate column name in the table definition")
+    _update(work, statement, {**table, "StorageDescriptor": {**descriptor, "Columns": columns}})
+    return []
+
+
+def _update(work: Work, statement: Statement, table: Mapping[str, Any]) -> None:
+    if table.get("TableType") == "VIRTUAL_VIEW":
+        raise SqlFailure("NOT_SUPPORTED", f"'{statement.name}' is a view")
+    kept = {name: table[name] for name in _TABLE_INPUT if name in table}
+    work.p.catalog.update_table(work.principal, work.scope, _database(work, statement), kept)
+
+
+_TABLE_INPUT = ("Name", "Description", "Owner", "Retention", "StorageDescriptor", "PartitionKeys", "TableType", "Parameters")
+
+
 def _matching(names: list[str], pattern: str) -> Lines:
     wanted = pattern.replace("%", "*").lower().split("|") if pattern else ["*"]
     return sorted(name for name in names if any(fnmatch.fnmatchcase(name, each) for each in wanted))
@@ -287,6 +332,10 @@ BUILT: dict[str, tuple[Callable[[Work, Statement], Awaitable[Lines]], tuple[str,
     "drop_view": (drop_table, ()),
     "show_databases": (show_databases, ("database_name",)),
     "show_tables": (show_tables, ("tab_name",)),
+    "show_views": (show_views, ("views",)),
+    "show_tblproperties": (show_properties, ("prpt_name", "prpt_value")),
+    "alter_table_set_properties": (set_properties, ()),
+    "alter_table_add_columns": (add_columns, ()),
     "show_columns": (show_columns, ("field",)),
     "show_partitions": (show_partitions, ("partition",)),
     "show_create_table": (show_create_table, ("createtab_stmt",)),

@@ -20,6 +20,7 @@ from lakebed.lake import formats, location
 from lakebed.lake.statements import Statement
 from lakebed.ports.house import Ports
 from lakebed.ports.sql import Output, OutputFile, ResultColumn, SqlFailure, SqlJob, SqlOutcome
+from lakebed.services.athena import projection
 from lakebed.services.athena.resolve import Resolver, objects_under, pairs, view_text
 
 Body = dict[str, Any]
@@ -47,7 +48,7 @@ class Work:
 
     async def prepared(self, sql: str, output: Output) -> SqlJob:
         """A job with its tables resolved, partitions pruned and files listed."""
-        resolver = Resolver(self.p, self.principal, self.scope)
+        resolver = Resolver(self.p, self.principal, self.scope, self.k.clock.now())
         relations = await resolver.relations(sql, self.database)
         job = SqlJob(
             id=self.body["id"], sql=sql, output=output, database=self.database, relations=relations,
@@ -120,6 +121,8 @@ async def insert(work: Work, statement: Statement) -> Body:
     table = Resolver(work.p, work.principal, work.scope).table(database, statement.name)
     if table.get("TableType") == "VIRTUAL_VIEW":
         raise SqlFailure("NOT_SUPPORTED", "Inserting into views is not supported")
+    if projection.enabled(table):
+        raise SqlFailure("NOT_SUPPORTED", "INSERT into a table with partition projection is not built in Lakebed")
     form, options = formats.reading(table)
     if form == "opencsv" or table.get("Parameters", {}).get("skip.header.line.count", "0") not in ("0", ""):
         raise SqlFailure("NOT_SUPPORTED", "INSERT into this table's format is not built in Lakebed")

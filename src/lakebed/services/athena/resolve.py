@@ -20,6 +20,7 @@ from lakebed.kernel.scope import Principal, Scope
 from lakebed.lake import formats, location
 from lakebed.ports.house import Ports
 from lakebed.ports.sql import DataFile, Relation, SqlFailure, TableName
+from lakebed.services.athena import projection
 
 _VIEW_PREFIX, _VIEW_SUFFIX = "/* Presto View: ", " */"
 _FILES_MAX = 100_000
@@ -30,8 +31,8 @@ _VIEW_DEPTH_MAX = 10
 class Resolver:
     """One statement's tables."""
 
-    def __init__(self, p: Ports, principal: Principal, scope: Scope) -> None:
-        self._p, self._principal, self._scope = p, principal, scope
+    def __init__(self, p: Ports, principal: Principal, scope: Scope, now: float = 0.0) -> None:
+        self._p, self._principal, self._scope, self._now = p, principal, scope, now
         self.tables: dict[tuple[str, str], Mapping[str, Any]] = {}
         self._partitions: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
 
@@ -76,7 +77,10 @@ class Resolver:
         keys = pairs(table.get("PartitionKeys", []))
         partitions: list[Mapping[str, Any]] = []
         if keys:
-            partitions = list(self._p.catalog.partitions(self._principal, self._scope, named.database, named.name))
+            if projection.enabled(table):
+                partitions = list(projection.partitions(table, [name for name, _ in keys], self._now))
+            else:
+                partitions = list(self._p.catalog.partitions(self._principal, self._scope, named.database, named.name))
         self._partitions[named.database, named.name] = partitions
         values = [tuple(_value(value) for value in partition["Values"]) for partition in partitions]
         return Relation(named.database, named.name, columns, keys, values, format=form, options=options)
