@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-NODE_WIDTH, NODE_HEIGHT, GAP_X, GAP_Y, MARGIN = 208, 104, 56, 28, 34
-LAYERS_A_LINE, _LINE_GAP, _TOP = 4, 56, 14
+NODE_WIDTH, NODE_HEIGHT, GAP_X, GAP_Y, MARGIN = 208, 104, 56, 44, 36
+LAYERS_A_LINE, _LINE_GAP, _TOP = 4, 60, 14
 _PITCH_X, _PITCH_Y = NODE_WIDTH + GAP_X, NODE_HEIGHT + GAP_Y
 _NODES_MAX = 400
 
@@ -122,6 +122,7 @@ class Route:
     path: str
     x: int
     y: int
+    is_detour: bool
 
 
 def route(source: Placed, target: Placed, number: int = 0) -> Route:
@@ -133,13 +134,15 @@ def route(source: Placed, target: Placed, number: int = 0) -> Route:
     x2, y2 = target.x, target.y + NODE_HEIGHT // 2
     if x2 - x1 == GAP_X and abs(y2 - y1) < 4 * _PITCH_Y:
         bend = GAP_X // 2
-        return Route(f"M{x1} {y1}C{x1 + bend} {y1} {x2 - bend} {y2} {x2} {y2}", (x1 + x2) // 2, (y1 + y2) // 2 - 6)
-    shift = (number % 5 - 2) * 3
+        return Route(
+            f"M{x1} {y1}C{x1 + bend} {y1} {x2 - bend} {y2} {x2} {y2}", (x1 + x2) // 2, (y1 + y2) // 2 - 6, False
+        )
+    shift = (number % 5 - 2) * 4
     after, before = x1 + 17 + shift, x2 - 17 + shift
     # The free band of its way: above the target where that is below, else under the source.
     lane = (target.y - GAP_Y // 2 if target.y > source.y else source.y + NODE_HEIGHT + GAP_Y // 2) + shift
     points = [(x1, y1), (after, y1), (after, lane), (before, lane), (before, y2), (x2, y2)]
-    return Route(_rounded(points), (after + before) // 2 + (number % 5 - 2) * 64, lane - 4)
+    return Route(_rounded(points), (after + before) // 2 + (number % 5 - 2) * 64, lane - 4, True)
 
 
 def _rounded(points: Sequence[tuple[int, int]]) -> str:

@@ -217,12 +217,14 @@ def _edge_class(graph: Graph, source: str, target: str) -> str:
 def _svg(graph: Graph) -> Markup:
     drawing = lay_out(list(graph.nodes), list(graph.links))
     places = {placed.arn: placed for placed in drawing.nodes}
-    parts = []
+    parts: list[str] = []
+    detours = 0  # links that go around cards are kept apart by their number
     for number, ((source, target), records) in enumerate(sorted(graph.links.items())):
         if source not in places or target not in places:
             continue
         a, b = places[source], places[target]
-        way = route(a, b, number)
+        way = route(a, b, detours)
+        detours += way.is_detour
         label = count(records) if records else ""
         parts.append(
             f'<path id="e{number}" class="{_edge_class(graph, source, target)}" d="{way.path}" marker-end="url(#arrow)"/>'
