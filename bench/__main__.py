@@ -86,7 +86,7 @@ def machine() -> str:
         model = next(
             (line.split(":")[1].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line), model
         )
-    packages = ", ".join(f"{name} {metadata.version(name)}" for name in ("duckdb", "uvicorn", "botocore"))
+    packages = ", ".join(f"{name} {metadata.version(name)}" for name in ("duckdb", "httptools", "botocore"))
     when = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     load = os.getloadavg()[0]
     return f"{when}, {os.cpu_count()} cores of {model}, load {load:.1f}, Python {platform.python_version()}, {packages}"

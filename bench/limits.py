@@ -12,19 +12,24 @@ from bench.load import json_call, measure, signed
 from bench.servers import WORK, free_port
 
 _BARE = """
-import uvicorn
+import asyncio, uvloop
+from lakebed.edge.listener import Listener
+from lakebed.kernel.clock import SystemClock
+from lakebed.kernel.log import Log
+from lakebed.kernel.settings import Http
 async def app(scope, receive, send):
-    if scope["type"] != "http": return
     while (await receive()).get("more_body"): pass
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
     await send({"type": "http.response.body", "body": b"{}"})
-options = dict(log_level="error", access_log=False, http="httptools", loop="uvloop", lifespan="off")
-uvicorn.run(app, host="127.0.0.1", port=PORT, **options)
+async def main():
+    await Listener(app, Http(port=PORT), Log(SystemClock(), None)).open()
+    await asyncio.Event().wait()
+uvloop.run(main())
 """
 
 
 def bare_handler() -> dict[str, float | str]:
-    """The same request against an empty ASGI app on uvicorn with httptools and uvloop."""
+    """The same request against an empty application behind the same listener: HTTP without anything of AWS."""
     port = free_port()
     process = subprocess.Popen([sys.executable, "-c", _BARE.replace("PORT", str(port))])
     try:

@@ -70,9 +70,8 @@ def start(name: str) -> Running | None:
     data.mkdir(parents=True)
     environment = dict(os.environ) | {"PYTHONDONTWRITEBYTECODE": ""}
     if name == "lakebed":
-        command = [
-            sys.executable, "-m", "lakebed.cli.main", "up", "--data", str(data), "--port", str(port), "--mqtt-port", "0",
-        ]  # fmt: skip
+        lakebed = str(Path(sys.executable).parent / "lakebed")
+        command = [lakebed, "up", "--data", str(data), "--port", str(port), "--mqtt-port", "0"]
     else:
         venv = environment_of(name)
         if venv is None:
