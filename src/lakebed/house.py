@@ -43,6 +43,7 @@ from lakebed.kernel.ids import Ids, RandomIds
 from lakebed.kernel.kernel import Kernel
 from lakebed.kernel.lock import hold
 from lakebed.kernel.log import Log
+from lakebed.kernel.meter_keeper import MeterKeeper
 from lakebed.kernel.meters import Meters
 from lakebed.kernel.outbox import Outbox
 from lakebed.kernel.runs import Runs
@@ -157,6 +158,9 @@ class House:
         if world is not None:
             k.tasks.add(world)
         k.tasks.add(_Sync(k.segments))
+        self._keeper = MeterKeeper(k.db, k.meters)
+        self._keeper.restore()
+        k.tasks.add(self._keeper)
         handles = Handles(version=VERSION, world=world, backup=self._backup, reset=self.reset)
         administration = Administration(self.registry, k, p, journal=self._journal, handles=handles)
         console = _Console(k, Loopback(self.registry, k, p, self._journal), administration, self._journal, self._about)
@@ -222,6 +226,7 @@ class House:
             steps.callback(self._lock.close)
             steps.callback(k.db.close)
             steps.callback(k.segments.close)
+            steps.callback(self._keeper.keep)
             steps.push_async_callback(k.children.stop_all)
             steps.push_async_callback(self._stop_clearing)
             steps.push_async_callback(self.ports.sql.stop)
