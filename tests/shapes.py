@@ -12,7 +12,12 @@ from hypothesis import strategies as st
 KNOWN: Mapping[str, tuple[Any, ...]] = {
     "bucket": ("fuzz-bucket", "no-such-bucket", "A_b"),
     "key": ("a/b", "données/x y+%.txt", "no"),
-    "queueurl": ("http://127.0.0.1:4566/000000000000/fuzz", "http://127.0.0.1:4566/000000000000/nothing", "x"),
+    "queueurl": (
+        "http://127.0.0.1:4566/000000000000/fuzz",
+        "http://127.0.0.1:4566/000000000000/fuzz.fifo",
+        "http://127.0.0.1:4566/000000000000/nothing",
+        "x",
+    ),
     "queuename": ("fuzz", "nothing"),
     "streamname": ("fuzz", "nothing"),
     "streamarn": (
@@ -45,6 +50,22 @@ KNOWN: Mapping[str, tuple[Any, ...]] = {
     ),
     "nexttoken": ("bm90aGluZw==", "x"),
     "marker": ("x",),
+    "topicarn": ("arn:aws:sns:us-east-1:000000000000:fuzz", "arn:aws:sns:us-east-1:000000000000:no"),
+    "subscriptionarn": (
+        "arn:aws:sns:us-east-1:000000000000:fuzz:00000000-0000-0000-0000-000000000000",
+        "arn:aws:sns:us-east-1:000000000000:fuzz",
+    ),
+    "protocol": ("sqs", "lambda", "firehose", "email"),
+    "endpoint": ("arn:aws:sqs:us-east-1:000000000000:fuzz", "arn:aws:lambda:us-east-1:000000000000:function:fuzz"),
+    "attributename": (
+        "FilterPolicy",
+        "FilterPolicyScope",
+        "RedrivePolicy",
+        "RawMessageDelivery",
+        "Policy",
+        "DisplayName",
+    ),
+    "attributevalue": ('{"a": [{"prefix": "x"}]}', "MessageBody", "true"),
 }
 _TEXT = st.text(
     st.characters(min_codepoint=32, max_codepoint=0x10FFFF, blacklist_categories=("Cs",), blacklist_characters="\x7f"),
