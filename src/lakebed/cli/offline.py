@@ -121,7 +121,7 @@ def doctor(options: argparse.Namespace) -> int:
         ("python", sys.version_info >= (3, 11), f"{sys.version.split()[0]} (3.11 or newer is needed)"),
         ("sqlite", sqlite3.sqlite_version_info >= (3, 37), f"{sqlite3.sqlite_version} (3.37 or newer: STRICT tables)"),
     ]
-    for package in ("duckdb", "botocore", "uvicorn"):
+    for package in ("duckdb", "botocore", "httptools"):
         try:
             checks.append((package, True, metadata.version(package)))
         except metadata.PackageNotFoundError:
