@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -28,9 +29,26 @@ class Functions:
         return "id"
 
 
+class Topics:
+    """Remembers what was published; refuses topics it does not have."""
+
+    def __init__(self) -> None:
+        self.published: list[tuple[str, str, str | None, dict[str, Any]]] = []
+
+    async def publish(
+        self, principal: Principal, topic_arn: str, message: str, *, subject: str = "", structure: str = "",
+        source_arn: str | None = None,
+    ) -> str:  # fmt: skip
+        if not topic_arn.endswith(":t"):
+            raise AwsError("NotFoundException", "Topic does not exist", status=404)
+        self.published.append((principal.arn, subject + structure, source_arn, json.loads(message)))
+        return "id"
+
+
 @pytest.fixture
 async def house(harness: Harness) -> Harness:
     harness.ports.functions = Functions()  # type: ignore[assignment]
+    harness.ports.topics = Topics()  # type: ignore[assignment]
     harness.add(service)
     await harness.start()
     await harness.clock.advance(60 - harness.clock.now() % 60)
@@ -121,6 +139,23 @@ async def test_a_state_set_by_hand_lasts_until_the_next_look(house: Harness) -> 
     await house.call("cloudwatch", "SetAlarmState", AlarmName="hot", StateValue="ALARM", StateReason="try")
     await house.clock.advance(1)
     assert len(house.ports.functions.calls) == 1  # type: ignore[attr-defined]
+
+
+async def test_topics_are_told(house: Harness) -> None:
+    await make(house, AlarmActions=[SCOPE.arn("sns", "t"), SCOPE.arn("sns", "gone")])
+    await house.call("cloudwatch", "SetAlarmState", AlarmName="hot", StateValue="ALARM", StateReason="try")
+    await house.clock.advance(1)
+    ((caller, subject, source, told),) = house.ports.topics.published  # type: ignore[attr-defined]
+    assert (caller, source) == ("cloudwatch.amazonaws.com", SCOPE.arn("cloudwatch", "alarm:hot"))
+    assert subject == 'ALARM: "hot" in us-east-1'
+    assert (told["NewStateValue"], told["OldStateValue"], told["Trigger"]["Statistic"]) == (
+        "ALARM", "INSUFFICIENT_DATA", "MAXIMUM",
+    )  # fmt: skip
+    history = await house.call("cloudwatch", "DescribeAlarmHistory", AlarmName="hot", HistoryItemType="Action")
+    assert sorted(item["HistorySummary"].split(" ")[0] for item in history["AlarmHistoryItems"]) == [
+        "Failed",
+        "Successfully",
+    ]
 
 
 async def test_an_alarm_on_an_expression(house: Harness) -> None:

@@ -25,6 +25,18 @@ async def house(harness: Harness) -> Harness:
     return harness
 
 
+@pytest.fixture
+def still(harness: Harness) -> Harness:
+    """Without tasks, so that weeks pass at once."""
+    harness.add(service)
+    return harness
+
+
+async def age(house: Harness) -> None:
+    (task,) = [task for task in house.services["cloudwatch"].tasks if task.name == "cloudwatch:ageing"]
+    await task.activate()
+
+
 async def fails(code: str, call: Any) -> str:
     with pytest.raises(AwsError) as failure:
         await call
@@ -127,7 +139,8 @@ async def test_put_refuses_namespaces_and_entities(house: Harness) -> None:
     assert (await house.call("cloudwatch", "ListMetrics"))["Metrics"] == []
 
 
-async def test_list_metrics(house: Harness) -> None:
+async def test_list_metrics(still: Harness) -> None:
+    house = still
     for number in range(3):
         await put(
             house, {"MetricName": f"m{number}", "Dimensions": [{"Name": "n", "Value": str(number)}], "Value": 1.0}
@@ -205,7 +218,8 @@ async def test_metric_data_pages(house: Harness) -> None:
     assert seen == {"a": [1.0, 2.0, 3.0, 4.0, 5.0], "b": [1.0, 2.0, 3.0, 4.0, 5.0]}
 
 
-async def test_retention_rolls_up(house: Harness) -> None:
+async def test_retention_rolls_up(still: Harness) -> None:
+    house = still
     start = math.floor(house.clock.now() / 3600) * 3600 + 3600
     await house.clock.advance(start - house.clock.now() + 1800)
     for minute in range(10):
@@ -221,12 +235,14 @@ async def test_retention_rolls_up(house: Harness) -> None:
     assert await sums(60) == [1.0] * 10
     assert len(await sums(10)) == 10
     await house.clock.advance(4 * 3600)
+    await age(house)
     assert await sums(10) == []
     await house.clock.advance(16 * 86_400)
+    await age(house)
     assert await sums(60) == [5.0, 5.0]
     assert await sums(300) == [5.0, 5.0]
-    house.kernel.tasks.poke("cloudwatch:ageing")
     await house.clock.advance(50 * 86_400)
+    await age(house)
     assert await sums(3600) == [10.0]
 
 
@@ -236,7 +252,12 @@ async def test_services_publish_and_meters_are_vended(house: Harness) -> None:
     house.ports.metrics.put(SCOPE, "AWS/Lambda", [("Invocations", {"FunctionName": "f"}, 1.0, "Count")] * 3)
     arn = SCOPE.arn("kinesis", "stream/s")
     house.kernel.meters.into(arn, 5, 100)
-    house.kernel.meters.lag(SCOPE.arn("sqs", "q"), seconds=4.0, waiting=2)
+    queue, dead = SCOPE.arn("sqs", "q"), SCOPE.arn("sqs", "dead")
+    house.kernel.meters.lag(queue, seconds=4.0, waiting=2)
+    house.kernel.meters.into(queue, 9)
+    house.kernel.meters.out(queue, 4)
+    house.kernel.meters.out(queue, 3, to=dead)
+    house.kernel.meters.into(dead, 3)
     await house.clock.advance(62)
     house.kernel.meters.into(arn, 2, 50)
     await house.clock.advance(60)
@@ -251,6 +272,9 @@ async def test_services_publish_and_meters_are_vended(house: Harness) -> None:
     assert await sums("AWS/Lambda", "Invocations", "FunctionName", "f") == [3.0]
     assert await sums("AWS/Kinesis", "IncomingRecords", "StreamName", "s") == [5.0, 2.0]
     assert await sums("AWS/Kinesis", "IncomingBytes", "StreamName", "s") == [100.0, 50.0]
+    assert await sums("AWS/SQS", "NumberOfMessagesSent", "QueueName", "q") == [9.0]
+    assert await sums("AWS/SQS", "NumberOfMessagesDeleted", "QueueName", "q") == [4.0]
+    assert await sums("AWS/SQS", "NumberOfMessagesSent", "QueueName", "dead") == []
     assert await sums("AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", "q") == [4.0, 4.0]
 
 

@@ -17,6 +17,7 @@ from lakebed.kernel.db import Tx
 from lakebed.kernel.errors import AwsError
 from lakebed.kernel.scope import Principal, Scope
 from lakebed.ports.house import Ports
+from lakebed.ports.topics import Topics
 from lakebed.services.cloudwatch import alarms, queries
 from lakebed.services.cloudwatch.alarm_store import AlarmStore
 from lakebed.services.cloudwatch.alarms import Alarm
@@ -127,7 +128,7 @@ class Evaluator:
             payload = msgspec.json.encode(for_function(scope, alarm, previous))
             await self.p.functions.invoke_later(caller, action, payload, source_arn=alarm["AlarmArn"])
             return
-        topics = getattr(self.p, "topics", None)  # SNS may not be part of the house
+        topics: Topics | None = getattr(self.p, "topics", None)  # SNS may not be part of the house
         if topics is None:
             raise AwsError("NotImplemented", "No SNS is part of this house.", status=501)
         text = msgspec.json.encode(for_topic(scope, alarm, previous)).decode()

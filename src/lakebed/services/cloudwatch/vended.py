@@ -9,7 +9,7 @@ lists both.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from lakebed.kernel.arn import Arn, parse
@@ -46,9 +46,11 @@ class Vended:
             link["target"] for link in snapshot["links"]
             if ":kinesis:" in link["source"] and ":firehose:" in link["target"]
         }  # fmt: skip
+        moved_in, moved_out = _moves(snapshot["links"])
         before, self._before = self._before, {}
         for text, meter in snapshot["resources"].items():
             self._before[text] = counted = {name: float(meter[name]) for name in _COUNTERS}
+            counted |= {"movedIn": moved_in.get(text, 0.0), "movedOut": moved_out.get(text, 0.0)}
             last = before.get(text, {})
             change = {
                 name: value - last.get(name, 0.0) if value >= last.get(name, 0.0) else value
@@ -63,6 +65,17 @@ class Vended:
             if points:
                 scope = Scope(arn.account, arn.region, arn.partition)
                 self._metrics.put(scope, _NAMESPACES[arn.service], points, at=at)
+
+
+def _moves(links: Sequence[Mapping[str, Any]]) -> tuple[dict[str, float], dict[str, float]]:
+    """Messages moved from queue to queue: by target, by source."""
+    moved_in: dict[str, float] = {}
+    moved_out: dict[str, float] = {}
+    for link in links:
+        if ":sqs:" in link["source"] and ":sqs:" in link["target"]:
+            moved_in[link["target"]] = moved_in.get(link["target"], 0.0) + link["records"]
+            moved_out[link["source"]] = moved_out.get(link["source"], 0.0) + link["records"]
+    return moved_in, moved_out
 
 
 def _kinesis(arn: Arn, change: Mapping[str, Any], _: bool) -> list[Point]:
@@ -90,7 +103,13 @@ def _firehose(arn: Arn, change: Mapping[str, Any], from_stream: bool) -> list[Po
 
 def _sqs(arn: Arn, change: Mapping[str, Any], _: bool) -> list[Point]:
     dimensions = {"QueueName": arn.resource}
-    points = _counts(dimensions, change, {"recordsIn": ("NumberOfMessagesSent", "Count")})
+    # Moves between queues (dead letters and back) are neither sent nor deleted.
+    counted = {"sent": change["recordsIn"] - change["movedIn"], "deleted": change["recordsOut"] - change["movedOut"]}
+    points = _counts(
+        dimensions,
+        counted,
+        {"sent": ("NumberOfMessagesSent", "Count"), "deleted": ("NumberOfMessagesDeleted", "Count")},
+    )
     if change["lag"] is not None:
         points.append(("ApproximateAgeOfOldestMessage", dimensions, float(change["lag"]), "Seconds"))
     return points
