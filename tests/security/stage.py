@@ -301,5 +301,9 @@ def build(directory: Path) -> Stage:
             if value is not None:
                 os.environ[name] = value
     stage = Stage(server)
-    furnish(stage)
+    try:
+        furnish(stage)
+    except BaseException:
+        server.stop()
+        raise
     return stage

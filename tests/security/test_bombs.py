@@ -331,6 +331,7 @@ def test_patterns(stage: Stage, pattern: str) -> None:
                 logs.filter_log_events(logGroupName=f"{MARK}-group", filterPattern=text[:1024])
         for call, given in (
             (glue.get_tables, {"DatabaseName": f"{MARK}_db", "Expression": pattern}),
+            (stage.client("athena").list_table_metadata, {"CatalogName": "AwsDataCatalog", "DatabaseName": f"{MARK}_db", "Expression": pattern[:256]}),
             (glue.search_tables, {"SearchText": pattern}),
             (glue.get_partitions, {"DatabaseName": f"{MARK}_db", "TableName": f"{MARK}_table", "Expression": f"day LIKE '{pattern}'"}),
             (glue.get_partitions, {"DatabaseName": f"{MARK}_db", "TableName": f"{MARK}_table", "Expression": pattern}),

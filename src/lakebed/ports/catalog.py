@@ -30,8 +30,8 @@ class Catalog(Protocol):
         """One table in Glue's shape, with StorageDescriptor, PartitionKeys, Parameters, TableType."""
         ...
 
-    def tables(self, principal: Principal, scope: Scope, database: str) -> Sequence[Table]:
-        """All tables of a database."""
+    def tables(self, principal: Principal, scope: Scope, database: str, *, expression: str = "") -> Sequence[Table]:
+        """The tables of a database whose names match a GetTables expression; InvalidInputException for one that is none."""
         ...
 
     def partitions(

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 from typing import Any
 
@@ -79,9 +80,10 @@ class Catalog:
             raise AwsError("EntityNotFoundException", f"Table {name} not found.")
         return self.tables_[database.lower(), name.lower()]
 
-    def tables(self, principal, scope, database):
+    def tables(self, principal, scope, database, *, expression=""):
         self.database(principal, scope, database)
-        return [table for (db, _), table in self.tables_.items() if db == database.lower()]
+        found = [table for (db, _), table in self.tables_.items() if db == database.lower()]
+        return [table for table in found if re.fullmatch(expression or ".*", table["Name"])]
 
     def partitions(self, principal, scope, database, table, *, expression=None):
         return self.partitions_.get((database, table), [])
@@ -114,7 +116,15 @@ class Catalog:
         errors = []
         for part in partitions:
             if part["Values"] in [each["Values"] for each in known]:
-                errors.append({"PartitionValues": part["Values"], "ErrorDetail": {"ErrorCode": "AlreadyExistsException", "ErrorMessage": "Partition already exists."}})
+                errors.append(
+                    {
+                        "PartitionValues": part["Values"],
+                        "ErrorDetail": {
+                            "ErrorCode": "AlreadyExistsException",
+                            "ErrorMessage": "Partition already exists.",
+                        },
+                    }
+                )
             else:
                 known.append(dict(part))
         return errors

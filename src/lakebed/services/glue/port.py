@@ -9,6 +9,7 @@ from lakebed.api import glue as api
 from lakebed.kernel.scope import Principal, Scope
 from lakebed.ports.catalog import Partition, Table
 from lakebed.ports.house import Ports
+from lakebed.services.glue import pattern
 from lakebed.services.glue.catalogue import Catalogue
 from lakebed.services.glue.model import folded
 from lakebed.services.glue.provider.tables import error_detail
@@ -40,13 +41,17 @@ class GlueCatalog:
         self._allow(principal, scope, "GetTable", database, name)
         return self._catalogue.table(scope, database, name).shown()
 
-    def tables(self, principal: Principal, scope: Scope, database: str) -> Sequence[Table]:
+    def tables(self, principal: Principal, scope: Scope, database: str, *, expression: str = "") -> Sequence[Table]:
         """See the port."""
+        try:
+            matches = pattern.compile_pattern(expression or "*")
+        except pattern.PatternError as wrong:
+            raise api.InvalidInputException(f"Invalid expression: {wrong}") from None
         self._allow(principal, scope, "GetTables", database)
         home, found = self._catalogue.database(scope, database), list[Table]()
         while page := self._catalogue.tables.after(scope, home.name, found[-1]["Name"] if found else "", _PAGE):
             found += [table.shown() for table in page]
-        return found
+        return [table for table in found if matches(table["Name"])] if expression else found
 
     def partitions(
         self, principal: Principal, scope: Scope, database: str, table: str, *, expression: str | None = None
