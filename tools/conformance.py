@@ -99,7 +99,7 @@ def codec_of(suite: dict[str, Any], case: dict[str, Any]) -> tuple[Codec, str]:
     metadata = {"endpointPrefix": "vectors", **suite["metadata"]}
     # Some suites name no target prefix: their targets begin with a full stop or with "None".
     data = {"metadata": metadata, "shapes": suite.get("shapes", {}), "operations": {operation: case["given"]}}
-    return Codec(Model("vectors", data)), operation
+    return Codec(Model("vectors", json.dumps(data).encode())), operation
 
 
 def run_input(suite: dict[str, Any], case: dict[str, Any]) -> str:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import gzip
 import importlib.util
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -81,14 +81,52 @@ class Shape:
         return None
 
 
+class _Lazy(Mapping[str, Traits]):
+    """Shapes or operations, read when they are first looked at: a service uses a part, and half of it is documentation."""
+
+    def __init__(self, raw: dict[str, msgspec.Raw]) -> None:
+        self.raw = raw
+        self._read: dict[str, Traits] = {}
+
+    def __getitem__(self, name: str) -> Traits:
+        found = self._read.get(name)
+        if found is None:
+            found = self._read[name] = msgspec.json.decode(self.raw[name])
+        return found
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.raw
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.raw)
+
+    def __len__(self) -> int:
+        return len(self.raw)
+
+
+class _File(msgspec.Struct):
+    """What is taken of a model file."""
+
+    metadata: dict[str, Any]
+    operations: dict[str, msgspec.Raw]
+    shapes: dict[str, msgspec.Raw]
+
+
+class _Fault(msgspec.Struct):
+    """What tells an error shape from others."""
+
+    exception: bool = False
+    error: dict[str, Any] | None = None
+
+
 class Model:
     """One service's model."""
 
-    def __init__(self, service: str, data: Mapping[str, Any]) -> None:
+    def __init__(self, service: str, text: bytes) -> None:
+        file = msgspec.json.decode(text, type=_File)
         self.service = service
-        self.metadata: Mapping[str, Any] = data["metadata"]
-        self.shapes: Mapping[str, Any] = data["shapes"]
-        self.operations: Mapping[str, Any] = data["operations"]
+        self.metadata: Mapping[str, Any] = file.metadata
+        self.shapes, self.operations = _Lazy(file.shapes), _Lazy(file.operations)
         self._by_code: dict[str, str] | None = None
         self._structures: dict[tuple[str, str], Shape | None] = {}
 
@@ -110,8 +148,9 @@ class Model:
         """The error shape with this wire code or name."""
         if self._by_code is None:
             self._by_code = {}
-            for name, shape in self.shapes.items():
-                if shape.get("exception") or "error" in shape:
+            for name, raw in self.shapes.raw.items():
+                fault = msgspec.json.decode(raw, type=_Fault)
+                if fault.exception or fault.error is not None:
                     self._by_code[name] = name
             for name in list(self._by_code):
                 self._by_code.setdefault(self.shapes[name].get("error", {}).get("code", name), name)
@@ -136,4 +175,4 @@ def _directory(service: str) -> Path:
 def model(service: str) -> Model:
     """The newest model of a service, by botocore's name of it."""
     packed = (_directory(service) / "service-2.json.gz").read_bytes()
-    return Model(service, msgspec.json.decode(gzip.decompress(packed)))
+    return Model(service, gzip.decompress(packed))
