@@ -57,10 +57,11 @@ from lakebed.ports.service import Service
 from lakebed.services import athena, cloudwatch, firehose, glue, iam, iot, kinesis, lambda_, logs, s3, sns, sqs, sts
 
 VERSION = "0.1.0"
-# Every service, in the order in which they are built. IAM first: all others ask it.
+# Every service, in the order in which they are built; they stop in the reverse. IAM first: all others ask it. CloudWatch
+# early: what others publish while they stop still arrives.
 SERVICES: tuple[Callable[[Kernel, Ports], Service | Sequence[Service]], ...] = (
-    iam.service, sts.service, logs.service, s3.service, sqs.service, lambda_.service, kinesis.service, firehose.service,
-    glue.service, athena.service, iot.service, sns.service, cloudwatch.service,
+    iam.service, sts.service, logs.service, cloudwatch.service, s3.service, sqs.service, lambda_.service, kinesis.service, firehose.service,
+    glue.service, athena.service, iot.service, sns.service,
 )  # fmt: skip
 # What a reset takes away: the kernel's files and those of the services. Keys, children's logs and what an operator put
 # into the directory stay.
