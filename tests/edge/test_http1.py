@@ -96,6 +96,12 @@ async def test_an_early_answer_lets_the_rest_of_the_body_pass() -> None:
     assert got.startswith(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 2\r\n\r\nnoHTTP/1.1 200 OK")
 
 
+async def test_a_body_that_was_never_asked_for_ends_the_connection() -> None:
+    async with served() as talk:
+        got = await talk(b"PUT /early HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 90\r\n\r\n" + LAST)
+    assert got == b"HTTP/1.1 403 Forbidden\r\ncontent-length: 2\r\nconnection: close\r\n\r\nno"
+
+
 async def test_a_large_body_arrives_whole_though_the_reader_is_slow() -> None:
     body = bytes(range(256)) * 20_000
     seen = []

@@ -298,6 +298,8 @@ class Exchange:
             self._continue(message.get("body", b""), message.get("more_body", False))
 
     def _begin(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+        if self.expects_continue:  # never told to go on, the client may leave the body out and send its next request
+            self.keep_alive = False
         lines = [_STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status]
         names = set()
         for name, value in headers:
