@@ -3,6 +3,8 @@
 No division by zero, no doubles, NULLs placed explicitly, no booleans in the output, LIKE with respect to case.
 """
 
+# ruff: noqa: E501 - statements are kept whole
+
 from __future__ import annotations
 
 import random

@@ -160,6 +160,7 @@ class Conformance:
         relation = self.table(tmp_path, ["1,a\n", "2,b\n"], partition_columns=[("day", "string")], partitions=[("x",), ("y",)])
         named = await engine.references("WITH c AS (SELECT 1) SELECT * FROM c, t, other.u")
         assert [(table.database, table.name) for table in named] == [("default", "t"), ("other", "u")]
-        job = SqlJob(id="p", sql="SELECT id FROM t WHERE day = 'y' AND id > 0", output=Output(tmp_path / "o"), relations=[relation])
+        sql = "SELECT id FROM t WHERE day = 'y' AND id > 0"
+        job = SqlJob(id="p", sql=sql, output=Output(tmp_path / "o"), relations=[relation])
         assert [list(places) for places in await engine.prune(job)] == [[1]]
         assert [(column.name, column.type) for column in await engine.describe(job)] == [("id", "integer")]
