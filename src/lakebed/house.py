@@ -60,8 +60,8 @@ VERSION = "0.1.0"
 # Every service, in the order in which they are built; they stop in the reverse. IAM first: all others ask it. CloudWatch
 # early: what others publish while they stop still arrives.
 SERVICES: tuple[Callable[[Kernel, Ports], Service | Sequence[Service]], ...] = (
-    iam.service, sts.service, logs.service, cloudwatch.service, s3.service, sqs.service, lambda_.service, kinesis.service, firehose.service,
-    glue.service, athena.service, iot.service, sns.service,
+    iam.service, sts.service, logs.service, cloudwatch.service, s3.service, sqs.service, lambda_.service, kinesis.service,
+    firehose.service, glue.service, athena.service, iot.service, sns.service,
 )  # fmt: skip
 # What a reset takes away: the kernel's files and those of the services. Keys, children's logs and what an operator put
 # into the directory stay.
