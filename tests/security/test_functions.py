@@ -151,7 +151,7 @@ def test_nothing_is_changed_through_the_administrators_door(found: dict[str, Any
 
 @pytest.mark.xfail(
     strict=True,
-    reason="The console and /_lakebed's reading endpoints trust every process on the loopback address, functions included; "
+    reason="The console and /_lakebed's reading endpoints trust every process on the loopback address, functions included (and the page of queries hands its token to them); "
     "they need a token of the browser's session, or functions a network of their own.",
 )
 def test_a_function_reads_nothing_through_the_console(found: dict[str, Any]) -> None:

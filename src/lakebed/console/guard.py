@@ -41,7 +41,7 @@ class Guard(BaseHTTPMiddleware):
 
     async def dispatch(self, request: Request, call_next: RequestResponseEndpoint) -> Response:
         peer = request.client.host if request.client else ""
-        if not (is_loopback(peer) and is_loopback(request.url.hostname or "")):
+        if not (is_loopback(peer) and is_loopback(_named(request))):
             return Response("The console answers on the loopback address only.", 403, media_type="text/plain")
         if request.method not in ("GET", "HEAD"):
             if request.method != "POST" or request.url.path not in self._changing:
@@ -71,6 +71,14 @@ class Guard(BaseHTTPMiddleware):
         given = request.headers.get("x-lakebed-console") or request.state.form.get("token", "")
         if not self._token or not hmac.compare_digest(given.encode(), self._token.encode()):
             return "This page is from before the server's last start: reload it and try again."
+        return ""
+
+
+def _named(request: Request) -> str:
+    """The name the browser used. Starlette's ``url`` falls back to our own address where the Host is none."""
+    try:
+        return urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
+    except ValueError:
         return ""
 
 
