@@ -32,7 +32,9 @@ _SEQUENCE_BASE = 10**19
 _ENTRY_ID = re.compile(r"[A-Za-z0-9_-]{1,80}", re.ASCII)
 _ATTRIBUTE_NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*", re.ASCII)
 _ATTRIBUTE_TYPE = re.compile(r"(String|Number|Binary)(\..+)?", re.ASCII | re.DOTALL)
-_INVALID_CHARACTERS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")  # the few: compiles six times faster
+_INVALID_CHARACTERS = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]"
+)  # the few: compiles six times faster
 
 
 class Queue(msgspec.Struct, frozen=True):
