@@ -29,6 +29,8 @@ def run_demo(options: argparse.Namespace) -> int:
     """Start, replay, show; with a terminal or ``--keep`` the server stays until Ctrl-C."""
     data = (options.data / "demo").absolute()
     script = _script()
+    # Terminated like any program, but not without the server it started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     started = time.monotonic()
     progress = Progress(quiet=options.json)
     server = _start(data, options.port, progress)

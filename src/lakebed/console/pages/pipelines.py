@@ -35,7 +35,7 @@ _ARROW = (
 )
 _LEAD = (
     "Every hop of your data, from device to report: what comes in, what waits, how fresh it is. "
-    "Counts are since this server started."
+    "Counts go on over restarts."
 )
 
 
@@ -174,7 +174,7 @@ async def page(backend: Backend, _asked: Asked) -> Page:
                 _kpi("Fastest hop now", "kpi-rate", kpis, "records per second, last 10 s"),
                 _kpi("Waiting", "kpi-waiting", kpis, "records between two hops"),
                 _kpi("Landed in S3", "kpi-bytes", kpis, "bytes written"),
-                _kpi("Errors", "kpi-errors", kpis, "since the server started"),
+                _kpi("Errors", "kpi-errors", kpis, "since this house was made"),
             ],
             panel(
                 "Flow",
