@@ -55,7 +55,7 @@ async def streams(backend: Backend, asked: Asked) -> Page:
         "Delivery streams",
         table(columns, rows, numbers=columns[1:-1], key="streams-table"),
         pages(asked.again(after=None) if after else None, following),
-        note="records since this server started",
+        note="records since this house was made",
     )
     return Page("Firehose", lead, CURRENT, content)
 

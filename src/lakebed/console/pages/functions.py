@@ -53,7 +53,7 @@ async def listing(backend: Backend, asked: Asked) -> Page:
         "Functions",
         table(columns, rows, numbers=columns[3:6], key="functions-table"),
         pages(asked.again(token=None) if asked.get("token") else None, following),
-        note="runs since this server started",
+        note="runs since this house was made",
     )
     return Page("Lambda", lead, CURRENT, content)
 

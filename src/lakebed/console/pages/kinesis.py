@@ -55,7 +55,7 @@ async def streams(backend: Backend, asked: Asked) -> Page:
         "Streams",
         table(columns, rows, numbers=("Records in", "Rate now", "Lag"), key="streams-table"),
         pages(asked.again(token=None) if asked.get("token") else None, following),
-        note="records since this server started",
+        note="records since this house was made",
     )
     return Page("Kinesis", lead, CURRENT, content)
 

@@ -51,7 +51,7 @@ async def buckets(backend: Backend, asked: Asked) -> Page:
         "Buckets",
         table(columns, rows, numbers=numbers, key="buckets-table"),
         pages(asked.again(token=None) if asked.get("token") else None, following),
-        note="writes and reads since this server started",
+        note="writes and reads since this house was made",
     )
     return Page("S3", lead, CURRENT, content)
 
