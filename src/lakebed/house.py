@@ -145,6 +145,7 @@ class House:
             furniture = self._furnish()
         self._http = FrontDoor(**furniture)
         k.settings.refuse_unknown()
+        self._opened_at = k.clock.monotonic()
         self._resetting = asyncio.Lock()
         self._clearing: set[asyncio.Task[None]] = set()
 
@@ -303,13 +304,14 @@ class House:
 
     def _about(self) -> dict[str, Any]:
         """What the console's first page tells of the doors."""
-        where, at = self.ports.addresses, self._addresses()
-        data = str(self.kernel.data)
+        k, where, at = self.kernel, self.ports.addresses, self._addresses()
+        data = str(k.data)
         return {
             "http": f"http://{at['http_host']}:{at['http_port']}",
             "mqtt": f"{at['mqtt_host']}:{at['mqtt_port']}" if where.mqtt_port else "",
             "mqtt_ca": at["mqtt_ca"],
             "data": data,
+            "uptime_seconds": k.clock.monotonic() - self._opened_at,
             "env_command": f'eval "$(lakebed env --data {shlex.quote(data)})"',
             "environment": {
                 "AWS_ENDPOINT_URL": f"http://{at['http_host']}:{at['http_port']}",
