@@ -28,6 +28,7 @@ from lakebed.ports.service import Service
 _BODY_BYTES_MAX = 64 << 10
 _ROWS_MAX = 1000
 Answer = tuple[int, Any]
+_SNS_CERTIFICATE = "sns/SimpleNotificationService.pem"  # what SigningCertURL of SNS's notifications names
 
 
 class WorldTime(Protocol):
@@ -93,9 +94,10 @@ class Administration:
         except Exception as bug:
             self._k.log.error("administration failed", path=str(scope["path"]), exc=bug)  # noqa: TRY400 - our log takes the exception
             status, document = 500, {"message": f"{type(bug).__name__}; the log has more."}
-        body = msgspec.json.encode(document, enc_hook=str)
+        is_file = isinstance(document, bytes)
+        body = document if is_file else msgspec.json.encode(document, enc_hook=str)
         headers = [
-            (b"content-type", b"application/json"),
+            (b"content-type", b"application/x-pem-file" if is_file else b"application/json"),
             (b"content-length", str(len(body)).encode()),
             (b"cache-control", b"no-store"),
             (b"x-content-type-options", b"nosniff"),
@@ -112,6 +114,8 @@ class Administration:
         if method in ("GET", "HEAD") and name in self._reads:
             query = {key: values[-1] for key, values in parse_qs(scope["query_string"].decode("latin-1")).items()}
             return self._reads[name](query)
+        if method in ("GET", "HEAD") and name == _SNS_CERTIFICATE:
+            return 200, (await self._p.topics.signing_certificate()).encode()
         if method == "POST" and name in self._changes:
             self._check_administrator(headers)
             return await self._changes[name](await _read_json(receive))
