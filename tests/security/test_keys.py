@@ -1,5 +1,7 @@
 """S3 keys and bucket names as attacks: whatever a key says, it is bytes in a table and never a name on the disk."""
 
+# ruff: noqa: E501 - tables of attacks are kept whole
+
 from __future__ import annotations
 
 import re
