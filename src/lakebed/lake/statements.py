@@ -344,9 +344,8 @@ def _prepare(cursor: Cursor) -> Statement:
 
 
 def _execute(cursor: Cursor) -> Statement:
-    if cursor.take("IMMEDIATE"):
-        raise SqlFailure("NOT_SUPPORTED", "EXECUTE IMMEDIATE is not built in Lakebed")
-    name = cursor.name()
+    text = cursor.string() if cursor.take("IMMEDIATE") else ""
+    name = "" if text else cursor.name()
     parameters: list[str] = []
     if cursor.take("USING"):
         start, depth = cursor.token.start, 0
@@ -360,7 +359,7 @@ def _execute(cursor: Cursor) -> Statement:
             cursor.at += 1
         parameters.append(cursor.sql[start : cursor.token.end].strip())
     cursor.finish()
-    return Statement("execute", name=name, facts={"parameters": parameters})
+    return Statement("execute", name=name, sql=text, facts={"parameters": parameters})
 
 
 def _deallocate(cursor: Cursor) -> Statement:

@@ -93,6 +93,7 @@ async def test_views_unload_prepared(house: House) -> None:
     assert house.objects.text(place) == '{"c":2,"b":"x"}\n'
     await house.execute("PREPARE q FROM SELECT ? + a FROM base WHERE b = ?")
     assert (await house.rows("EXECUTE q USING 5, 'x'"))[1] == ["6"]
+    assert (await house.rows("EXECUTE IMMEDIATE 'SELECT ? || ''!'' FROM base' USING 'y'"))[1] == ["y!"]
     assert (await house.rows("SELECT ? FROM base WHERE a = ?", ExecutionParameters=["'o''k'", "1"]))[1] == ["o'k"]
     assert "INVALID_PARAMETER_USAGE" in await house.failure("SELECT ?", ExecutionParameters=["(SELECT 1)"])
 

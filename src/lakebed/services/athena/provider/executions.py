@@ -87,11 +87,14 @@ class ExecutionOperations:
             statement = classify(sql)
             if statement.kind != "execute":
                 return statement, ""
+            if statement.sql:  # EXECUTE IMMEDIATE
+                parameters += statement.facts["parameters"]
+                return _direct(classify(statement.sql)), statement.sql
             prepared = self.store.prepared(scope, group, statement.name)
             if prepared is None:
                 raise api.InvalidRequestException(f"PreparedStatement {statement.name} was not found in workGroup {group}")
             parameters += statement.facts["parameters"]
-            return classify(prepared["QueryStatement"]), prepared["QueryStatement"]
+            return _direct(classify(prepared["QueryStatement"])), prepared["QueryStatement"]
         except SqlFailure as wrong:
             raise api.InvalidRequestException(
                 wrong.message if wrong.name == "SYNTAX_ERROR" else f"{wrong.name}: {wrong.message}",
@@ -195,3 +198,10 @@ class ExecutionOperations:
 
 def _row(row: results.Row) -> dict[str, Any]:
     return {"Data": [{} if value is None else {"VarCharValue": value} for value in row]}
+
+
+def _direct(statement: Statement) -> Statement:
+    """A statement that EXECUTE may run: not another EXECUTE."""
+    if statement.kind == "execute":
+        raise SqlFailure("NOT_SUPPORTED", "EXECUTE of an EXECUTE is not supported")
+    return statement
