@@ -60,6 +60,8 @@ async def test_parquet_bytes_scanned_by_column(house: House, tmp_path) -> None:
     assert (await house.execute("SELECT sum(id) FROM pq"))["Statistics"]["DataScannedInBytes"] == size["id"] + footer
     assert (await house.execute("SELECT count(*) FROM pq"))["Statistics"]["DataScannedInBytes"] == footer
     assert (await house.execute("SELECT max(name) FROM pq WHERE id > 5000"))["Statistics"]["DataScannedInBytes"] == footer
+    twice = await house.execute("SELECT count(*) FROM pq a CROSS JOIN pq b WHERE a.id > 5000 AND b.id < 10")
+    assert twice["Statistics"]["DataScannedInBytes"] == size["id"] + footer
     assert (await house.execute("SELECT * FROM pq"))["Statistics"]["DataScannedInBytes"] == size["id"] + size["name"] + footer
 
 

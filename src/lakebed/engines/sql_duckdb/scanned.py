@@ -39,7 +39,8 @@ def total(connection: Any, compiler: Compiler, relations: list[Relation]) -> int
     """The whole statement's bytes."""
     found = filters(compiler)
     return sum(
-        _relation(connection, relation, compiler.used[number], found.get(number, []))
+        # Read twice, each reading has its own conditions: then none leaves row groups out.
+        _relation(connection, relation, compiler.used[number], found.get(number, []) if compiler.scans.get(number) == 1 else [])
         for number, relation in enumerate(relations)
         if number in compiler.used and relation.files
     )
