@@ -35,7 +35,8 @@ def _steps(branch: str) -> list[_Step]:
         if atom == "*":
             if steps and steps[-1] == (_anything, ""):
                 steps.pop()
-            steps.append((_anything, "*"))
+            if not steps or steps[-1] != (_anything, "*"):  # two in a row are one
+                steps.append((_anything, "*"))
         elif atom in ("+", "?"):
             if not steps or steps[-1][1]:
                 raise PatternError(f"{atom} follows nothing")
@@ -85,5 +86,7 @@ def _closure(states: set[int], steps: list[_Step]) -> set[int]:
         closed.add(at)
         while at < len(steps) and steps[at][1] in ("*", "?"):
             at += 1
+            if at in closed:  # from there on somebody else goes, or went: else many stars would cost their square
+                break
             closed.add(at)
     return closed
