@@ -1,6 +1,6 @@
 """A catalogue and an object store in memory and a directory, just enough to run statements over."""
 
-# ruff: noqa: E501 - statements are kept whole
+
 
 from __future__ import annotations
 

@@ -28,14 +28,14 @@ _RULES: tuple[tuple[str, str, str], ...] = (
     (r"Out of Memory|maximum temp directory size|failed to allocate", "EXCEEDED_LOCAL_MEMORY_LIMIT",
      "Query exceeded the memory and spill limits of this engine"),
     (r"INTERRUPT", "USER_CANCELED", "Query was canceled"),
-    (r"repetition|missing [])]|unexpected \)|invalid (escape sequence|character class|perl operator|named capture)|"
-     r"trailing \\|pattern too large", "INVALID_FUNCTION_ARGUMENT", "Invalid regular expression"),
+    ((r"repetition|missing [])]|unexpected \)|invalid (escape sequence|character class|perl operator|named capture)|"
+     r"trailing \\|pattern too large"), "INVALID_FUNCTION_ARGUMENT", "Invalid regular expression"),
     (r"nested aggregate|aggregate function calls cannot be nested", "NESTED_AGGREGATION",
      "Cannot nest aggregations inside aggregation"),
     (r"Duplicate named argument|needs at least one column", "HIVE_INVALID_METADATA",
      "the table's columns are not valid: none, or two of one name"),
-    (r"Invalid Input Error: CSV|IO Error|not a parquet file|No magic bytes|Footer length|TProtocol|"
-     r"don't know what type|Invalid unicode|(quote|escape|delimiter|separator) option|Snappy|ZSTD|gzip|GZIP", "HIVE_CURSOR_ERROR",
+    ((r"Invalid Input Error: CSV|IO Error|not a parquet file|No magic bytes|Footer length|TProtocol|"
+     r"don't know what type|Invalid unicode|(quote|escape|delimiter|separator) option|Snappy|ZSTD|gzip|GZIP"), "HIVE_CURSOR_ERROR",
      "a data file of the table cannot be read in its declared format"),
 )  # fmt: skip
 _OURS = re.compile(r"Could not convert string 'lb!(.*)' to INT32", re.DOTALL)
