@@ -19,4 +19,6 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     yield made
     assert made.server.stop() == 0, made.server.tail()
     log = (made.server.data / "server.log").read_text("utf-8", "replace")
-    assert "Traceback" not in log, log[log.index("Traceback") - 500 :][:4000]
+    # A warning may carry the trace of what was caught and handled (a hostile rule that nests too deeply).
+    bad = [line for line in log.splitlines() if line.startswith("Traceback") or '"level":"error"' in line]
+    assert bad == [], bad[0][:4000]
