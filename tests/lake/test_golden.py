@@ -49,7 +49,9 @@ def _same(wanted: Any, got: Any, mode: str) -> bool:
 @pytest.mark.parametrize("pair", DOCUMENTED, ids=[pair["sql"][:60] for pair in DOCUMENTED])
 def test_documented_pair(instances: Instances, pair: dict[str, Any], tmp_path: Path) -> None:
     """Right rows, or a refusal by name; never other rows."""
-    told = answer(instances, {"op": "run", "id": "x", "sql": pair["sql"], "output": {"directory": str(tmp_path)}, "now": 1.7e9})
+    told = answer(
+        instances, {"op": "run", "id": "x", "sql": pair["sql"], "output": {"directory": str(tmp_path)}, "now": 1.7e9}
+    )
     if "failure" in told:
         assert pair.get("refused"), told
     else:
@@ -59,7 +61,9 @@ def test_documented_pair(instances: Instances, pair: dict[str, Any], tmp_path: P
 
 @pytest.mark.parametrize("pair", PAIRS, ids=[pair["sql"][:60] for pair in PAIRS])
 def test_pair(instances: Instances, pair: dict[str, Any], tmp_path: Path) -> None:
-    told = answer(instances, {"op": "run", "id": "x", "sql": pair["sql"], "output": {"directory": str(tmp_path)}, "now": 1.7e9})
+    told = answer(
+        instances, {"op": "run", "id": "x", "sql": pair["sql"], "output": {"directory": str(tmp_path)}, "now": 1.7e9}
+    )
     if "error" in pair:
         assert pair["error"] in f"{told['failure']['name']}: {told['failure']['message']}"
         return

@@ -100,7 +100,11 @@ def test_refused_by_name(sql: str) -> None:
         formats.storage(classify(sql).facts)
 
 
-@given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size=1, max_size=8), min_size=1, max_size=3))
+@given(
+    st.lists(
+        st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size=1, max_size=8), min_size=1, max_size=3
+    )
+)
 def test_partition_paths_round_trip(values: list[str]) -> None:
     keys = [f"k{at}" for at in range(len(values))]
     assert location.partition_values(location.partition_path(keys, list(values)), keys) == values

@@ -24,7 +24,12 @@ ORC = "org.apache.hadoop.hive.ql.io.orc.OrcSerde"
 _ORC = ("org.apache.hadoop.hive.ql.io.orc.OrcInputFormat", "org.apache.hadoop.hive.ql.io.orc.OrcOutputFormat")
 
 _BUILT = {LAZY: "csv", OPENCSV: "opencsv", OPENX: "json", HCATALOG: "json", HIVE_JSON: "json", PARQUET: "parquet"}
-_STORED = {"TEXTFILE": (LAZY, *_TEXT), "PARQUET": (PARQUET, *_PARQUET), "JSON": (HIVE_JSON, *_TEXT), "ORC": (ORC, *_ORC)}
+_STORED = {
+    "TEXTFILE": (LAZY, *_TEXT),
+    "PARQUET": (PARQUET, *_PARQUET),
+    "JSON": (HIVE_JSON, *_TEXT),
+    "ORC": (ORC, *_ORC),
+}
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2", ".lz4": "lz4", ".snappy": "snappy", ".deflate": "deflate"}
 
 

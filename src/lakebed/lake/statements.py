@@ -46,7 +46,13 @@ def classify(sql: str) -> Statement:
     for words, reader in _READERS:
         if cursor.take(*words):
             return reader(cursor)
-    if cursor.peek("SELECT") or cursor.peek("WITH") or cursor.peek("VALUES") or cursor.peek("TABLE") or cursor.peek("("):
+    if (
+        cursor.peek("SELECT")
+        or cursor.peek("WITH")
+        or cursor.peek("VALUES")
+        or cursor.peek("TABLE")
+        or cursor.peek("(")
+    ):
         return Statement("query", sql=cursor.rest())
     word = cursor.token.text.upper()
     if word in _KNOWN:

@@ -62,7 +62,8 @@ class Cursor:
         """Whether these words (or marks) come next."""
         ahead = self.tokens[self.at : self.at + len(words)]
         return len(ahead) == len(words) and all(
-            token.kind in ("word", "mark") and token.text.upper() == word for token, word in zip(ahead, words, strict=True)
+            token.kind in ("word", "mark") and token.text.upper() == word
+            for token, word in zip(ahead, words, strict=True)
         )
 
     def take(self, *words: str) -> bool:
@@ -138,4 +139,6 @@ class Cursor:
         before = self.sql[: self.token.start]
         line, column = before.count("\n") + 1, self.token.start - (before.rfind("\n") + 1) + 1
         found = self.sql[self.token.start : self.token.end] or "<EOF>"
-        return SqlFailure("SYNTAX_ERROR", f"line {line}:{column}: mismatched input '{found[:60]}'. Expecting: {expected}")
+        return SqlFailure(
+            "SYNTAX_ERROR", f"line {line}:{column}: mismatched input '{found[:60]}'. Expecting: {expected}"
+        )

@@ -38,7 +38,9 @@ class Conformance:
         if ability not in self.can:
             pytest.skip(f"this engine does not claim {ability}")
 
-    async def run(self, engine: SqlEngine, sql: str, place: Path, **more: Any) -> tuple[list[list[str | None]], SqlOutcome]:
+    async def run(
+        self, engine: SqlEngine, sql: str, place: Path, **more: Any
+    ) -> tuple[list[list[str | None]], SqlOutcome]:
         """Rows and outcome."""
         outcome = await engine.run(SqlJob(id=more.pop("id", "job"), sql=sql, output=Output(place), now=1.7e9, **more))
         return [row for row, _ in RowReader().feed(outcome.files[0].path.read_text(), True)][1:], outcome
@@ -63,7 +65,9 @@ class Conformance:
         sql = ("SELECT 1, BIGINT '2', 1.50, 2e0, true, 'x', DATE '2026-01-02', TIMESTAMP '2026-01-02 03:04:05', "
                "CAST(NULL AS varchar), X'6162', ''")  # fmt: skip
         rows, outcome = await self.run(engine, sql, tmp_path)
-        assert rows == [["1", "2", "1.50", "2.0", "true", "x", "2026-01-02", "2026-01-02 03:04:05.000", None, "61 62", ""]]
+        assert rows == [
+            ["1", "2", "1.50", "2.0", "true", "x", "2026-01-02", "2026-01-02 03:04:05.000", None, "61 62", ""]
+        ]
         assert [column.type for column in outcome.columns] == [
             "integer", "bigint", "decimal", "double", "boolean", "varchar", "date", "timestamp", "varchar", "varbinary",
             "varchar",
@@ -136,7 +140,9 @@ class Conformance:
     async def test_data_files(self, engine: SqlEngine, tmp_path: Path, form: str) -> None:
         self.need("write")
         output = Output(tmp_path / "out", form, "none", ["k"], ",")
-        job = SqlJob(id="w", sql="SELECT x, 'v' AS s, x % 2 AS k FROM UNNEST(ARRAY[1, 2, 3]) t(x)", output=output, now=1.7e9)
+        job = SqlJob(
+            id="w", sql="SELECT x, 'v' AS s, x % 2 AS k FROM UNNEST(ARRAY[1, 2, 3]) t(x)", output=output, now=1.7e9
+        )
         outcome = await engine.run(job)
         assert (outcome.rows, sorted(tuple(file.partition) for file in outcome.files)) == (3, [("0",), ("1",)])
         odd = next(file.path for file in outcome.files if tuple(file.partition) == ("1",))
@@ -157,7 +163,9 @@ class Conformance:
 
     async def test_references_prune_describe(self, engine: SqlEngine, tmp_path: Path) -> None:
         self.need("prune")
-        relation = self.table(tmp_path, ["1,a\n", "2,b\n"], partition_columns=[("day", "string")], partitions=[("x",), ("y",)])
+        relation = self.table(
+            tmp_path, ["1,a\n", "2,b\n"], partition_columns=[("day", "string")], partitions=[("x",), ("y",)]
+        )
         named = await engine.references("WITH c AS (SELECT 1) SELECT * FROM c, t, other.u")
         assert [(table.database, table.name) for table in named] == [("default", "t"), ("other", "u")]
         sql = "SELECT id FROM t WHERE day = 'y' AND id > 0"

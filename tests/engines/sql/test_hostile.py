@@ -3,8 +3,6 @@
 Three lines of defence: the compiler's allow-list, the locked instance, the process. The second is tried by itself below.
 """
 
-
-
 from __future__ import annotations
 
 from pathlib import Path

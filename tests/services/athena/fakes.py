@@ -1,7 +1,5 @@
 """A catalogue and an object store in memory and a directory, just enough to run statements over."""
 
-
-
 from __future__ import annotations
 
 import hashlib

@@ -17,17 +17,25 @@ OUT = {"OutputLocation": "s3://results/q/"}
 
 async def test_client_request_token(house: House) -> None:
     token = "t" * 32
-    one = await house.call("StartQueryExecution", QueryString="SELECT 1", ClientRequestToken=token, ResultConfiguration=OUT)
-    two = await house.call("StartQueryExecution", QueryString="SELECT 1", ClientRequestToken=token, ResultConfiguration=OUT)
+    one = await house.call(
+        "StartQueryExecution", QueryString="SELECT 1", ClientRequestToken=token, ResultConfiguration=OUT
+    )
+    two = await house.call(
+        "StartQueryExecution", QueryString="SELECT 1", ClientRequestToken=token, ResultConfiguration=OUT
+    )
     assert one == two
     with pytest.raises(AwsError, match="Idempotent parameters do not match"):
-        await house.call("StartQueryExecution", QueryString="SELECT 2", ClientRequestToken=token, ResultConfiguration=OUT)
+        await house.call(
+            "StartQueryExecution", QueryString="SELECT 2", ClientRequestToken=token, ResultConfiguration=OUT
+        )
 
 
 async def test_output_location_rules(house: House) -> None:
     with pytest.raises(AwsError, match="No output location provided"):
         await house.call("StartQueryExecution", QueryString="SELECT 1")
-    await house.call("CreateWorkGroup", Name="w", Configuration={"ResultConfiguration": {"OutputLocation": "s3://results/w"}})
+    await house.call(
+        "CreateWorkGroup", Name="w", Configuration={"ResultConfiguration": {"OutputLocation": "s3://results/w"}}
+    )
     made = await house.execute("SELECT 1", WorkGroup="w")
     assert made["ResultConfiguration"]["OutputLocation"] == f"s3://results/w/{made['QueryExecutionId']}.csv"
     await house.call("UpdateWorkGroup", WorkGroup="w", ConfigurationUpdates={"EnforceWorkGroupConfiguration": False})
@@ -45,7 +53,11 @@ async def test_output_location_rules(house: House) -> None:
 async def test_scan_cutoff_fails_before_reading(house: House) -> None:
     await house.put("s3://data/big/a.csv", b"1\n" * 6_000_000)
     await house.execute("CREATE EXTERNAL TABLE big (a int) LOCATION 's3://data/big/'")
-    await house.call("CreateWorkGroup", Name="w", Configuration={"BytesScannedCutoffPerQuery": 10_000_000, "EnforceWorkGroupConfiguration": False})
+    await house.call(
+        "CreateWorkGroup",
+        Name="w",
+        Configuration={"BytesScannedCutoffPerQuery": 10_000_000, "EnforceWorkGroupConfiguration": False},
+    )
     assert "Bytes scanned limit was exceeded" in await house.failure("SELECT count(*) FROM big", WorkGroup="w")
 
 
@@ -63,7 +75,9 @@ async def test_listing_newest_first_with_pages(house: House) -> None:
 
 
 async def test_missing_result_bucket_is_a_failure_not_a_success(house: House) -> None:
-    assert "HIVE_INVALID_BUCKET" in await house.failure("SELECT 1", ResultConfiguration={"OutputLocation": "s3://nowhere/x/"})
+    assert "HIVE_INVALID_BUCKET" in await house.failure(
+        "SELECT 1", ResultConfiguration={"OutputLocation": "s3://nowhere/x/"}
+    )
 
 
 async def test_a_killed_worker_is_replaced_and_the_query_tried_again(house: House) -> None:
@@ -107,7 +121,9 @@ async def test_saved_statements(house: House) -> None:
 async def test_definitions_and_metadata(house: House) -> None:
     await house.execute("CREATE DATABASE IF NOT EXISTS shop COMMENT 'c'")
     assert await house.rows("SHOW DATABASES") == [["default"], ["shop"]]
-    await house.execute("CREATE EXTERNAL TABLE shop.t (a int COMMENT 'x', b string) PARTITIONED BY (d string) STORED AS PARQUET LOCATION 's3://data/t/'")
+    await house.execute(
+        "CREATE EXTERNAL TABLE shop.t (a int COMMENT 'x', b string) PARTITIONED BY (d string) STORED AS PARQUET LOCATION 's3://data/t/'"
+    )
     await house.execute("ALTER TABLE shop.t ADD PARTITION (d='1') PARTITION (d='2') LOCATION 's3://data/other/'")
     assert await house.rows("SHOW PARTITIONS shop.t") == [["d=1"], ["d=2"]]
     assert "PARTITION_ALREADY_EXISTS" in await house.failure("ALTER TABLE shop.t ADD PARTITION (d='1')")

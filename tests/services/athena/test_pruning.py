@@ -14,7 +14,9 @@ FIELDS = "ROW FORMAT DELIMITED FIELDS TERMINATED BY ','"
 @pytest.fixture
 async def tables(house: House) -> House:
     for name in ("t", "u"):
-        await house.execute(f"CREATE EXTERNAL TABLE {name} (id int) PARTITIONED BY (day string) {FIELDS} LOCATION 's3://data/{name}/'")
+        await house.execute(
+            f"CREATE EXTERNAL TABLE {name} (id int) PARTITIONED BY (day string) {FIELDS} LOCATION 's3://data/{name}/'"
+        )
     for day, ids in (("a", "1\n2\n"), ("b", "3\n")):
         await house.put(f"s3://data/t/day={day}/f.csv", ids)
     await house.put("s3://data/u/day=a/f.csv", "1\n")

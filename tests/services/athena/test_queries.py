@@ -27,7 +27,11 @@ async def test_csv_table_to_results_in_s3(house: House) -> None:
     assert made["Statistics"]["DataScannedInBytes"] == 31
     assert made["StatementType"] == "DML"
     found = await house.call("GetQueryResults", QueryExecutionId=made["QueryExecutionId"])
-    assert [column["Type"] for column in found["ResultSet"]["ResultSetMetadata"]["ColumnInfo"]] == ["integer", "varchar", "double"]
+    assert [column["Type"] for column in found["ResultSet"]["ResultSetMetadata"]["ColumnInfo"]] == [
+        "integer",
+        "varchar",
+        "double",
+    ]
     assert found["ResultSet"]["Rows"][3]["Data"] == [{"VarCharValue": "3"}, {"VarCharValue": "carol"}, {}]
 
 
@@ -37,7 +41,9 @@ async def test_json_partitions_pruned(house: House) -> None:
         "ROW FORMAT SERDE 'org.openx.data.jsonserde.JsonSerDe' LOCATION 's3://data/ev/'"
     )
     for day in (1, 2, 3):
-        await house.put(f"s3://data/ev/day=2026-01-0{day}/x.json", f'{{"DEVICE":"d{day}","v":{day}.5,"s":{{"a":{day}}}}}\n')
+        await house.put(
+            f"s3://data/ev/day=2026-01-0{day}/x.json", f'{{"DEVICE":"d{day}","v":{day}.5,"s":{{"a":{day}}}}}\n'
+        )
     lines = await house.rows("MSCK REPAIR TABLE ev")
     assert len(lines) == 4
     assert await house.rows("SHOW PARTITIONS ev") == [["day=2026-01-01"], ["day=2026-01-02"], ["day=2026-01-03"]]
@@ -51,18 +57,30 @@ async def test_json_partitions_pruned(house: House) -> None:
 
 async def test_parquet_bytes_scanned_by_column(house: House, tmp_path) -> None:
     path = tmp_path / "p.parquet"
-    duckdb.connect().execute(f"COPY (SELECT range::INT AS id, 'n' || range AS name FROM range(1000)) TO '{path}' (FORMAT parquet)")
+    duckdb.connect().execute(
+        f"COPY (SELECT range::INT AS id, 'n' || range AS name FROM range(1000)) TO '{path}' (FORMAT parquet)"
+    )
     footer = int.from_bytes(path.read_bytes()[-8:-4], "little") + 8
-    size = dict(duckdb.connect().execute(f"SELECT path_in_schema, sum(total_compressed_size) FROM parquet_metadata('{path}') GROUP BY 1").fetchall())
+    size = dict(
+        duckdb.connect()
+        .execute(f"SELECT path_in_schema, sum(total_compressed_size) FROM parquet_metadata('{path}') GROUP BY 1")
+        .fetchall()
+    )
     await house.put("s3://data/pq/p.parquet", path.read_bytes())
-    await house.execute("CREATE EXTERNAL TABLE pq (id int, name string, late string) STORED AS PARQUET LOCATION 's3://data/pq/'")
+    await house.execute(
+        "CREATE EXTERNAL TABLE pq (id int, name string, late string) STORED AS PARQUET LOCATION 's3://data/pq/'"
+    )
     assert (await house.rows("SELECT sum(id), max(late) FROM pq"))[1] == ["499500", None]
     assert (await house.execute("SELECT sum(id) FROM pq"))["Statistics"]["DataScannedInBytes"] == size["id"] + footer
     assert (await house.execute("SELECT count(*) FROM pq"))["Statistics"]["DataScannedInBytes"] == footer
-    assert (await house.execute("SELECT max(name) FROM pq WHERE id > 5000"))["Statistics"]["DataScannedInBytes"] == footer
+    assert (await house.execute("SELECT max(name) FROM pq WHERE id > 5000"))["Statistics"][
+        "DataScannedInBytes"
+    ] == footer
     twice = await house.execute("SELECT count(*) FROM pq a CROSS JOIN pq b WHERE a.id > 5000 AND b.id < 10")
     assert twice["Statistics"]["DataScannedInBytes"] == size["id"] + footer
-    assert (await house.execute("SELECT * FROM pq"))["Statistics"]["DataScannedInBytes"] == size["id"] + size["name"] + footer
+    assert (await house.execute("SELECT * FROM pq"))["Statistics"]["DataScannedInBytes"] == size["id"] + size[
+        "name"
+    ] + footer
 
 
 async def test_ctas_round_trip_partitioned(house: House) -> None:
@@ -74,7 +92,11 @@ async def test_ctas_round_trip_partitioned(house: House) -> None:
     assert made["SubstatementType"] == "CREATE_TABLE_AS_SELECT"
     manifest = house.objects.text(made["Statistics"]["DataManifestLocation"]).splitlines()
     assert len(manifest) == 2
-    assert await house.rows("SELECT * FROM made ORDER BY id") == [["id", "xs", "k"], ["1", "[1, null]", "a"], ["2", "[3]", "b b"]]
+    assert await house.rows("SELECT * FROM made ORDER BY id") == [
+        ["id", "xs", "k"],
+        ["1", "[1, null]", "a"],
+        ["2", "[3]", "b b"],
+    ]
     assert "TABLE_ALREADY_EXISTS" in await house.failure("CREATE TABLE made AS SELECT 1 AS a")
     assert "HIVE_PATH_ALREADY_EXISTS" in await house.failure(
         "CREATE TABLE other WITH (external_location='s3://data/made/') AS SELECT 1 AS a"
@@ -101,7 +123,9 @@ async def test_views_unload_prepared(house: House) -> None:
 
 
 async def test_paging_and_nulls(house: House) -> None:
-    made = await house.execute("SELECT x, CASE WHEN x % 2 = 0 THEN 'é,\"\n' END AS y FROM UNNEST(sequence(1, 2500)) t(x) ORDER BY x")
+    made = await house.execute(
+        "SELECT x, CASE WHEN x % 2 = 0 THEN 'é,\"\n' END AS y FROM UNNEST(sequence(1, 2500)) t(x) ORDER BY x"
+    )
     token, rows = {}, []
     while True:
         page = await house.call("GetQueryResults", QueryExecutionId=made["QueryExecutionId"], **token)
@@ -117,7 +141,9 @@ async def test_paging_and_nulls(house: House) -> None:
 
 
 async def test_failures_have_trino_names(house: House) -> None:
-    assert (await house.failure("SELECT nosuch")).startswith("COLUMN_NOT_FOUND: line 1:8: Column 'nosuch' cannot be resolved")
+    assert (await house.failure("SELECT nosuch")).startswith(
+        "COLUMN_NOT_FOUND: line 1:8: Column 'nosuch' cannot be resolved"
+    )
     assert "TABLE_NOT_FOUND" in await house.failure("SELECT * FROM nowhere")
     assert "DIVISION_BY_ZERO" in await house.failure("SELECT 1/0")
     assert "TYPE_MISMATCH" in await house.failure("SELECT 1 = '1'")

@@ -18,11 +18,20 @@ async def test_lake_end_to_end(harness: Harness, tmp_path: Path) -> None:
     call = harness.call
     await call("s3", "CreateBucket", Bucket="lake")
     for day in ("2026-01-01", "2026-01-02"):
-        await call("s3", "PutObject", Bucket="lake", Key=f"ev/day={day}/a.json", Body=f'{{"Id": 7, "day": "{day}"}}\n'.encode())
-    await call("athena", "CreateWorkGroup", Name="team", Configuration={"ResultConfiguration": {"OutputLocation": "s3://lake/out/"}})
+        await call(
+            "s3", "PutObject", Bucket="lake", Key=f"ev/day={day}/a.json", Body=f'{{"Id": 7, "day": "{day}"}}\n'.encode()
+        )
+    await call(
+        "athena",
+        "CreateWorkGroup",
+        Name="team",
+        Configuration={"ResultConfiguration": {"OutputLocation": "s3://lake/out/"}},
+    )
 
     async def run(sql: str) -> list[list[str | None]]:
-        started = await call("athena", "StartQueryExecution", QueryString=sql, WorkGroup="team", QueryExecutionContext={"Database": "db"})
+        started = await call(
+            "athena", "StartQueryExecution", QueryString=sql, WorkGroup="team", QueryExecutionContext={"Database": "db"}
+        )
         await harness.clock.settle()
         made = (await call("athena", "GetQueryExecution", **started))["QueryExecution"]
         assert made["Status"]["State"] == "SUCCEEDED", made["Status"]
@@ -30,10 +39,14 @@ async def test_lake_end_to_end(harness: Harness, tmp_path: Path) -> None:
         return [[cell.get("VarCharValue") for cell in row["Data"]] for row in found["ResultSet"]["Rows"]]
 
     await run("CREATE DATABASE db")
-    await run("CREATE EXTERNAL TABLE ev (id int) PARTITIONED BY (day date) ROW FORMAT SERDE 'org.openx.data.jsonserde.JsonSerDe' LOCATION 's3://lake/ev/'")
+    await run(
+        "CREATE EXTERNAL TABLE ev (id int) PARTITIONED BY (day date) ROW FORMAT SERDE 'org.openx.data.jsonserde.JsonSerDe' LOCATION 's3://lake/ev/'"
+    )
     await run("MSCK REPAIR TABLE ev")
     assert await run("SELECT id, day FROM ev WHERE day = DATE '2026-01-02'") == [["id", "day"], ["7", "2026-01-02"]]
-    await run("CREATE TABLE t2 WITH (partitioned_by = ARRAY['day']) AS SELECT id * 2 AS n, CAST(day AS varchar) AS day FROM ev")
+    await run(
+        "CREATE TABLE t2 WITH (partitioned_by = ARRAY['day']) AS SELECT id * 2 AS n, CAST(day AS varchar) AS day FROM ev"
+    )
     assert (await run("SELECT sum(n), count(DISTINCT day) FROM t2"))[1] == ["28", "2"]
     await run("CREATE OR REPLACE VIEW v AS SELECT n FROM t2")
     assert (await run("SELECT * FROM v LIMIT 1"))[1] == ["14"]

@@ -16,7 +16,9 @@ FIELDS = "ROW FORMAT DELIMITED FIELDS TERMINATED BY ','"
 async def test_properties_columns_and_views(house: House) -> None:
     await house.put("s3://data/p/a.csv", "1,x\n")
     await house.execute(f"CREATE EXTERNAL TABLE p (id int) {FIELDS} LOCATION 's3://data/p/' TBLPROPERTIES ('k'='v')")
-    assert (await house.execute("ALTER TABLE p ADD COLUMNS (name string COMMENT 'who')"))["Status"]["State"] == "SUCCEEDED"
+    assert (await house.execute("ALTER TABLE p ADD COLUMNS (name string COMMENT 'who')"))["Status"][
+        "State"
+    ] == "SUCCEEDED"
     assert await house.rows("SELECT * FROM p") == [["id", "name"], ["1", "x"]]
     await house.execute("ALTER TABLE p SET TBLPROPERTIES ('k'='w', 'n'='1')")
     assert await house.rows("SHOW TBLPROPERTIES p ('k')") == [["w"]]
@@ -37,7 +39,11 @@ async def test_projected_partitions(house: House) -> None:
         "'storage.location.template'='s3://data/logs/${day}/${region}')"
     )
     assert made["Status"]["State"] == "SUCCEEDED", made
-    assert await house.rows("SELECT * FROM logs ORDER BY n") == [["n", "day", "region"], ["5", "2026/01/02", "eu"], ["70", "2026/01/03", "us"]]
+    assert await house.rows("SELECT * FROM logs ORDER BY n") == [
+        ["n", "day", "region"],
+        ["5", "2026/01/02", "eu"],
+        ["70", "2026/01/03", "us"],
+    ]
     one = await house.execute("SELECT n FROM logs WHERE day = '2026/01/02'")
     assert one["Statistics"]["DataScannedInBytes"] == 2
     assert (await house.rows("SELECT sum(n) FROM logs WHERE region = 'ap'"))[1] == [None]
@@ -66,7 +72,13 @@ def test_values(given: dict[str, str], values: list[str]) -> None:
 
 
 def test_what_is_refused() -> None:
-    for given in ({"type": "injected"}, {"type": "integer", "range": "1,1000000000"}, {"type": "date", "format": "MM", "range": "1,2"}):
+    for given in (
+        {"type": "injected"},
+        {"type": "integer", "range": "1,1000000000"},
+        {"type": "date", "format": "MM", "range": "1,2"},
+    ):
         properties = {f"projection.k.{name}": value for name, value in given.items()}
         with pytest.raises(SqlFailure):
-            projection.partitions({"Parameters": properties, "StorageDescriptor": {"Location": "s3://bucket/t/"}}, ["k"], 0.0)
+            projection.partitions(
+                {"Parameters": properties, "StorageDescriptor": {"Location": "s3://bucket/t/"}}, ["k"], 0.0
+            )

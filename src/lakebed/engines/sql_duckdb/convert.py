@@ -8,8 +8,6 @@ are dropped, as the Hive and OpenX deserialisers do. ORC is not built and refuse
 
 # ruff: noqa: S608, TRY301, E501 - SQL for the locked instance, from names and literals quoted here
 
-
-
 from __future__ import annotations
 
 import math
@@ -134,7 +132,9 @@ def coercer(kind: Type) -> Coerce:
 def _integer(base: str, bound: int) -> Coerce:
     def coerce(value: Any) -> int:
         if type(value) is not int:
-            if (isinstance(value, str) and _INTEGER_TEXT.fullmatch(value.strip())) or (isinstance(value, float) and value.is_integer()):
+            if (isinstance(value, str) and _INTEGER_TEXT.fullmatch(value.strip())) or (
+                isinstance(value, float) and value.is_integer()
+            ):
                 value = int(value)
             else:
                 raise ValueError(f"{str(value)[:50]!r} is not {base}")

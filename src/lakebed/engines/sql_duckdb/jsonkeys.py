@@ -7,8 +7,6 @@ https://docs.aws.amazon.com/athena/latest/ug/openx-json-serde.html (case.insensi
 
 # ruff: noqa: S608 - SQL for the locked instance, from names and literals quoted here
 
-
-
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -84,7 +82,9 @@ def _row(kind: Type, found: dict[str, Any], depth: int) -> Field:
         for spelling in spellings:
             inner = field_of(part, found.get(spelling), depth + 1)
             read.append(f"{quote(spelling)} {inner.read}")
-            values.append(inner.made.replace("{}", f"{name}.{quote(spelling)}") if inner.made else f"{name}.{quote(spelling)}")
+            values.append(
+                inner.made.replace("{}", f"{name}.{quote(spelling)}") if inner.made else f"{name}.{quote(spelling)}"
+            )
             plain = plain and not inner.made and spellings == [own]
         packed.append(f"{quote(own)} := {values[0] if len(values) == 1 else f'coalesce({chr(44).join(values)})'}")
     text = f"STRUCT({', '.join(read)})"

@@ -2,8 +2,6 @@
 
 # ruff: noqa: S608 - SQL for the locked instance, from names and literals quoted here
 
-
-
 from __future__ import annotations
 
 import time
@@ -85,8 +83,9 @@ def _kept(connection: Any, compiler: Compiler, number: int, relation: Relation) 
     )
     kept: set[int] = set()
     for alias, parts in by_alias.items():
-        found = execute(connection,
-            f"SELECT n FROM (SELECT n, {typed} FROM (VALUES {rows}) v(n, {raw})) AS {alias} WHERE {' AND '.join(parts)}"
+        found = execute(
+            connection,
+            f"SELECT n FROM (SELECT n, {typed} FROM (VALUES {rows}) v(n, {raw})) AS {alias} WHERE {' AND '.join(parts)}",
         ).fetchall()
         kept |= {row[0] for row in found}
     return sorted(kept)
@@ -156,7 +155,9 @@ def compiled(job: SqlJob) -> tuple[Query, Compiler]:
     relations = {}
     for number, relation in enumerate(job.relations):
         columns = [(name.lower(), parse_hive(kind)) for name, kind in [*relation.columns, *relation.partition_columns]]
-        info = RelationInfo(number, relation.database, relation.name, columns, relation.view_sql, relation.view_database)
+        info = RelationInfo(
+            number, relation.database, relation.name, columns, relation.view_sql, relation.view_database
+        )
         relations[relation.database.lower(), relation.name.lower()] = info
     compiler = Compiler(relations, job.database.lower(), now=job.now)
     return compiler.query(parse(bind(job.sql, list(job.parameters)))), compiler
@@ -167,9 +168,10 @@ def _result(connection: Any, made: Query, job: SqlJob) -> tuple[int, list[Any]]:
     header = ",".join('"' + name.replace('"', '""') + '"' for name, _ in made.columns)
     columns = ", ".join(f"{render.text(f'c{at}', kind)} AS c{at}" for at, (_, kind) in enumerate(made.columns))
     body = job.output.directory / "body.csv"
-    count = execute(connection,
+    count = execute(
+        connection,
         f"COPY (SELECT {columns} FROM ({made.sql}) q) TO {literal(str(body))} "
-        "(FORMAT csv, HEADER false, FORCE_QUOTE *, DELIMITER ',', QUOTE '\"', ESCAPE '\"')"
+        "(FORMAT csv, HEADER false, FORCE_QUOTE *, DELIMITER ',', QUOTE '\"', ESCAPE '\"')",
     ).fetchone()[0]
     with target.open("wb") as out, body.open("rb") as rows:
         out.write(header.encode() + b"\n")
@@ -220,7 +222,9 @@ def _targeted(made: Query, job: SqlJob) -> list[tuple[str, str, Type]]:
     for (_, sql, kind), (name, text) in zip(own, job.output.columns, strict=True):
         wanted = parse_hive(text)
         if common(kind, wanted) is None:
-            raise SqlFailure("TYPE_MISMATCH", f"line 1:1: Insert query has mismatched column types: {kind} for {wanted}")
+            raise SqlFailure(
+                "TYPE_MISMATCH", f"line 1:1: Insert query has mismatched column types: {kind} for {wanted}"
+            )
         targeted.append((name, cast(Typed(sql, kind), wanted).sql, wanted))
     return targeted
 

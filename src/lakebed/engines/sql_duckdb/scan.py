@@ -7,8 +7,6 @@ columns are found by name and a missing one is NULL (https://docs.aws.amazon.com
 
 # ruff: noqa: S608 - SQL for the locked instance, from names and literals quoted here
 
-
-
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -28,7 +26,9 @@ def create(connection: Any, number: int, relation: Relation) -> None:
     columns = [(name.lower(), parse_hive(kind)) for name, kind in relation.columns]
     partition = [(name.lower(), parse_hive(kind)) for name, kind in relation.partition_columns]
     if not relation.files:
-        listed = ", ".join(f"CAST(NULL AS {duckdb_text(kind)}) AS {quote(name)}" for name, kind in [*columns, *partition])
+        listed = ", ".join(
+            f"CAST(NULL AS {duckdb_text(kind)}) AS {quote(name)}" for name, kind in [*columns, *partition]
+        )
         execute(connection, f"CREATE VIEW rel_{number} AS SELECT {listed or '1 AS lb_none'} WHERE false")
         return
     groups: dict[str, list[DataFile]] = {}
@@ -153,5 +153,3 @@ def _text(sql: str, kind: Type, options: Mapping[str, str], strict: bool) -> str
     if strict:
         return f"CASE WHEN {sql} = '' THEN NULL ELSE {made} END"
     return f"TRY({made})"
-
-

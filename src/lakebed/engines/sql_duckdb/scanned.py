@@ -7,8 +7,6 @@ files count whole. https://docs.aws.amazon.com/athena/latest/ug/performance-tuni
 
 # ruff: noqa: S608 - SQL for the locked instance, from names and literals quoted here
 
-
-
 from __future__ import annotations
 
 from pathlib import Path
@@ -40,7 +38,12 @@ def total(connection: Any, compiler: Compiler, relations: list[Relation]) -> int
     found = filters(compiler)
     return sum(
         # Read twice, each reading has its own conditions: then none leaves row groups out.
-        _relation(connection, relation, compiler.used[number], found.get(number, []) if compiler.scans.get(number) == 1 else [])
+        _relation(
+            connection,
+            relation,
+            compiler.used[number],
+            found.get(number, []) if compiler.scans.get(number) == 1 else [],
+        )
         for number, relation in enumerate(relations)
         if number in compiler.used and relation.files
     )
@@ -86,12 +89,14 @@ def _relation(connection: Any, relation: Relation, used: set[str], wanted: list[
           FROM parquet_metadata({files}) WHERE lower(path_in_schema) = {literal(each.column)})
           WHERE {_RULED_OUT[each.operator].format(v=each.value)}"""
         for each in wanted
-        if each.column in columns and each.type.base in ("tinyint", "smallint", "integer", "bigint", "double", "date", "varchar")
+        if each.column in columns
+        and each.type.base in ("tinyint", "smallint", "integer", "bigint", "double", "date", "varchar")
     ]
     without = f"AND (file_name, row_group_id) NOT IN ({' UNION ALL '.join(dropped)})" if dropped else ""
-    row = execute(connection,
+    row = execute(
+        connection,
         f"""SELECT coalesce(sum(total_compressed_size), 0) FROM parquet_metadata({files})
-        WHERE lower(split_part(path_in_schema, ', ', 1)) IN ({names}) {without}"""
+        WHERE lower(split_part(path_in_schema, ', ', 1)) IN ({names}) {without}""",
     ).fetchone()
     return footers + int(row[0])
 

@@ -5,8 +5,6 @@ https://trino.io/docs/current/functions/aggregate.html, https://trino.io/docs/cu
 
 # ruff: noqa: ARG001 - one signature for the whole table
 
-
-
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -150,7 +148,9 @@ def _grouping(values: list[Typed], distinct: str, order: str) -> Typed | None:
 
 
 def _array_agg(values: list[Typed], distinct: str, order: str) -> Typed | None:
-    return Typed(f"array_agg({distinct}{values[0].sql}{order}){OVER}", array(values[0].type)) if len(values) == 1 else None
+    return (
+        Typed(f"array_agg({distinct}{values[0].sql}{order}){OVER}", array(values[0].type)) if len(values) == 1 else None
+    )
 
 
 AGGREGATES: dict[str, Aggregate] = {
@@ -184,7 +184,11 @@ def _shift(name: str) -> Callable[[list[Typed], str], Typed | None]:
     def made(values: list[Typed], nulls: str) -> Typed | None:
         if not 1 <= len(values) <= 3:
             return None
-        parts = [values[0].sql, *[value.sql for value in values[1:2]], *[cast(value, values[0].type).sql for value in values[2:]]]
+        parts = [
+            values[0].sql,
+            *[value.sql for value in values[1:2]],
+            *[cast(value, values[0].type).sql for value in values[2:]],
+        ]
         return Typed(f"{name}({', '.join(parts)}{nulls}){OVER}", values[0].type)
 
     return made

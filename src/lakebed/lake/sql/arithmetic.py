@@ -32,7 +32,9 @@ def _numeric(operator: str, a: Typed, b: Typed) -> Typed:
     x, y = coerce(a, kind).sql, coerce(b, kind).sql
     if kind.base in INTEGERS:
         return Typed(f"({x} {'//' if operator == '/' else operator} {y})", kind)
-    return Typed(f"CAST({x} {operator} {y} AS {duckdb_text(kind)})" if kind.base == "real" else f"({x} {operator} {y})", kind)
+    return Typed(
+        f"CAST({x} {operator} {y} AS {duckdb_text(kind)})" if kind.base == "real" else f"({x} {operator} {y})", kind
+    )
 
 
 def _decimal(operator: str, a: Typed, b: Typed) -> Typed:
@@ -48,7 +50,11 @@ def _decimal(operator: str, a: Typed, b: Typed) -> Typed:
         return Typed(f"CAST({x} * {y} AS {duckdb_text(kind)})", kind)
     if operator == "/":
         return _divide(Typed(x, da), Typed(y, db), decimal(p1 + s2 + max(s2 - s1, 0), scale))
-    kind = decimal(min(p2 - s2, p1 - s1) + scale, scale) if operator == "%" else decimal(max(p1 - s1, p2 - s2) + scale + 1, scale)
+    kind = (
+        decimal(min(p2 - s2, p1 - s1) + scale, scale)
+        if operator == "%"
+        else decimal(max(p1 - s1, p2 - s2) + scale + 1, scale)
+    )
     wide = duckdb_text(decimal(max(p1 - s1, p2 - s2) + scale, scale))
     return Typed(f"CAST(CAST({x} AS {wide}) {operator} CAST({y} AS {wide}) AS {duckdb_text(kind)})", kind)
 
@@ -75,7 +81,9 @@ def rescaled(sql: str, kind: Type) -> str:
     precision, scale = kind.args
     if scale == 0:
         return f"CAST({sql} AS {duckdb_text(kind)})"
-    padded = f"lpad(CAST(abs(h_) AS VARCHAR), CAST(greatest(length(CAST(abs(h_) AS VARCHAR)), {scale + 1}) AS INTEGER), '0')"
+    padded = (
+        f"lpad(CAST(abs(h_) AS VARCHAR), CAST(greatest(length(CAST(abs(h_) AS VARCHAR)), {scale + 1}) AS INTEGER), '0')"
+    )
     made = f"CASE WHEN h_ < 0 THEN '-' ELSE '' END || left({padded}, -{scale}) || '.' || right({padded}, {scale})"
     return f"CAST(list_transform([{sql}], lambda h_: {made})[1] AS DECIMAL({precision},{scale}))"
 

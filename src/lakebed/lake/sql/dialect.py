@@ -75,8 +75,20 @@ def bind(sql: str, parameters: list[str]) -> str:
 def _literal_text(parameter: str) -> str:
     tree = parse(f"SELECT {parameter}")
     items = tree.expressions if isinstance(tree, exp.Select) else []
-    plain = (exp.Literal, exp.Neg, exp.Cast, exp.Null, exp.Boolean, exp.Interval, exp.DataType, exp.DataTypeParam, exp.Var)
-    if len(items) != 1 or (set(tree.args) - {"expressions"} and any(v for k, v in tree.args.items() if k != "expressions")):
+    plain = (
+        exp.Literal,
+        exp.Neg,
+        exp.Cast,
+        exp.Null,
+        exp.Boolean,
+        exp.Interval,
+        exp.DataType,
+        exp.DataTypeParam,
+        exp.Var,
+    )
+    if len(items) != 1 or (
+        set(tree.args) - {"expressions"} and any(v for k, v in tree.args.items() if k != "expressions")
+    ):
         raise SqlFailure("INVALID_PARAMETER_USAGE", "line 1:1: parameters must be literals")
     if not all(isinstance(part, plain) for part in items[0].walk()):
         raise SqlFailure("INVALID_PARAMETER_USAGE", "line 1:1: parameters must be literals")

@@ -7,8 +7,6 @@ https://trino.io/docs/current/functions/comparison.html, https://trino.io/docs/c
 
 # ruff: noqa: ARG001, ARG005, S608 - one signature for the whole table; SQL is what this makes
 
-
-
 from __future__ import annotations
 
 import re
@@ -89,7 +87,9 @@ class Expressions:
     def lambda_body(self, node: Any, values: list[Typed]) -> Typed:
         """A lambda's body with its parameters bound to values, which are SQL of the caller's making."""
         if not isinstance(node, exp.Lambda) or len(node.expressions) != len(values):
-            raise SqlFailure("INVALID_FUNCTION_ARGUMENT", f"{where(node)}a lambda of {len(values)} parameters is expected")
+            raise SqlFailure(
+                "INVALID_FUNCTION_ARGUMENT", f"{where(node)}a lambda of {len(values)} parameters is expected"
+            )
         if list(node.this.find_all(exp.Query)):
             raise SqlFailure("NOT_SUPPORTED", f"{where(node)}Lambda expression cannot contain subqueries")
         bound = {p.name.lower(): value for p, value in zip(node.expressions, values, strict=True)}
@@ -151,7 +151,9 @@ class Expressions:
             return row(*[(part.name.lower(), self.type_of(part.args["kind"])) if isinstance(part, exp.ColumnDef)
                          else (None, self.type_of(part)) for part in node.expressions])  # fmt: skip
         if kind.startswith("TIMESTAMP") and numbers[:1] not in ([], [3]) and not (short and numbers[0] < 3):
-            raise SqlFailure("NOT_SUPPORTED", f"timestamp({numbers[0]}) is not built; timestamps have three digits here")
+            raise SqlFailure(
+                "NOT_SUPPORTED", f"timestamp({numbers[0]}) is not built; timestamps have three digits here"
+            )
         if kind not in _TYPES:
             raise SqlFailure("TYPE_NOT_FOUND", f"Unknown type: {kind.lower()}")
         return _TYPES[kind]
@@ -203,7 +205,9 @@ def _literal(of: Expressions, node: exp.Literal) -> Typed:
 def _unicode(node: exp.UnicodeString) -> Typed:
     if node.args.get("escape"):
         raise SqlFailure("NOT_SUPPORTED", "UESCAPE is not built")
-    text = re.sub(r"\\(?:\+([0-9A-Fa-f]{6})|([0-9A-Fa-f]{4}))", lambda m: chr(int(m.group(1) or m.group(2), 16)), node.name)
+    text = re.sub(
+        r"\\(?:\+([0-9A-Fa-f]{6})|([0-9A-Fa-f]{4}))", lambda m: chr(int(m.group(1) or m.group(2), 16)), node.name
+    )
     if "\x00" in text:
         raise SqlFailure("NOT_SUPPORTED", "NUL characters in literals are not built")
     return Typed(literal(text), Type("varchar", (len(text),)))
@@ -239,7 +243,11 @@ def _negative(of: Expressions, node: exp.Neg) -> Typed:
 
 def _comparison(of: Expressions, node: exp.Binary) -> Typed:
     operator, right = _COMPARISONS[type(node)], node.right
-    if isinstance(right, exp.Anonymous) and right.name.upper() in ("ALL", "ANY", "SOME") and len(right.expressions) == 1:
+    if (
+        isinstance(right, exp.Anonymous)
+        and right.name.upper() in ("ALL", "ANY", "SOME")
+        and len(right.expressions) == 1
+    ):
         quantifier = exp.All if right.name.upper() == "ALL" else exp.Any  # sqlglot reads VALUES there as an argument
         node = type(node)(this=node.this, expression=quantifier(this=right.expressions[0]))
         right = node.right
@@ -293,7 +301,9 @@ def _in(of: Expressions, node: exp.In) -> Typed:
 
 def _is(of: Expressions, node: exp.Is) -> Typed:
     if not isinstance(node.expression, exp.Null):
-        raise SqlFailure("SYNTAX_ERROR", f"{where(node)}mismatched input after IS. Expecting: 'NULL', 'NOT NULL', 'DISTINCT'")
+        raise SqlFailure(
+            "SYNTAX_ERROR", f"{where(node)}mismatched input after IS. Expecting: 'NULL', 'NOT NULL', 'DISTINCT'"
+        )
     return Typed(f"({of.compile(node.this).sql} IS NULL)", BOOLEAN)
 
 
@@ -301,7 +311,9 @@ def _like(of: Expressions, node: exp.Expr, escape: str = "") -> Typed:
     value, pattern = of.compile(node.this), of.compile(node.args["expression"])
     for each in (value, pattern):
         if each.type.base not in ("varchar", "char", "unknown"):
-            raise mismatch(f"{where(node)}Left side of LIKE expression must evaluate to a varchar (actual: {each.type})")
+            raise mismatch(
+                f"{where(node)}Left side of LIKE expression must evaluate to a varchar (actual: {each.type})"
+            )
     return Typed(f"({value.sql} LIKE {pattern.sql}{escape})", BOOLEAN)
 
 
@@ -329,7 +341,9 @@ def _case(of: Expressions, node: exp.Case) -> Typed:
 
 def _if(of: Expressions, node: exp.If) -> Typed:
     other = of.compile(node.args["false"]) if node.args.get("false") is not None else NULL
-    (yes, no), kind = unify([of.compile(node.args["true"]), other], f"{where(node)}Result types for IF must be the same")
+    (yes, no), kind = unify(
+        [of.compile(node.args["true"]), other], f"{where(node)}Result types for IF must be the same"
+    )
     return Typed(f"(CASE WHEN {of.boolean(node.this)} THEN {yes.sql} ELSE {no.sql} END)", kind)
 
 

@@ -5,8 +5,6 @@ A name that stands in no table is refused: FUNCTION_NOT_FOUND. https://trino.io/
 
 # ruff: noqa: ARG001, E501 - one signature for the whole table
 
-
-
 from __future__ import annotations
 
 import re
@@ -129,7 +127,9 @@ def pattern(value: Typed, node: Any) -> str:
     if text is None:
         raise SqlFailure("NOT_SUPPORTED", f"{where(node)}this regular expression must be a string literal here")
     if re.search(r"\(\?(?:[=!>]|<[=!])|\\[1-9]|\\k<|[*+?}]\+", text):
-        raise SqlFailure("NOT_SUPPORTED", f"{where(node)}look-around, back references and possessive quantifiers are not built")
+        raise SqlFailure(
+            "NOT_SUPPORTED", f"{where(node)}look-around, back references and possessive quantifiers are not built"
+        )
     return re.sub(r"\(\?<([A-Za-z]\w*)>", r"(?P<\1>", text)
 
 
@@ -218,7 +218,9 @@ def filtered(of: Expressions, node: exp.Filter, *, keep: bool = False) -> Typed:
     if not isinstance(inner, exp.Anonymous) or inner.name.lower() not in AGGREGATES:
         raise SqlFailure("NOT_SUPPORTED", f"{where(node)}FILTER belongs to aggregates")
     condition = f" FILTER (WHERE {of.boolean(node.expression.this)})"
-    return _ended(aggregate(of, inner.name.lower(), inner.expressions, inner, order), condition + (OVER if keep else ""))
+    return _ended(
+        aggregate(of, inner.name.lower(), inner.expressions, inner, order), condition + (OVER if keep else "")
+    )
 
 
 def within_group(of: Expressions, node: exp.WithinGroup) -> Typed:
@@ -275,7 +277,9 @@ def _extreme(name: str) -> Handler:
 def _try(of: Expressions, arguments: list[Any], node: Any) -> Typed:
     value = of.compile(arguments[0])
     if "random()" in value.sql or "uuid()" in value.sql:
-        raise SqlFailure("NOT_SUPPORTED", f"{where(node)}try() of this expression is not built; use element_at or TRY_CAST")
+        raise SqlFailure(
+            "NOT_SUPPORTED", f"{where(node)}try() of this expression is not built; use element_at or TRY_CAST"
+        )
     return Typed(f"TRY({value.sql})", value.type)
 
 
@@ -307,7 +311,9 @@ def _json_path(template: str, returns: Type) -> Handler:
         value, path = _values(of, arguments)
         text = text_of(path)
         if text is None or value.type.base not in ("varchar", "json", "unknown"):
-            raise SqlFailure("NOT_SUPPORTED", f"{where(node)}JSON paths must be string literals over JSON or varchar here")
+            raise SqlFailure(
+                "NOT_SUPPORTED", f"{where(node)}JSON paths must be string literals over JSON or varchar here"
+            )
         if not re.fullmatch(r"\$((\.[A-Za-z_][\w\-]*)|(\[\d+\])|(\[\"[^\"\\]+\"\]))*", text):
             raise SqlFailure("INVALID_FUNCTION_ARGUMENT", f"Invalid JSON path: '{text[:100]}'")
         steps = _steps(text)
@@ -342,12 +348,17 @@ def _split_to_multimap(of: Expressions, arguments: list[Any], node: Any) -> Type
         raise mismatch(f"{where(node)}split_to_multimap takes three varchars")
     text, entry, key = (value.sql for value in values)
     pair = f"struct_pack(key := string_split(w_, {key})[1], value := substr(w_, strpos(w_, {key}) + length({key})))"
-    return Typed(f"lb_multimap(list_transform(string_split({text}, {entry}), lambda w_: {pair}))", map_of(VARCHAR, array(VARCHAR)))
+    return Typed(
+        f"lb_multimap(list_transform(string_split({text}, {entry}), lambda w_: {pair}))",
+        map_of(VARCHAR, array(VARCHAR)),
+    )
 
 
 def _json_size(of: Expressions, arguments: list[Any], node: Any) -> Typed:
     found = _json_path("lb_json_at({0}, {1})", JSON)(of, arguments, node)
-    sizes = "CASE json_type(j_) WHEN 'ARRAY' THEN json_array_length(j_) WHEN 'OBJECT' THEN len(json_keys(j_)) ELSE 0 END"
+    sizes = (
+        "CASE json_type(j_) WHEN 'ARRAY' THEN json_array_length(j_) WHEN 'OBJECT' THEN len(json_keys(j_)) ELSE 0 END"
+    )
     return Typed(f"list_transform([{found.sql}], lambda j_: CAST({sizes} AS BIGINT))[1]", BIGINT)
 
 

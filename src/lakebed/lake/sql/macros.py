@@ -5,8 +5,6 @@ Names begin with ``lb_`` so that no user's function can be taken for one: the co
 
 # ruff: noqa: E501 - SQL reads worse when it is broken
 
-
-
 from __future__ import annotations
 
 import re

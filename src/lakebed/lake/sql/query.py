@@ -7,8 +7,6 @@ https://trino.io/docs/current/sql/select.html, https://docs.aws.amazon.com/athen
 
 # ruff: noqa: S608 - SQL is what this makes, from names it resolved and literals it printed
 
-
-
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -118,7 +116,9 @@ class Compiler:
         """Trino's way: the step is unrolled to the fixed depth, and a row beyond it fails the query."""
         union = cte.this
         if not isinstance(union, exp.Union) or union.args.get("distinct") or has_tail(union) or not names:
-            raise SqlFailure("NOT_SUPPORTED", "a recursive query is a UNION ALL of a base and a step, with column aliases, here")
+            raise SqlFailure(
+                "NOT_SUPPORTED", "a recursive query is a UNION ALL of a base and a step, with column aliases, here"
+            )
         base = self.query(union.left, outer, known)
         columns = renamed(base.columns, names, cte)
         made = [f"{(last := self.fresh('lbr'))} AS MATERIALIZED ({base.sql})"]
@@ -130,12 +130,16 @@ class Compiler:
             listed = []
             for at, ((_, kind), (_, wanted)) in enumerate(zip(step.columns, columns, strict=True)):
                 if common(kind, wanted) is None:
-                    raise mismatch(f"recursion step relation output type ({kind}) is not coercible to recursion base ({wanted})")
+                    raise mismatch(
+                        f"recursion step relation output type ({kind}) is not coercible to recursion base ({wanted})"
+                    )
                 sql = coerce(Typed(f"c{at}", kind), wanted).sql
                 if at == 0 and depth == _RECURSION_MAX:
                     sql = f"CASE WHEN lb_fail('Recursion depth limit exceeded ({_RECURSION_MAX}).') = 0 THEN NULL ELSE {sql} END"
                 listed.append(f"{sql} AS c{at}")
-            made.append(f"{(last := self.fresh('lbr'))} AS MATERIALIZED (SELECT {', '.join(listed)} FROM ({step.sql}) q)")
+            made.append(
+                f"{(last := self.fresh('lbr'))} AS MATERIALIZED (SELECT {', '.join(listed)} FROM ({step.sql}) q)"
+            )
             parts.append(f"SELECT * FROM {last}")
         return Query(f"WITH {', '.join(made)} {' UNION ALL '.join(parts)}", columns)
 
@@ -228,7 +232,11 @@ class Compiler:
                 value = of.compile(item.this)
                 items += of.all_fields(value)
                 continue
-            if isinstance(item, exp.Aliases) and isinstance(item.this, exp.Dot) and isinstance(item.this.expression, exp.Star):
+            if (
+                isinstance(item, exp.Aliases)
+                and isinstance(item.this, exp.Dot)
+                and isinstance(item.this.expression, exp.Star)
+            ):
                 found = of.all_fields(of.compile(item.this.this))
                 items += zip(given_names(item, len(found)), [value for _, value in found], strict=True)
                 continue
@@ -383,13 +391,17 @@ class Compiler:
             if name in scope.joined:
                 earlier = [scope.joined[name]]
             if len(earlier) != 1 or len(later) != 1:
-                raise SqlFailure("COLUMN_NOT_FOUND", f"{where(using[0])}Column '{name}' is missing on one side of the join")
+                raise SqlFailure(
+                    "COLUMN_NOT_FOUND", f"{where(using[0])}Column '{name}' is missing on one side of the join"
+                )
             self.touch(earlier[0])
             self.touch(later[0])
             (a, b), kind = unify([earlier[0].value, later[0].value], "JOIN USING")
             conditions.append(f"{a.sql} = {b.sql}")
             merged = {"RIGHT": b.sql, "FULL": f"coalesce({a.sql}, {b.sql})"}.get(side, a.sql)
-            scope.joined[name] = Column(name, Typed(merged, kind), later[0].origin if side == "RIGHT" else earlier[0].origin)
+            scope.joined[name] = Column(
+                name, Typed(merged, kind), later[0].origin if side == "RIGHT" else earlier[0].origin
+            )
         return f"{head} ON {' AND '.join(conditions)}"
 
     def _table(self, node: exp.Expr, scope: Scope, ctes: Mapping[str, Query]) -> str:
@@ -456,7 +468,9 @@ class Compiler:
         finally:
             self.database = own
         if len(made.columns) != len(relation.columns):
-            raise SqlFailure("INVALID_VIEW", f"View '{relation.database}.{relation.name}' is stale; it must be re-created")
+            raise SqlFailure(
+                "INVALID_VIEW", f"View '{relation.database}.{relation.name}' is stale; it must be re-created"
+            )
         cast_to = ", ".join(
             f"{cast(Typed(f'c{at}', own_kind), kind).sql} AS c{at}"
             for at, ((_, own_kind), (_, kind)) in enumerate(zip(made.columns, relation.columns, strict=True))

@@ -8,8 +8,6 @@ https://trino.io/docs/current/functions.html, https://docs.aws.amazon.com/athena
 
 # ruff: noqa: E501 - a table
 
-
-
 from __future__ import annotations
 
 TABLE = r"""

@@ -73,8 +73,7 @@ class Scope:
             matches = [
                 column
                 for source in self.sources
-                if used == 1
-                or (source.alias == names[used - 2] and (used == 2 or source.database == names[0]))
+                if used == 1 or (source.alias == names[used - 2] and (used == 2 or source.database == names[0]))
                 for column in source.columns
                 if column.name == names[used - 1] and not column.hidden
             ]

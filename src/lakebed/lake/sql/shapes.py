@@ -91,5 +91,7 @@ def given_names(item: exp.Aliases, count: int) -> list[str]:
     """The names of ``row.* AS (a, b)``."""
     names = [name.name.lower() for name in item.expressions]
     if len(names) != count:
-        raise SqlFailure("MISMATCHED_COLUMN_ALIASES", f"Column alias list has {len(names)} entries but there are {count} fields")
+        raise SqlFailure(
+            "MISMATCHED_COLUMN_ALIASES", f"Column alias list has {len(names)} entries but there are {count} fields"
+        )
     return names

@@ -6,8 +6,6 @@ they are literals (https://trino.io/docs/current/functions/datetime.html). What 
 
 # ruff: noqa: ARG001 - one signature for the whole table
 
-
-
 from __future__ import annotations
 
 import re
@@ -39,7 +37,9 @@ def mysql_format(text: str, place: str = "") -> str:
 
     def one(match: re.Match[str]) -> str:
         if match.group(1) not in _MYSQL:
-            raise SqlFailure("INVALID_FUNCTION_ARGUMENT", f"{place}%{match.group(1)} not supported in date format string")
+            raise SqlFailure(
+                "INVALID_FUNCTION_ARGUMENT", f"{place}%{match.group(1)} not supported in date format string"
+            )
         return _MYSQL[match.group(1)]
 
     return re.sub(r"%(.)", one, text, flags=re.DOTALL)

@@ -163,7 +163,16 @@ def _update(work: Work, statement: Statement, table: Mapping[str, Any]) -> None:
     work.p.catalog.update_table(work.principal, work.scope, _database(work, statement), kept)
 
 
-_TABLE_INPUT = ("Name", "Description", "Owner", "Retention", "StorageDescriptor", "PartitionKeys", "TableType", "Parameters")
+_TABLE_INPUT = (
+    "Name",
+    "Description",
+    "Owner",
+    "Retention",
+    "StorageDescriptor",
+    "PartitionKeys",
+    "TableType",
+    "Parameters",
+)
 
 
 def _matching(names: list[str], pattern: str) -> Lines:

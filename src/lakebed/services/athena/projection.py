@@ -54,7 +54,9 @@ def _values(key: str, given: Mapping[str, str], now: float) -> list[str]:
         refused = "NOT_SUPPORTED" if kind == "injected" else "INVALID_TABLE_PROPERTY"
         raise _wrong(f"projection.{key}.type '{kind}' is not built in Lakebed", refused)
     prefix = f"projection.{key}."
-    return _KINDS[kind]({name.removeprefix(prefix): value for name, value in given.items() if name.startswith(prefix)}, now)
+    return _KINDS[kind](
+        {name.removeprefix(prefix): value for name, value in given.items() if name.startswith(prefix)}, now
+    )
 
 
 def _enum(given: Mapping[str, str], now: float) -> list[str]:

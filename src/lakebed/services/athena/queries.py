@@ -57,7 +57,8 @@ class Work:
         )  # fmt: skip
         kept = await self.p.sql.prune(job) if any(relation.partition_columns for relation in relations) else None
         filled = [
-            await resolver.files(relation, kept[at] if kept is not None else ()) for at, relation in enumerate(relations)
+            await resolver.files(relation, kept[at] if kept is not None else ())
+            for at, relation in enumerate(relations)
         ]
         return dataclasses.replace(job, relations=filled)
 
@@ -66,7 +67,9 @@ async def select(work: Work, statement: Statement) -> Body:
     """SELECT: one CSV object exactly at the reported OutputLocation."""
     outcome = await work.p.sql.run(await work.prepared(statement.sql, Output(work.scratch)))
     bucket, key = location.parse(work.body["output"])
-    await work.p.objects.put_file(work.principal, bucket, key, outcome.files[0].path, content_type="application/octet-stream")
+    await work.p.objects.put_file(
+        work.principal, bucket, key, outcome.files[0].path, content_type="application/octet-stream"
+    )
     return {**_finished(outcome), "columns": [described(column) for column in outcome.columns], "format": "csv"}
 
 
@@ -79,7 +82,9 @@ async def create_table_as(work: Work, statement: Statement) -> Body:
     if _exists(work, database, statement.name):
         if statement.facts["if_not_exists"]:
             return {"rows": 0}
-        raise SqlFailure("TABLE_ALREADY_EXISTS", f"line 1:1: Table 'awsdatacatalog.{database}.{statement.name}' already exists")
+        raise SqlFailure(
+            "TABLE_ALREADY_EXISTS", f"line 1:1: Table 'awsdatacatalog.{database}.{statement.name}' already exists"
+        )
     form = properties.get("format", "PARQUET").upper()
     target = location.directory(properties.get("external_location") or f"{work.body['output']}/")
     await _empty(work, target)
@@ -130,10 +135,18 @@ async def insert(work: Work, statement: Statement) -> Body:
     own, keys = pairs(descriptor["Columns"]), pairs(table.get("PartitionKeys", []))
     named = statement.facts["columns"]
     if named and named != [name for name, _ in [*own, *keys]]:
-        raise SqlFailure("NOT_SUPPORTED", "INSERT with some of the columns, or in another order, is not built in Lakebed")
+        raise SqlFailure(
+            "NOT_SUPPORTED", "INSERT with some of the columns, or in another order, is not built in Lakebed"
+        )
     delimiter = options.get("field.delim", "\x01")
     output = dataclasses.replace(
-        _output(work, {"parquet": "PARQUET", "json": "JSON", "csv": "TEXTFILE"}[form], [name for name, _ in keys], {}, delimiter),
+        _output(
+            work,
+            {"parquet": "PARQUET", "json": "JSON", "csv": "TEXTFILE"}[form],
+            [name for name, _ in keys],
+            {},
+            delimiter,
+        ),
         columns=[*own, *keys],
     )
     target = location.directory(descriptor["Location"])
@@ -141,7 +154,11 @@ async def insert(work: Work, statement: Statement) -> Body:
     placed = await _place(work, outcome, target, [name for name, _ in keys])
     if keys:
         _register(work, database, statement.name, descriptor, target, [name for name, _ in keys], outcome.files)
-    return {**_finished(outcome), "update_count": outcome.rows, "manifest": await _manifest(work, target.bucket, placed)}
+    return {
+        **_finished(outcome),
+        "update_count": outcome.rows,
+        "manifest": await _manifest(work, target.bucket, placed),
+    }
 
 
 async def unload(work: Work, statement: Statement) -> Body:
@@ -156,7 +173,11 @@ async def unload(work: Work, statement: Statement) -> Body:
     output = _output(work, properties["format"].upper(), keys, properties, properties.get("field_delimiter", "\x01"))
     outcome = await work.p.sql.run(await work.prepared(statement.sql, output))
     placed = await _place(work, outcome, target, keys)
-    return {**_finished(outcome), "update_count": outcome.rows, "manifest": await _manifest(work, target.bucket, placed)}
+    return {
+        **_finished(outcome),
+        "update_count": outcome.rows,
+        "manifest": await _manifest(work, target.bucket, placed),
+    }
 
 
 async def create_view(work: Work, statement: Statement) -> Body:
@@ -174,7 +195,9 @@ async def create_view(work: Work, statement: Statement) -> Body:
     }  # fmt: skip
     if _exists(work, database, statement.name):
         if not statement.facts["replace"]:
-            raise SqlFailure("TABLE_ALREADY_EXISTS", f"View already exists: 'awsdatacatalog.{database}.{statement.name}'")
+            raise SqlFailure(
+                "TABLE_ALREADY_EXISTS", f"View already exists: 'awsdatacatalog.{database}.{statement.name}'"
+            )
         work.p.catalog.update_table(work.principal, work.scope, database, table)
     else:
         work.p.catalog.create_table(work.principal, work.scope, database, table)
@@ -222,7 +245,11 @@ async def _empty(work: Work, target: location.Location) -> None:
 def _output(work: Work, form: str, keys: list[str], properties: Mapping[str, str], delimiter: str) -> Output:
     if form not in ("PARQUET", "JSON", "TEXTFILE"):
         raise SqlFailure("NOT_SUPPORTED", f"format {form} is not built in Lakebed")
-    chosen = properties.get("write_compression") or properties.get("compression") or properties.get("parquet_compression", "")
+    chosen = (
+        properties.get("write_compression")
+        or properties.get("compression")
+        or properties.get("parquet_compression", "")
+    )
     if len(delimiter) != 1:
         raise SqlFailure("INVALID_TABLE_PROPERTY", "field_delimiter must be one character")
     return Output(

@@ -72,7 +72,9 @@ class Resolver:
         columns = pairs(table.get("StorageDescriptor", {}).get("Columns", []))
         if table.get("TableType") == "VIRTUAL_VIEW":
             view = view_of(table)
-            return Relation(named.database, named.name, columns, view_sql=view["originalSql"], view_database=view["schema"])
+            return Relation(
+                named.database, named.name, columns, view_sql=view["originalSql"], view_database=view["schema"]
+            )
         form, options = formats.reading(table)
         keys = pairs(table.get("PartitionKeys", []))
         partitions: list[Mapping[str, Any]] = []
@@ -159,4 +161,3 @@ def view_text(sql: str, database: str, columns: Sequence[tuple[str, str]]) -> st
 
 def _value(value: str) -> str | None:
     return None if value == "__HIVE_DEFAULT_PARTITION__" else value
-

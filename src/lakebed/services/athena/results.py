@@ -66,7 +66,9 @@ def _fields(line: str) -> Row:
         at += 1
 
 
-async def page(p: Ports, principal: Principal, body: dict[str, Any], start: int, limit: int) -> tuple[list[Row], int | None]:
+async def page(
+    p: Ports, principal: Principal, body: dict[str, Any], start: int, limit: int
+) -> tuple[list[Row], int | None]:
     """Up to ``limit`` rows from byte ``start`` on, and where the next page begins."""
     bucket, key = location.parse(body["output"])
     info = await p.objects.head(principal, bucket, key)

@@ -50,7 +50,9 @@ class Store:
     def used(self, scope: Scope, name: str) -> bool:
         """Whether a workgroup holds named queries, prepared statements or executions."""
         return any(
-            self._db.one(f"SELECT 1 FROM {table} WHERE account=? AND region=? AND workgroup=? LIMIT 1", (*_at(scope), name))
+            self._db.one(
+                f"SELECT 1 FROM {table} WHERE account=? AND region=? AND workgroup=? LIMIT 1", (*_at(scope), name)
+            )
             for table in ("athena_named", "athena_prepared", "athena_execution")
         )
 
@@ -86,11 +88,15 @@ class Store:
 
     # named queries
     def named(self, scope: Scope, query_id: str) -> Body | None:
-        row = self._db.one("SELECT body FROM athena_named WHERE account=? AND region=? AND id=?", (*_at(scope), query_id))
+        row = self._db.one(
+            "SELECT body FROM athena_named WHERE account=? AND region=? AND id=?", (*_at(scope), query_id)
+        )
         return _decode(row["body"]) if row else None
 
     def named_by_token(self, scope: Scope, token: str) -> Body | None:
-        row = self._db.one("SELECT body FROM athena_named WHERE account=? AND region=? AND token=?", (*_at(scope), token))
+        row = self._db.one(
+            "SELECT body FROM athena_named WHERE account=? AND region=? AND token=?", (*_at(scope), token)
+        )
         return _decode(row["body"]) if row else None
 
     def named_ids(self, scope: Scope, workgroup: str, after: str, limit: int) -> list[str]:
@@ -140,7 +146,8 @@ class Store:
     # tags
     def tags(self, scope: Scope, arn: str) -> dict[str, str]:
         rows = self._db.all(
-            "SELECT name, value FROM athena_tag WHERE account=? AND region=? AND arn=? ORDER BY name", (*_at(scope), arn)
+            "SELECT name, value FROM athena_tag WHERE account=? AND region=? AND arn=? ORDER BY name",
+            (*_at(scope), arn),
         )
         return {row["name"]: row["value"] for row in rows}
 

@@ -135,7 +135,9 @@ class Runner:
         with self._k.db.tx() as tx:
             if statement.kind == "deallocate":
                 if self._store.prepared(work.scope, group, statement.name) is None:
-                    raise SqlFailure("NOT_FOUND", f"PreparedStatement {statement.name} was not found in workGroup {group}")
+                    raise SqlFailure(
+                        "NOT_FOUND", f"PreparedStatement {statement.name} was not found in workGroup {group}"
+                    )
                 self._store.delete_prepared(tx, work.scope, group, statement.name)
                 return
             made = {"StatementName": statement.name, "QueryStatement": statement.sql, "WorkGroupName": group,

@@ -92,7 +92,9 @@ class ExecutionOperations:
                 return _direct(classify(statement.sql)), statement.sql
             prepared = self.store.prepared(scope, group, statement.name)
             if prepared is None:
-                raise api.InvalidRequestException(f"PreparedStatement {statement.name} was not found in workGroup {group}")
+                raise api.InvalidRequestException(
+                    f"PreparedStatement {statement.name} was not found in workGroup {group}"
+                )
             parameters += statement.facts["parameters"]
             return _direct(classify(prepared["QueryStatement"])), prepared["QueryStatement"]
         except SqlFailure as wrong:
@@ -137,7 +139,11 @@ class ExecutionOperations:
         group = self.workgroups.require(ctx.scope, req.get("WorkGroup", "primary"))
         limit, before = req.get("MaxResults", 50), paging.place(req.get("NextToken"), tuple[float, str], None)
         found = self.store.executions(ctx.scope, group["Name"], before, limit + 1)
-        more = {"NextToken": paging.token([found[limit - 1]["submitted"], found[limit - 1]["id"]])} if len(found) > limit else {}
+        more = (
+            {"NextToken": paging.token([found[limit - 1]["submitted"], found[limit - 1]["id"]])}
+            if len(found) > limit
+            else {}
+        )
         return {"QueryExecutionIds": [body["id"] for body in found[:limit]], **more}
 
     @operation("StopQueryExecution", action=None)
@@ -184,7 +190,9 @@ class ExecutionOperations:
         return body
 
     @operation("GetQueryRuntimeStatistics", action=None)
-    async def get_query_runtime_statistics(self, ctx: Context, req: api.GetQueryRuntimeStatisticsInput) -> dict[str, Any]:
+    async def get_query_runtime_statistics(
+        self, ctx: Context, req: api.GetQueryRuntimeStatisticsInput
+    ) -> dict[str, Any]:
         """https://docs.aws.amazon.com/athena/latest/APIReference/API_GetQueryRuntimeStatistics.html"""
         body = self._allowed(ctx, req["QueryExecutionId"])
         statistics = body.get("statistics", {})

@@ -123,7 +123,9 @@ class SavedOperations:
         return {"PreparedStatement": self._prepared(ctx.scope, req)}
 
     @operation("BatchGetPreparedStatement", resource=workgroup_arn)
-    async def batch_get_prepared_statement(self, ctx: Context, req: api.BatchGetPreparedStatementInput) -> dict[str, Any]:
+    async def batch_get_prepared_statement(
+        self, ctx: Context, req: api.BatchGetPreparedStatementInput
+    ) -> dict[str, Any]:
         """https://docs.aws.amazon.com/athena/latest/APIReference/API_BatchGetPreparedStatement.html"""
         found, missing = [], []
         for name in req["PreparedStatementNames"]:

@@ -85,7 +85,10 @@ class WorkgroupOperations:
              "EngineVersion": group["Configuration"]["EngineVersion"]}
             for group in found[:limit]
         ]  # fmt: skip
-        return {"WorkGroups": listed, **({"NextToken": paging.token(found[limit - 1]["Name"])} if len(found) > limit else {})}
+        return {
+            "WorkGroups": listed,
+            **({"NextToken": paging.token(found[limit - 1]["Name"])} if len(found) > limit else {}),
+        }
 
     @operation("UpdateWorkGroup", resource=workgroup_arn)
     async def update_work_group(self, ctx: Context, req: api.UpdateWorkGroupInput) -> None:
