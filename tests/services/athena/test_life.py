@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-# ruff: noqa: E501 - statements are kept whole
 import pytest
 
 from lakebed.engines import sql_duckdb

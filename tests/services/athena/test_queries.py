@@ -1,7 +1,5 @@
 """Tables over CSV, JSON and Parquet, results exactly where they are reported to be."""
 
-# ruff: noqa: E501 - statements are kept whole
-
 from __future__ import annotations
 
 import asyncio

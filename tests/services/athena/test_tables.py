@@ -1,7 +1,5 @@
 """Tables that change, and tables whose partitions are projected."""
 
-# ruff: noqa: E501 - statements are kept whole
-
 from __future__ import annotations
 
 import pytest

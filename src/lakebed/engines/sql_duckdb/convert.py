@@ -6,7 +6,7 @@ that does not fit its column's type rejects its record; absent keys and JSON nul
 are dropped, as the Hive and OpenX deserialisers do. ORC is not built and refused by name.
 """
 
-# ruff: noqa: S608, TRY301, E501 - SQL for the locked instance, from names and literals quoted here
+# ruff: noqa: S608, TRY301 - SQL for the locked instance, from names and literals quoted here
 
 from __future__ import annotations
 
