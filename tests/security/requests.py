@@ -303,6 +303,7 @@ _SPECIAL: dict[tuple[str, str], Any] = {
     ("athena", "CreatePreparedStatement"): lambda _: {"StatementName": "attack"},
     ("athena", "GetDataCatalog"): lambda _: {"Name": "AwsDataCatalog", "WorkGroup": None},
     ("athena", "CreateNamedQuery"): lambda _: {"Name": "attack"},
+    ("sns", "CreateTopic"): lambda _: {"Name": "attack"},
     ("sqs", "CreateQueue"): lambda _: {"QueueName": "attack"},
     ("sqs", "AddPermission"): lambda _: {"Actions": ["SendMessage"]},
     ("sqs", "StartMessageMoveTask"): lambda _: {},

@@ -25,11 +25,15 @@ GHOST = "ghostmarkk"[: len(MARK)]
 NEEDS_NONE = {
     ("sts", "GetCallerIdentity"): "AWS: no permissions are required, even an explicit deny does not count",
     ("sts", "GetSessionToken"): "AWS: every user may ask for a session, which may do no more than the user",
+    ("sns", "ConfirmSubscription"): "the subscription's token, a secret, is the permission",
     ("s3", "DeleteObjects"): "each key is decided by itself; the answer lists AccessDenied for each",
     ("sqs", "CancelMessageMoveTask"): "the task's handle, a random number, comes first; then the queue's permission",
 }
 # Answers that BETA gets because it asks for its own, or because AWS tells them to everybody.
-TOLD = {("sts", "GetAccessKeyInfo"): "AWS tells the account of any key"}
+TOLD = {
+    ("logs", "TestMetricFilter"): "an echo of the request",
+    ("sts", "GetAccessKeyInfo"): "AWS tells the account of any key",
+}
 # Differences between what exists and what does not that AWS itself shows to strangers.
 AWS_TELLS = {
     "s3": "a bucket's name is global: 403 where it exists, 404 where it does not",
