@@ -25,6 +25,7 @@ GHOST = "ghostmarkk"[: len(MARK)]
 NEEDS_NONE = {
     ("sts", "GetCallerIdentity"): "AWS: no permissions are required, even an explicit deny does not count",
     ("sts", "GetSessionToken"): "AWS: every user may ask for a session, which may do no more than the user",
+    ("sns", "Unsubscribe"): "of a subscription that does not exist: succeeds without effect; an existing one asks",
     ("sns", "ConfirmSubscription"): "the subscription's token, a secret, is the permission",
     ("s3", "DeleteObjects"): "each key is decided by itself; the answer lists AccessDenied for each",
     ("sqs", "CancelMessageMoveTask"): "the task's handle, a random number, comes first; then the queue's permission",
