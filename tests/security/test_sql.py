@@ -7,6 +7,7 @@ calls stay quick.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import socket
@@ -20,6 +21,7 @@ from typing import Any
 
 import duckdb
 import pytest
+from botocore.exceptions import ClientError
 
 from lakebed.engines.sql_duckdb.instance import Instances
 from lakebed.engines.sql_duckdb.jobs import answer
@@ -137,7 +139,8 @@ def test_prepared_statements_are_read_when_they_run(stage: Stage, trap: Trap) ->
         f"EXECUTE evil3 USING (SELECT content FROM read_text('{trap.canary}'))", "EXECUTE evil3 USING getenv('HOME')",
         "EXECUTE evil3 USING 1, 2", "EXECUTE evil3 USING 1) q; COPY (SELECT 1) TO '/tmp/x' --",
     ):  # fmt: skip
-        assert stage.query(sql)["Status"]["State"] == "FAILED", sql
+        with contextlib.suppress(ClientError):  # refused at the call already
+            assert stage.query(sql)["Status"]["State"] == "FAILED", sql
     parameters = [
         "read_text('/etc/passwd')",
         "1); COPY (SELECT 1) TO '/tmp/x' --",
