@@ -17,6 +17,7 @@ from sqlglot import exp
 
 from lakebed.lake.sql.dialect import parse, where
 from lakebed.lake.sql.expressions import Expressions
+from lakebed.lake.sql.ordering import limit_of, order_by, ties_of
 from lakebed.lake.sql.scope import Column, Scope, Source
 from lakebed.lake.sql.shapes import (
     alias_columns,
@@ -29,7 +30,6 @@ from lakebed.lake.sql.shapes import (
     renamed,
     sampled,
     unwrapped,
-    with_ties,
 )  # fmt: skip
 from lakebed.lake.sql.typed import Typed, cast, coerce, common, mismatch, same_zones, unify
 from lakebed.lake.types import BIGINT, Type, duckdb_text, quote
@@ -187,8 +187,8 @@ class Compiler:
         """ORDER BY, OFFSET and LIMIT over a finished query."""
         columns = [Column(name, Typed(f"q.c{at}", kind)) for at, (name, kind) in enumerate(made.columns)]
         scope = Scope([Source("", columns)])
-        ordered = self._order(node, self.expressions(scope, {}), [name for name, _ in made.columns])
-        return Query(f"SELECT * FROM ({made.sql}) q{ordered}{self._limit(node)}", made.columns)
+        ordered = order_by(node, self.expressions(scope, {}), [name for name, _ in made.columns])
+        return Query(f"SELECT * FROM ({made.sql}) q{ordered}{limit_of(node)}", made.columns)
 
     def _select(self, node: exp.Select, outer: Scope | None, ctes: Mapping[str, Query]) -> Query:
         for clause in ("qualify", "cluster", "distribute", "sort", "match", "laterals", "connect", "hint", "into", "sample",
@@ -215,9 +215,9 @@ class Compiler:
         if distinct is not None and distinct.args.get("on"):
             raise SqlFailure("NOT_SUPPORTED", "DISTINCT ON is not built")
         listed = ", ".join(f"{value.sql} AS c{at}" for at, (_, value) in enumerate(items))
-        parts.append(self._ties(node, of, items))
-        parts.append(self._order(node, of, [name for name, _ in items]))
-        parts.append(self._limit(node))
+        parts.append(ties_of(node, of, items))
+        parts.append(order_by(node, of, [name for name, _ in items]))
+        parts.append(limit_of(node))
         word = "SELECT DISTINCT" if distinct is not None else "SELECT"
         return Query(f"{word} {listed}{''.join(parts)}", [(name, value.type) for name, value in items])
 
@@ -286,69 +286,6 @@ class Compiler:
         for key in ("grouping_sets", "rollup", "cube"):
             parts += [one(part) for part in group.args.get(key) or []]
         return ", ".join(parts)
-
-    def _order(self, node: exp.Expr, of: Expressions, names: list[str]) -> str:
-        order = node.args.get("order")
-        if order is None:
-            return ""
-        parts = []
-        for item in order.expressions:
-            key = item.this
-            if isinstance(key, exp.Literal) and not key.is_string:
-                sql = str(ordinal(key, len(names)))
-            elif isinstance(key, exp.Column) and not key.table and names.count(key.name.lower()) == 1:
-                sql = str(names.index(key.name.lower()) + 1)
-            else:
-                sql = of.compile(key).sql
-            first = item.args.get("nulls_first")
-            parts.append(f"{sql} {'DESC' if item.args.get('desc') else 'ASC'} NULLS {'FIRST' if first else 'LAST'}")
-        return f" ORDER BY {', '.join(parts)}"
-
-    def _limit(self, node: exp.Expr) -> str:
-        made = ""
-        limit, offset = node.args.get("limit"), node.args.get("offset")
-        if isinstance(limit, exp.Fetch):
-            if with_ties(limit):
-                if not isinstance(node, exp.Select):
-                    raise SqlFailure("NOT_SUPPORTED", "WITH TIES over a set operation is not built")
-                return ""
-            made += f" LIMIT {self._number(limit.args.get('count') or exp.Literal.number(1))}"
-        elif limit is not None and limit.expression.name.upper() != "ALL":
-            made += f" LIMIT {self._number(limit.expression)}"
-        if offset is not None:
-            made += f" OFFSET {self._number(offset.expression)}"
-        return made
-
-    def _ties(self, node: exp.Select, of: Expressions, items: list[tuple[str, Typed]]) -> str:
-        """FETCH FIRST n ROWS WITH TIES: a rank over the same order."""
-        limit = node.args.get("limit")
-        if not with_ties(limit):
-            return ""
-        order, names = node.args.get("order"), [name for name, _ in items]
-        if order is None:
-            raise SqlFailure("MISSING_ORDER_BY", "FETCH FIRST WITH TIES clause requires ORDER BY")
-        if node.args.get("offset") is not None or node.args.get("distinct") is not None:
-            raise SqlFailure("NOT_SUPPORTED", "WITH TIES beside OFFSET or DISTINCT is not built")
-        parts = []
-        for item in order.expressions:
-            key = item.this
-            if isinstance(key, exp.Literal) and not key.is_string:
-                sql = items[ordinal(key, len(items)) - 1][1].sql
-            elif isinstance(key, exp.Column) and not key.table and names.count(key.name.lower()) == 1:
-                sql = items[names.index(key.name.lower())][1].sql
-            else:
-                sql = of.compile(key).sql
-            parts.append(f"{sql} {'DESC' if item.args.get('desc') else 'ASC'} "
-                         f"NULLS {'FIRST' if item.args.get('nulls_first') else 'LAST'}")  # fmt: skip
-        assert limit is not None
-        count = self._number(limit.args.get("count") or exp.Literal.number(1))
-        return f" QUALIFY rank() OVER (ORDER BY {', '.join(parts)}) <= {count}"
-
-    def _number(self, node: exp.Expr) -> int:
-        text = node.name
-        if not text.isdigit() or len(text) > 18:
-            raise SqlFailure("SYNTAX_ERROR", f"line 1:1: mismatched input '{text[:50]}'. Expecting: <integer>")
-        return int(text)
 
     def _from(self, node: exp.Select, scope: Scope, ctes: Mapping[str, Query]) -> str:
         clause = node.args.get("from_")
