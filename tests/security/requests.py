@@ -146,6 +146,7 @@ def _glue(s: Stage) -> dict[str, Any]:
         "PartitionInput": {"Values": ["1"], "StorageDescriptor": n["descriptor"]}, "TablesToDelete": [f"{MARK}_table"],
         "PartitionsToDelete": [{"Values": ["1"]}], "PartitionsToGet": [{"Values": ["1"]}],
         "PartitionInputList": [{"Values": ["1"], "StorageDescriptor": n["descriptor"]}],
+        "FunctionName": f"{MARK}_function", "FunctionInput": {"FunctionName": f"{MARK}_function"}, "Pattern": "*",
         "Entries": [{"PartitionValueList": ["1"], "PartitionInput": {"Values": ["1"], "StorageDescriptor": n["descriptor"]}}],
         "ResourceArn": f"arn:aws:glue:{REGION}:{ALPHA}:database/{MARK}_db", "TagsToAdd": {"a": "b"}, "TagsToRemove": ["a"],
     }  # fmt: skip
@@ -296,6 +297,7 @@ _SPECIAL: dict[tuple[str, str], Any] = {
         "TableInput": {"Name": "attack", "StorageDescriptor": s.names["descriptor"]}, "Name": None},
     ("glue", "CreatePartition"): lambda s: {
         "PartitionInput": {"Values": ["2"], "StorageDescriptor": s.names["descriptor"]}},
+    ("glue", "CreateUserDefinedFunction"): lambda _: {"FunctionInput": {"FunctionName": "attack"}},
     ("glue", "GetTable"): lambda _: {"Name": f"{MARK}_table"},
     ("glue", "UpdateTable"): lambda _: {"Name": None},
     ("glue", "DeleteTable"): lambda _: {"Name": f"{MARK}_table"},

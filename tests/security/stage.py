@@ -239,6 +239,7 @@ def _lake(stage: Stage) -> None:
             "PartitionKeys": [{"Name": "day", "Type": "string"}],
         },
     )  # fmt: skip
+    glue.create_user_defined_function(DatabaseName=f"{m}_db", FunctionInput={"FunctionName": f"{m}_function"})
     glue.create_partition(
         DatabaseName=f"{m}_db", TableName=f"{m}_table",
         PartitionInput={

@@ -127,6 +127,13 @@ class CreateTableRequest(TypedDict, total=False):
 
 class CreateTableResponse(TypedDict, total=False): ...
 
+class CreateUserDefinedFunctionRequest(TypedDict, total=False):
+    CatalogId: str
+    DatabaseName: Required[str]
+    FunctionInput: Required[UserDefinedFunctionInput]
+
+class CreateUserDefinedFunctionResponse(TypedDict, total=False): ...
+
 class DataLakePrincipal(TypedDict, total=False):
     DataLakePrincipalIdentifier: str
 
@@ -184,6 +191,13 @@ class DeleteTableVersionRequest(TypedDict, total=False):
     VersionId: Required[str]
 
 class DeleteTableVersionResponse(TypedDict, total=False): ...
+
+class DeleteUserDefinedFunctionRequest(TypedDict, total=False):
+    CatalogId: str
+    DatabaseName: Required[str]
+    FunctionName: Required[str]
+
+class DeleteUserDefinedFunctionResponse(TypedDict, total=False): ...
 
 class ErrorDetail(TypedDict, total=False):
     ErrorCode: str
@@ -302,6 +316,26 @@ class GetTagsRequest(TypedDict, total=False):
 
 class GetTagsResponse(TypedDict, total=False):
     Tags: dict[str, str]
+
+class GetUserDefinedFunctionRequest(TypedDict, total=False):
+    CatalogId: str
+    DatabaseName: Required[str]
+    FunctionName: Required[str]
+
+class GetUserDefinedFunctionResponse(TypedDict, total=False):
+    UserDefinedFunction: UserDefinedFunction
+
+class GetUserDefinedFunctionsRequest(TypedDict, total=False):
+    CatalogId: str
+    DatabaseName: str
+    Pattern: Required[str]
+    FunctionType: str
+    NextToken: str
+    MaxResults: int
+
+class GetUserDefinedFunctionsResponse(TypedDict, total=False):
+    UserDefinedFunctions: list[UserDefinedFunction]
+    NextToken: str
 
 class IcebergDocument(TypedDict, total=False): ...
 
@@ -429,6 +463,11 @@ class QuerySessionContext(TypedDict, total=False):
 
 class RLSProperties(TypedDict, total=False):
     DefaultRLSPolicy: str
+
+class ResourceUri(TypedDict, total=False):
+    ResourceType: str
+    Uri: str
+    LastModified: float
 
 class SchemaId(TypedDict, total=False):
     SchemaArn: str
@@ -624,6 +663,37 @@ class UpdateTableRequest(TypedDict, total=False):
     UpdateOpenTableFormatInput: UpdateOpenTableFormatInput
 
 class UpdateTableResponse(TypedDict, total=False): ...
+
+class UpdateUserDefinedFunctionRequest(TypedDict, total=False):
+    CatalogId: str
+    DatabaseName: Required[str]
+    FunctionName: Required[str]
+    FunctionInput: Required[UserDefinedFunctionInput]
+
+class UpdateUserDefinedFunctionResponse(TypedDict, total=False): ...
+
+class UserDefinedFunction(TypedDict, total=False):
+    FunctionName: str
+    DatabaseName: str
+    ClassName: str
+    OwnerName: str
+    FunctionType: str
+    OwnerType: str
+    CreateTime: float
+    ResourceUris: list[ResourceUri]
+    ArtifactLocation: str
+    GovernanceMode: str
+    CatalogId: str
+
+class UserDefinedFunctionInput(TypedDict, total=False):
+    FunctionName: str
+    ClassName: str
+    OwnerName: str
+    FunctionType: str
+    OwnerType: str
+    ResourceUris: list[ResourceUri]
+    ArtifactLocation: str
+    GovernanceMode: str
 
 class ViewDefinition(TypedDict, total=False):
     IsProtected: bool

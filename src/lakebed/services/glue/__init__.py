@@ -1,12 +1,13 @@
-"""AWS Glue Data Catalog: databases, tables with their versions, partitions with the expression language, tags.
+"""AWS Glue Data Catalog: databases, tables with their versions, partitions with the expression language,
+user-defined functions, tags.
 
 Follows https://docs.aws.amazon.com/glue/latest/dg/aws-glue-api-catalog.html. ``catalogue`` is what happens, ``provider/``
 the API over it, ``port`` the same for Athena and Firehose; ``predicate`` reads partition expressions, ``pattern`` the name
 patterns of GetTables.
 
 Refused by name: resource links, federated databases, multi-dialect views, table creation from an open table format's
-metadata, partition indexes (every table has one already). Crawlers, jobs, connections, column statistics and user-defined
-functions are not built (see docs/deviations/glue.md).
+metadata, partition indexes (every table has one already). Crawlers, jobs, connections and column statistics are not built
+(see docs/deviations/glue.md).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from lakebed.ports.service import Service, operations_of
 from lakebed.services.glue.catalogue import Catalogue
 from lakebed.services.glue.port import GlueCatalog
 from lakebed.services.glue.provider.databases import DatabaseOperations
+from lakebed.services.glue.provider.functions import FunctionOperations
 from lakebed.services.glue.provider.partitions import PartitionOperations
 from lakebed.services.glue.provider.search import SearchOperations
 from lakebed.services.glue.provider.tables import TableOperations
@@ -32,6 +34,7 @@ def service(k: Kernel, p: Ports) -> Service:
         DatabaseOperations(catalogue),
         TableOperations(catalogue),
         PartitionOperations(catalogue),
+        FunctionOperations(catalogue),
         SearchOperations(catalogue, p),
     )
     return Service("glue", operations_of(*providers, prefix="glue"), tasks=[Discard(catalogue)])

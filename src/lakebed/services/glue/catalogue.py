@@ -16,8 +16,8 @@ from lakebed.api import glue as api
 from lakebed.kernel.kernel import Kernel
 from lakebed.kernel.scope import Scope
 from lakebed.services.glue import model, predicate
-from lakebed.services.glue.model import Body, Database, Partition, Table, folded
-from lakebed.services.glue.store import DatabaseStore, PartitionStore, TableStore
+from lakebed.services.glue.model import Body, Database, Function, Partition, Table, folded
+from lakebed.services.glue.store import DatabaseStore, FunctionStore, PartitionStore, TableStore
 
 DISCARD_TASK = "glue:discard"
 _LAST = b"\xff"
@@ -25,13 +25,14 @@ _JUMP_AFTER = 16
 
 
 class Catalogue:
-    """All databases, tables and partitions of the house."""
+    """All databases, tables, partitions and functions of the house."""
 
     def __init__(self, k: Kernel) -> None:
         self.k = k
         self.databases = DatabaseStore(k.db)
         self.tables = TableStore(k.db)
         self.partitions = PartitionStore(k.db)
+        self.functions = FunctionStore(k.db)
 
     def database(self, scope: Scope, name: str) -> Database:
         """EntityNotFoundException where there is none."""
@@ -65,6 +66,7 @@ class Catalogue:
             while tables := self.tables.after(scope, known.name, "", 1000):
                 for table in tables:
                     self.tables.delete(tx, table)
+            self.functions.delete_all(tx, scope, known.name)
             self.databases.delete(tx, scope, known.name)
             self.databases.set_tags(tx, scope, scope.arn("glue", f"database/{known.name}"), {})
             tx.after_commit(lambda: self.k.tasks.poke(DISCARD_TASK))
@@ -139,6 +141,37 @@ class Catalogue:
         with self.k.db.tx() as tx:
             if not self.partitions.delete(tx, table, values):
                 raise api.EntityNotFoundException("Partition not found.")
+
+    def function(self, scope: Scope, database: str, name: str) -> Function:
+        """EntityNotFoundException where there is none."""
+        found = self.functions.find(scope, folded(database), folded(name))
+        if found is None:
+            self.database(scope, database)
+            raise api.EntityNotFoundException("Function not found.")
+        return found
+
+    def create_function(self, scope: Scope, database: str, given: Mapping[str, Any]) -> None:
+        """From a UserDefinedFunctionInput."""
+        name, body = model.function_body(given)
+        with self.k.db.tx() as tx:
+            home = self.database(scope, database)
+            if self.functions.find(scope, home.name, name) is not None:
+                raise api.AlreadyExistsException("Function already exists.")
+            self.functions.put(tx, Function(scope, home.name, name, body, self.k.clock.now()))
+
+    def update_function(self, scope: Scope, database: str, name: str, given: Mapping[str, Any]) -> None:
+        """Replace a function's definition; it keeps its name."""
+        new_name, body = model.function_body({"FunctionName": name, **given})
+        with self.k.db.tx() as tx:
+            known = self.function(scope, database, name)
+            if new_name != known.name:
+                raise api.InvalidInputException("Function name cannot be changed.")
+            self.functions.put(tx, msgspec.structs.replace(known, body=body))
+
+    def delete_function(self, scope: Scope, database: str, name: str) -> None:
+        """EntityNotFoundException where there is none."""
+        with self.k.db.tx() as tx:
+            self.functions.delete(tx, self.function(scope, database, name))
 
     def find_partitions(
         self, table: Table, expression: str | None, *, after: bytes = b"", limit: int | None = None

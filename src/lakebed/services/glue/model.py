@@ -25,6 +25,9 @@ _TABLE_MEMBERS = (
     "ViewOriginalText", "ViewExpandedText", "TableType", "Parameters",
 )  # fmt: skip
 _PARTITION_MEMBERS = ("LastAccessTime", "LastAnalyzedTime", "StorageDescriptor", "Parameters")
+_FUNCTION_MEMBERS = (
+    "ClassName", "OwnerName", "OwnerType", "FunctionType", "ResourceUris", "ArtifactLocation", "GovernanceMode",
+)  # fmt: skip
 _END = b"\x00\x01"
 _PERMISSIONS = [{"Principal": {"DataLakePrincipalIdentifier": "IAM_ALLOWED_PRINCIPALS"}, "Permissions": ["ALL"]}]
 
@@ -102,6 +105,26 @@ class Partition(msgspec.Struct, frozen=True):
         }
 
 
+class Function(msgspec.Struct, frozen=True):
+    """A user-defined function; ``body`` is its UserDefinedFunctionInput without the name."""
+
+    scope: Scope
+    database: str
+    name: str
+    body: Body
+    created: float
+
+    def shown(self) -> Body:
+        """As GetUserDefinedFunction tells it."""
+        return {
+            **self.body,
+            "FunctionName": self.name,
+            "DatabaseName": self.database,
+            "CreateTime": self.created,
+            "CatalogId": self.scope.account,
+        }
+
+
 def encode_key(values: Sequence[str]) -> bytes:
     """The key of a partition, or the common beginning of keys where only the first values are given."""
     return b"".join(value.encode().replace(b"\x00", b"\x00\xff") + _END for value in values)
@@ -161,6 +184,13 @@ def partition_body(given: Mapping[str, Any], operation: str) -> tuple[list[str],
     body = _kept(given, _PARTITION_MEMBERS)
     _fill_storage(body, operation)
     return list(given.get("Values") or ()), body
+
+
+def function_body(given: Mapping[str, Any]) -> tuple[str, Body]:
+    """(name, body) of a UserDefinedFunctionInput; the model does not demand the name, Glue does."""
+    if not given.get("FunctionName"):
+        raise api.InvalidInputException("A function needs a FunctionName.")
+    return folded(given["FunctionName"]), _kept(given, _FUNCTION_MEMBERS)
 
 
 def _kept(given: Mapping[str, Any], members: Sequence[str]) -> Body:

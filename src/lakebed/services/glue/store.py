@@ -11,7 +11,7 @@ import msgspec
 from lakebed.kernel.db import Database as Db
 from lakebed.kernel.db import Tx
 from lakebed.kernel.scope import Scope
-from lakebed.services.glue.model import Database, Partition, Table, decode_key, encode_key
+from lakebed.services.glue.model import Database, Function, Partition, Table, decode_key, encode_key
 
 _encode = msgspec.msgpack.encode
 _decode = msgspec.msgpack.decode
@@ -227,6 +227,63 @@ class PartitionStore:
         """False where there is none."""
         done = tx.execute("DELETE FROM glue_partition WHERE table_id=? AND key=?", (table.id, encode_key(values)))
         return done.rowcount > 0
+
+
+class FunctionStore:
+    """Rows of ``glue_function``."""
+
+    def __init__(self, db: Db) -> None:
+        self._db = db
+
+    def find(self, scope: Scope, database: str, name: str) -> Function | None:
+        """One function."""
+        row = self._db.one(
+            "SELECT body, created FROM glue_function WHERE account=? AND region=? AND database=? AND name=?",
+            (scope.account, scope.region, database, name),
+        )
+        return Function(scope, database, name, _decode(row["body"]), row["created"]) if row else None
+
+    def after(self, scope: Scope, database: str, after: str, limit: int) -> list[Function]:
+        """By name."""
+        rows = self._db.all(
+            "SELECT name, body, created FROM glue_function WHERE account=? AND region=? AND database=? AND name>? "
+            "ORDER BY name LIMIT ?",
+            (scope.account, scope.region, database, after, limit),
+        )
+        return [Function(scope, database, row["name"], _decode(row["body"]), row["created"]) for row in rows]
+
+    def after_all(self, scope: Scope, after: tuple[str, str], limit: int) -> list[Function]:
+        """Of all databases, by database and name."""
+        rows = self._db.all(
+            "SELECT database, name, body, created FROM glue_function WHERE account=? AND region=? "
+            "AND (database, name) > (?, ?) ORDER BY database, name LIMIT ?",
+            (scope.account, scope.region, *after, limit),
+        )
+        return [Function(scope, row["database"], row["name"], _decode(row["body"]), row["created"]) for row in rows]
+
+    def put(self, tx: Tx, function: Function) -> None:
+        """Insert or replace."""
+        tx.execute(
+            "INSERT OR REPLACE INTO glue_function VALUES (?,?,?,?,?,?)",
+            (
+                function.scope.account, function.scope.region, function.database, function.name,
+                _encode(function.body), function.created,
+            ),
+        )  # fmt: skip
+
+    def delete(self, tx: Tx, function: Function) -> None:
+        """The row alone."""
+        tx.execute(
+            "DELETE FROM glue_function WHERE account=? AND region=? AND database=? AND name=?",
+            (function.scope.account, function.scope.region, function.database, function.name),
+        )
+
+    def delete_all(self, tx: Tx, scope: Scope, database: str) -> None:
+        """Those of a database."""
+        tx.execute(
+            "DELETE FROM glue_function WHERE account=? AND region=? AND database=?",
+            (scope.account, scope.region, database),
+        )
 
 
 def _table(scope: Scope, row: Any) -> Table:
