@@ -167,13 +167,14 @@ def test_packages(stage: Stage, what: str) -> None:
 
 def test_an_archive_of_archives_is_one_level(stage: Stage) -> None:
     with bounded(stage):
-        stage.client("lambda").create_function(
+        made = stage.client("lambda").create_function(
             FunctionName="zip-nested",
             Runtime="python3.11",
             Role=stage.names["role"],
             Handler="app.handler",
             Code={"ZipFile": nested()},
         )
+    assert made["CodeSize"] == len(nested())  # kept as it came: what lies inside is opened by nobody
 
 
 # --- documents -----------------------------------------------------------------------------------------------------------
