@@ -96,7 +96,8 @@ def test_test_file(path: Path) -> None:
         if function.name.startswith("test_"):
             body = ast.dump(function)
             assert re.search(
-                r"Assert\(|attr='raises'|id='(assert|check|expect|run|bounded|refused)\w*'|attr='(assert|check|expect)\w*'", body
+                r"Assert\(|attr='raises'|id='(assert|check|expect|run|bounded|refused)\w*'|attr='(assert|check|expect)\w*'",
+                body,
             ), f"{function.name} asserts nothing"
 
 
