@@ -90,7 +90,10 @@ def env(options: argparse.Namespace) -> int:
             f"aws_secret_access_key = {values['AWS_SECRET_ACCESS_KEY']}"
         )
     else:
-        prose = "\n".join(f"export {key}={value}" for key, value in values.items())
+        # What another session left behind would win over these keys, or make them wrong.
+        prose = "unset AWS_PROFILE AWS_SESSION_TOKEN\n" + "\n".join(
+            f"export {key}={value}" for key, value in values.items()
+        )
     show(options.json, values, prose)
     return 0
 
