@@ -307,14 +307,14 @@ class House:
         k, where, at = self.kernel, self.ports.addresses, self._addresses()
         data = str(k.data)
         return {
-            "http": f"http://{at['http_host']}:{at['http_port']}",
+            "http": where.http_url,
             "mqtt": f"{at['mqtt_host']}:{at['mqtt_port']}" if where.mqtt_port else "",
             "mqtt_ca": at["mqtt_ca"],
             "data": data,
             "uptime_seconds": k.clock.monotonic() - self._opened_at,
             "env_command": f'eval "$(lakebed env --data {shlex.quote(data)})"',
             "environment": {
-                "AWS_ENDPOINT_URL": f"http://{at['http_host']}:{at['http_port']}",
+                "AWS_ENDPOINT_URL": where.http_url,
                 "AWS_ACCESS_KEY_ID": at["access_key_id"],
                 "AWS_SECRET_ACCESS_KEY": at["secret_access_key"],
                 "AWS_DEFAULT_REGION": "us-east-1",
@@ -324,6 +324,7 @@ class House:
     def _addresses(self) -> dict[str, Any]:
         where, seed = self.ports.addresses, self.kernel.settings.seed
         return {
+            "http_url": where.http_url,
             "http_host": _reachable(where.http_host),
             "http_port": where.http_port,
             "mqtt_host": _reachable(where.mqtt_host),

@@ -36,7 +36,7 @@ def run_demo(options: argparse.Namespace) -> int:
     server = _start(data, options.port, progress)
     try:
         where = json.loads((data / "address.json").read_text("utf-8"))
-        url = f"http://{where['http_host']}:{where['http_port']}"
+        url = where["http_url"]
         progress.step(f"Lakebed listens on {url} (MQTT {where['mqtt_port']}), console {url}/console")
         summary = _replay(script, data, url, where, options)
         balance, is_even = _balance(ask(data, "GET", "flow"), summary)

@@ -72,7 +72,7 @@ def status(options: argparse.Namespace) -> int:
 def env(options: argparse.Namespace) -> int:
     """``lakebed env``: ``eval "$(lakebed env)"`` points every AWS client of the shell here."""
     where = address_of(options.data)
-    url = f"http://{where['http_host']}:{where['http_port']}"
+    url = where["http_url"]
     values = {
         "AWS_ENDPOINT_URL": url,
         "AWS_ACCESS_KEY_ID": where["access_key_id"],
