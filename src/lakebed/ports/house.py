@@ -9,8 +9,10 @@ from lakebed.ports.catalog import Catalog
 from lakebed.ports.conversion import Converter
 from lakebed.ports.delivery import Delivery
 from lakebed.ports.devices import Broker, CertificateAuthority, DeviceGate
+from lakebed.ports.events import Events
 from lakebed.ports.functions import Functions
 from lakebed.ports.identity import Identity
+from lakebed.ports.keys import Keys
 from lakebed.ports.logs import Logs
 from lakebed.ports.metrics import Metrics, Unpublished
 from lakebed.ports.objects import Objects
@@ -46,6 +48,8 @@ class Ports:
     objects: Objects = field(init=False)
     queues: Queues = field(init=False)
     topics: Topics = field(init=False)
+    events: Events = field(init=False)
+    keys: Keys = field(init=False)
     streams: Streams = field(init=False)
     functions: Functions = field(init=False)
     delivery: Delivery = field(init=False)
