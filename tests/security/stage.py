@@ -23,7 +23,7 @@ from lakebed.kernel.settings import Settings
 from lakebed.ports.house import Ports
 from lakebed.services import iam
 from lakebed.services.iam.port import IamIdentity
-from lakebed.services.iam.vault import Vault
+from lakebed.kernel.vault import Vault
 from tests.crash.rig import Server
 
 MARK = "alphamark"

@@ -60,11 +60,13 @@ class Identity(Protocol):
         conditions: Mapping[str, str | Sequence[str]] | None = None,
         resource_policy: str | None = None,
         resource_account: str | None = None,
+        resource_rules: bool = False,
     ) -> None:
         """Return when ``principal`` may do ``action`` on ``resource``; else raise AwsError AccessDeniedException (403).
 
         ``resource_policy`` is the JSON text of the resource's own policy. Within one account identity or resource policy
-        suffices, across accounts both must allow; an explicit deny anywhere wins.
+        suffices, across accounts both must allow; an explicit deny anywhere wins. With ``resource_rules`` the resource
+        policy must allow in any case, be it by naming the account, which leaves it to the caller's own policies (KMS).
         """
         ...
 

@@ -15,7 +15,7 @@ from lakebed.kernel.scope import GLOBAL_REGION, Principal, Scope
 from lakebed.services import iam
 from lakebed.services.iam import documents
 from lakebed.services.iam.port import root_principal
-from lakebed.services.iam.vault import SealBrokenError, Vault
+from lakebed.kernel.vault import SealBrokenError, Vault
 from tests.harness import ACCOUNT, Harness
 
 ALLOW_S3 = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]})

@@ -24,7 +24,7 @@ from lakebed.services.iam.provider.policies import Policies
 from lakebed.services.iam.provider.roles import Roles
 from lakebed.services.iam.provider.simulate import Simulations
 from lakebed.services.iam.provider.users import Users
-from lakebed.services.iam.vault import Vault
+from lakebed.kernel.vault import Vault
 from lakebed.services.iam.work import Housekeeping
 
 

@@ -109,12 +109,14 @@ def evaluate(statements: Sequence[Statement], request: Request) -> Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Documents:
-    """All that speaks on one request. ``boundary`` and ``resource`` None: there is none."""
+    """All that speaks on one request. ``boundary`` and ``resource`` None: there is none. ``resource_rules``: nobody may
+    what the resource's own policy does not allow, at least by naming the account (the policies of KMS keys)."""
 
     identity: Sequence[Statement] = ()
     boundary: Sequence[Statement] | None = None
     sessions: Sequence[Sequence[Statement]] = ()
     resource: Sequence[Statement] | None = None
+    resource_rules: bool = False
 
 
 def decide(documents: Documents, request: Request, *, same_account: bool) -> str:
@@ -131,6 +133,8 @@ def decide(documents: Documents, request: Request, *, same_account: bool) -> str
     ):
         if verdict.denied:
             return f"with an explicit deny in {kind}"
+    if documents.resource_rules and not resource.allowed:
+        return "because no resource-based policy allows the"
     if same_account and resource.allowed is Grade.DIRECT:
         return ""
     if request.principal.kind in ("service", "anonymous"):

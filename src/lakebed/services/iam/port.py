@@ -26,7 +26,7 @@ from lakebed.services.iam.facts import facts_of
 from lakebed.services.iam.model import Entity
 from lakebed.services.iam.policy import Documents, PolicyError, Request, Statement, compile_document, decide, evaluate
 from lakebed.services.iam.store import Entities, Keys, Policies
-from lakebed.services.iam.vault import Vault
+from lakebed.kernel.vault import Vault
 
 _KEYS_KEPT_MAX = 10_000
 _GRANTS_KEPT_MAX = 10_000
@@ -128,6 +128,7 @@ class IamIdentity:
         conditions: Conditions | None = None,
         resource_policy: str | None = None,
         resource_account: str | None = None,
+        resource_rules: bool = False,
     ) -> None:
         owner = resource_account or _owner(resource) or principal.account
         if resource_policy is None and principal.is_root and owner == principal.account:
@@ -135,7 +136,8 @@ class IamIdentity:
         request = Request(
             principal, action, resource, lambda: facts_of(principal, self._k.clock.now(), conditions or {})
         )
-        reason = decide(self._documents(principal, resource_policy), request, same_account=owner == principal.account)
+        documents = replace(self._documents(principal, resource_policy), resource_rules=resource_rules)
+        reason = decide(documents, request, same_account=owner == principal.account)
         if reason:
             raise denied(principal, action, resource, reason)
 

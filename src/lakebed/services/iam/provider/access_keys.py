@@ -14,7 +14,7 @@ from lakebed.ports.service import Context, operation
 from lakebed.services.iam import model
 from lakebed.services.iam.model import USER, Key
 from lakebed.services.iam.provider.holders import Holders, arn_of, paged
-from lakebed.services.iam.vault import Vault
+from lakebed.kernel.vault import Vault
 
 _user = arn_of(USER, "UserName")
 

@@ -1,9 +1,10 @@
-"""The vault: secrets of access keys, sealed with a master key that lies beside the database, never in it.
+"""The vault: small secrets sealed with a master key that lies beside the database, never in it.
 
-SigV4 needs the secret itself, so a hash will not do. AES-256-GCM from ``cryptography`` (imported on first use: it is
-heavy at start); the access key id is the associated data, so that a row's secret can not be moved to another key. The
-master key is ``<data>/iam.master.key``, 32 random bytes, mode 0600. A copy of ``state.db`` alone gives nobody a secret;
-losing the file loses every secret, so a backup needs both.
+IAM keeps the secrets of access keys so (SigV4 needs the secret itself, a hash will not do) and KMS the material of its
+keys. AES-256-GCM from ``cryptography`` (imported on first use: it is heavy at start); the owner's id is the associated
+data, so that a row's secret can not be moved to another row. The master key is ``<data>/<service>.master.key``, 32 random
+bytes, mode 0600. A copy of ``state.db`` alone gives nobody a secret; losing the file loses every secret, so a backup
+needs both.
 """
 
 from __future__ import annotations
@@ -34,15 +35,23 @@ class Vault:
 
     def seal(self, text: str, owner: str) -> bytes:
         """``text`` in a form that only this vault opens, and only for ``owner``."""
-        nonce = self._ids.secret(_NONCE_BYTES)
-        return nonce + self._aead().encrypt(nonce, text.encode(), owner.encode())
+        return self.seal_bytes(text.encode(), owner)
 
     def open(self, sealed: bytes, owner: str) -> str:
         """What was sealed; SealBrokenError where it does not open."""
+        return self.open_bytes(sealed, owner).decode()
+
+    def seal_bytes(self, secret: bytes, owner: str) -> bytes:
+        """``seal`` for what is no text."""
+        nonce = self._ids.secret(_NONCE_BYTES)
+        return nonce + self._aead().encrypt(nonce, secret, owner.encode())
+
+    def open_bytes(self, sealed: bytes, owner: str) -> bytes:
+        """``open`` for what is no text."""
         from cryptography.exceptions import InvalidTag
 
         try:
-            return self._aead().decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], owner.encode()).decode()
+            return self._aead().decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], owner.encode())
         except InvalidTag:
             raise SealBrokenError(owner) from None
 
