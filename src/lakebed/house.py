@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any, TextIO, TypedDict
 
 from lakebed.edge.admin.endpoints import Administration, Handles, RefusedError
+from lakebed.edge.admin.token import Token
 from lakebed.edge.aws.journal import Journal
 from lakebed.edge.door import Application, FrontDoor
 from lakebed.edge.loopback import Loopback
@@ -141,6 +142,7 @@ class House:
         self.kernel, self.ports, self._lock = k, Ports(), lock
         sql_duckdb.engine(k, self.ports)
         self._mqtt = DeviceDoor(k, self.ports.addresses)
+        self._console_token = Token(k.data, "console.token", k.ids)
         with k.db.tx():  # one commit for the tables of all services, when they are new
             furniture = self._furnish()
         self._http = FrontDoor(**furniture)
@@ -165,7 +167,8 @@ class House:
         k.tasks.add(self._keeper)
         handles = Handles(version=VERSION, world=world, backup=self._backup, reset=self.reset)
         administration = Administration(self.registry, k, p, journal=self._journal, handles=handles)
-        console = _Console(k, Loopback(self.registry, k, p, self._journal), administration, self._journal, self._about)
+        loopback = Loopback(self.registry, k, p, self._journal)
+        console = _Console(k, loopback, administration, self._journal, self._about, self._console_token)
         return {
             "registry": self.registry,
             "k": k,
@@ -332,6 +335,7 @@ class House:
             "mqtt_ca": str(self._mqtt.authority.root_path),
             "access_key_id": seed.access_key_id,
             "secret_access_key": seed.secret_access_key,
+            "console_token": self._console_token.text,
             "pid": os.getpid(),
         }
 
@@ -346,9 +350,10 @@ class _Console:
         administration: Administration,
         journal: Journal,
         about: Callable[[], Mapping[str, Any]],
+        token: Token,
     ) -> None:
         self._k, self._loopback, self._administration = k, loopback, administration
-        self._journal, self._about = journal, about
+        self._journal, self._about, self._token = journal, about, token
         self._app: Application | None = None
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -359,6 +364,7 @@ class _Console:
     def _build(self) -> Application:
         from lakebed.console.app import build
         from lakebed.console.backend import Backend
+        from lakebed.console.sessions import Sessions
 
         account = self._k.settings.seed.account
         root = f"arn:aws:iam::{account}:root"
@@ -374,6 +380,7 @@ class _Console:
                 clock=self._k.clock,
                 scope=Scope(account, "us-east-1"),
                 version=VERSION,
+                sessions=Sessions(self._token.text, self._k.clock.wall),
                 status=self._about,
                 tasks=lambda: [asdict(status) for status in self._k.tasks.status()],
                 requests=self._journal.read,

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -15,6 +16,7 @@ from lakebed.edge.listener import Listener
 from lakebed.kernel.clock import SystemClock
 from lakebed.kernel.log import Log
 from lakebed.kernel.settings import Http
+from tests.console.pages import SESSIONS
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (apt-get install chromium)")
@@ -58,7 +60,9 @@ def chromium() -> Iterator[Any]:
 def opened(browser: Any, address: str, theme: str, problems: list[str]) -> Iterator[Any]:
     """A page with a context of its own; everything it complains about goes to ``problems``."""
     context = browser.new_context(viewport={"width": 1440, "height": 900})
-    context.add_cookies([{"name": "lb-theme", "value": theme, "url": address}])
+    name, _, session = SESSIONS.cookie(urlsplit(address).port).partition(";")[0].partition("=")
+    cookies = {"lb-theme": theme, name: session}
+    context.add_cookies([{"name": name, "value": value, "url": address} for name, value in cookies.items()])
     page = context.new_page()
     page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: problems.append(str(error)))

@@ -21,4 +21,4 @@ def furnished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningLakeb
 
 @pytest.fixture(scope="session")
 def browser(furnished: RunningLakebed) -> Browser:
-    return Browser(furnished.endpoint_url)
+    return Browser(furnished.endpoint_url, furnished.console_url)

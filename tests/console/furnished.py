@@ -145,12 +145,17 @@ def wait_for(lakebed: RunningLakebed, query: str) -> str:
 class Browser:
     """As much of one as HTTP tests need."""
 
-    def __init__(self, base: str) -> None:
-        self.base = base
+    def __init__(self, base: str, link: str) -> None:
+        self.base, self.link = base, link
+        cookies = urllib.request.HTTPCookieProcessor()
+        self._opener = urllib.request.build_opener(cookies)
+        self._opener.open(link, timeout=30).close()
+        self._cookie = "; ".join(f"{cookie.name}={cookie.value}" for cookie in cookies.cookiejar)
 
-    def get(self, path: str) -> tuple[int, str, Any]:
+    def get(self, path: str, region: str = "us-east-1") -> tuple[int, str, Any]:
         """Status, text and headers of a page."""
-        return self._ask(urllib.request.Request(self.base + path))
+        headers = {"Cookie": f"{self._cookie}; lb-region={region}"}
+        return self._ask(urllib.request.Request(self.base + path, headers=headers))
 
     def post(self, path: str, form: dict[str, str], headers: dict[str, str]) -> tuple[int, str, Any]:
         """The answer to a form; redirects are followed by a GET."""
@@ -159,7 +164,7 @@ class Browser:
 
     def _ask(self, request: urllib.request.Request) -> tuple[int, str, Any]:
         try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
+            with self._opener.open(request, timeout=30) as answer:
                 return answer.status, answer.read().decode("utf-8", "replace"), answer
         except urllib.error.HTTPError as refused:
             return refused.code, refused.read().decode("utf-8", "replace"), refused

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lakebed.console.backend import Backend
+from lakebed.console.sessions import Sessions
 from lakebed.kernel.clock import ManualClock
 from lakebed.kernel.errors import AwsError
 from lakebed.kernel.scope import Scope
@@ -142,7 +143,17 @@ def flow(_scope: Scope) -> dict[str, Any]:
     }
 
 
+SESSIONS = Sessions("the-token-of-the-tests", lambda: NOW)
+
+
 def backend(**other: Any) -> Backend:
     """A backend; replace ``call`` or ``flow`` for other cases."""
-    parts: dict[str, Any] = {"call": call, "flow": flow, "clock": ManualClock(NOW), "scope": SCOPE, "version": "0.1.0"}
+    parts: dict[str, Any] = {
+        "call": call,
+        "flow": flow,
+        "clock": ManualClock(NOW),
+        "scope": SCOPE,
+        "version": "0.1.0",
+        "sessions": SESSIONS,
+    }
     return Backend(**(parts | other))

@@ -13,7 +13,9 @@ from tests.console import pages
 
 
 def client(host: str = "127.0.0.1", **backend: Any) -> TestClient:
-    return TestClient(build(pages.backend(**backend)), base_url=f"http://{host}:4566", client=("127.0.0.1", 5000))
+    made = TestClient(build(pages.backend(**backend)), base_url=f"http://{host}:4566", client=("127.0.0.1", 5000))
+    made.headers["cookie"] = pages.SESSIONS.cookie(4566).partition(";")[0]
+    return made
 
 
 def test_pipelines_shows_every_resource_and_link() -> None:

@@ -83,12 +83,8 @@ def test_secrets_are_not_shown(browser: Browser) -> None:
 
 
 def test_empty_regions_teach(furnished: RunningLakebed, browser: Browser) -> None:
-    import urllib.request
-
     for path in ("kinesis", "firehose", "iot", "lambda", "sqs", "catalog", "logs"):
-        request = urllib.request.Request(f"{browser.base}/console/{path}", headers={"Cookie": "lb-region=eu-west-1"})
-        with urllib.request.urlopen(request) as answer:
-            text = answer.read().decode()
+        _, text, _ = browser.get(f"/console/{path}", region="eu-west-1")
         assert "eu-west-1" in text
         assert '<div class="empty">' in text, path
 

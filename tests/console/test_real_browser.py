@@ -25,9 +25,11 @@ PATHS = [
 
 
 @pytest.fixture(scope="module")
-def context() -> Iterator[Any]:
-    with chromium() as browser:
-        yield browser.new_context()
+def context(browser: Browser) -> Iterator[Any]:
+    with chromium() as window:
+        context = window.new_context()
+        context.new_page().goto(browser.link)
+        yield context
 
 
 def test_every_page_is_quiet_and_fits_in_light_and_dark(browser: Browser, context: Any) -> None:

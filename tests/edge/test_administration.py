@@ -13,6 +13,7 @@ from tests.edge.test_door import ask
 
 
 async def get(fragment: Fragment, path: str, **headers: str) -> tuple[int, Any]:
+    headers.setdefault("X_Lakebed_Token", fragment.token)
     status, _, body = await fragment.run(ask, fragment, "GET", f"/_lakebed/{path}", **headers)
     return status, json.loads(body)
 
@@ -74,6 +75,15 @@ async def test_changes_are_refused(fragment: Fragment, headers: dict[str, str]) 
 async def test_reading_under_a_foreign_name_is_refused(fragment: Fragment) -> None:
     assert (await get(fragment, "status", Host="rebound.example"))[0] == 403
     assert (await get(fragment, "reset"))[0] == 405
+
+
+@pytest.mark.parametrize(
+    "headers", [{"X_Lakebed_Token": ""}, {"X_Lakebed_Token": "guess"}, {"Origin": "http://x.example"}]
+)
+async def test_reading_needs_the_token(fragment: Fragment, headers: dict[str, str]) -> None:
+    for name in ("status", "tasks", "flow", "logs", "journal", "clock"):
+        assert (await get(fragment, name, **headers))[0] == 403
+    assert (await get(fragment, "health", **headers))[0] == 200
 
 
 async def test_the_token_is_the_owners(fragment: Fragment) -> None:

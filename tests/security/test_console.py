@@ -7,10 +7,12 @@ from __future__ import annotations
 import http.client
 import json
 import re
+import time
 from typing import Any
 
 import pytest
 
+from lakebed.console.sessions import SECONDS, Sessions
 from tests.security.stage import MARK, Stage
 
 SCRIPT = "<script>alert(1)</script>"
@@ -20,6 +22,10 @@ IMAGE = "\"><img src=x onerror=alert(1)>'"
 def get(
     stage: Stage, path: str, method: str = "GET", body: bytes | None = None, **headers: str
 ) -> tuple[int, dict[str, str], str]:
+    """One request of a browser that signed in; an empty ``Cookie`` is one that did not."""
+    token = (stage.server.data / "console.token").read_text().strip()
+    session = Sessions(token, time.time).cookie(stage.server.http_port).partition(";")[0]
+    headers.setdefault("Cookie", session)
     connection = http.client.HTTPConnection("127.0.0.1", stage.server.http_port, timeout=20)
     try:
         connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
@@ -121,9 +127,57 @@ def test_no_page_runs_what_its_address_says(dressed: Stage, text: str) -> None:
 def test_other_names_reach_neither_console_nor_administration(stage: Stage, host: str) -> None:
     """DNS rebinding: the browser believes that our address is the attacker's site."""
     for path in ("/console/pipelines", "/console/report", "/_lakebed/status", "/_lakebed/journal", "/_lakebed/logs"):
-        status, _, text = get(stage, path, Host=host, Accept="text/html")
+        admin = (stage.server.data / "admin.token").read_text().strip()
+        status, _, text = get(stage, path, Host=host, Accept="text/html", X_Lakebed_Token=admin)
         assert status >= 400, (path, host)
         assert MARK not in text
+
+
+def test_a_loopback_process_without_a_session_reads_nothing(stage: Stage) -> None:
+    token = (stage.server.data / "console.token").read_text().strip()
+    port = stage.server.http_port
+    good = Sessions(token, time.time).cookie(port).partition(";")[0]
+    ended = Sessions(token, lambda: time.time() - SECONDS - 1).cookie(port).partition(";")[0]
+    end = int(good.partition("=")[2].partition(".")[0])
+    forged = [
+        "", "lb-session=1", ended, good[:-1], good.replace(str(end), str(end + 1)), good.replace(str(port), "1"),
+        f"lb-session-{port}={token}", f"lb-session-{port}=99999999999.", f"lb-session-{port}=²²²²²²²²²².x".encode().decode("latin-1"),
+        Sessions("guess", time.time).cookie(port).partition(";")[0],
+    ]  # fmt: skip
+    for cookie in forged:
+        for path in ("/console/pipelines", "/console/pipelines/flow.json", "/console/report/result.csv", "/console/s3"):
+            status, headers, text = get(stage, path, Cookie=cookie, Accept="text/html")
+            assert status == 303, (path, cookie)
+            assert (
+                headers["location"].startswith("/console/sign-in?to=%2Fconsole") or "to=/console" in headers["location"]
+            )
+            assert text == ""
+            assert get(stage, path, Cookie=cookie)[0] == 401
+        assert (
+            get(stage, "/console/athena/run", "POST", b"token=x", Cookie=cookie, Sec_Fetch_Site="same-origin")[0] == 401
+        )
+    assert get(stage, "/console/pipelines", Cookie=f"a=b; {good}")[0] == 200
+    for name in ("status", "tasks", "flow", "logs", "journal", "clock"):
+        assert get(stage, f"/_lakebed/{name}")[0] == 403, name
+    assert get(stage, "/_lakebed/health")[0] == 200
+
+
+def test_signing_in_goes_nowhere_else(stage: Stage) -> None:
+    token = (stage.server.data / "console.token").read_text().strip()
+    for to in ("//evil.example", "https://evil.example", "/\\evil.example", "/console/../x\r\nSet-Cookie: a=b", "javascript:alert(1)", "/console/sign-in", "/console.evil.example"):  # fmt: skip
+        from urllib.parse import quote
+
+        status, headers, _ = get(stage, f"/console/sign-in?token={token}&to={quote(to)}", Cookie="")
+        assert (status, headers["location"]) == (303, "/console"), to
+        assert "httponly" in headers["set-cookie"].lower()
+    status, headers, text = get(stage, f"/console/sign-in?token=guess&to={SCRIPT}", Cookie="")
+    assert status == 403
+    assert "set-cookie" not in headers
+    assert SCRIPT not in text
+    foreign = get(stage, "/console/sign-in", "POST", f"token={token}".encode(), Cookie="", Origin="http://evil.example")
+    assert foreign[0] == 403
+    own = f"http://127.0.0.1:{stage.server.http_port}"
+    assert get(stage, "/console/sign-in", "POST", f"token={token}".encode(), Cookie="", Origin=own)[0] == 303
 
 
 CHANGES = [("clock", {"advance": 1}), ("clock", {"scale": 2}), ("backup", {"path": "/tmp/lakebed-evil"}), ("reset", {})]

@@ -68,11 +68,14 @@ def test_nothing_told_holds_a_secret(ran: tuple[Server, dict[str, bytes]]) -> No
     told = b""
     for name in ("status", "tasks", "flow", "logs?limit=1000", "journal?limit=1000"):
         connection = http.client.HTTPConnection("127.0.0.1", server.http_port, timeout=10)
-        connection.request("GET", f"/_lakebed/{name}")
-        told += connection.getresponse().read()
+        connection.request("GET", f"/_lakebed/{name}", headers={"X-Lakebed-Token": token.decode()})
+        answer = connection.getresponse()
+        assert answer.status == 200
+        told += answer.read()
         connection.close()
     told += (server.data / "server.log").read_bytes()
-    for secret in [*secrets.values(), token, master, b"Signature=", b"X-Amz-Signature", b"AWS4-HMAC"]:
+    console = (server.data / "console.token").read_bytes().strip()
+    for secret in [*secrets.values(), token, console, master, b"Signature=", b"X-Amz-Signature", b"AWS4-HMAC"]:
         assert secret not in told
 
 

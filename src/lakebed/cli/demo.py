@@ -19,7 +19,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from lakebed.cli.online import ask
+from lakebed.cli.online import ask, console_link
 from lakebed.cli.output import CliError, Progress, table
 
 _START_SECONDS_MAX = 30.0
@@ -37,18 +37,18 @@ def run_demo(options: argparse.Namespace) -> int:
     try:
         where = json.loads((data / "address.json").read_text("utf-8"))
         url = where["http_url"]
-        progress.step(f"Lakebed listens on {url} (MQTT {where['mqtt_port']}), console {url}/console")
+        progress.step(f"Lakebed listens on {url} (MQTT {where['mqtt_port']}), console {console_link(data)}")
         summary = _replay(script, data, url, where, options)
         balance, is_even = _balance(ask(data, "GET", "flow"), summary)
         seconds = time.monotonic() - started
         if options.json:
             print(
-                json.dumps({"seconds": round(seconds, 1), "balanced": is_even, "console": f"{url}/console"} | summary)
+                json.dumps({"seconds": round(seconds, 1), "balanced": is_even, "console": console_link(data)} | summary)
             )
         else:
-            _show(balance, summary, is_even, seconds, url)
+            _show(balance, summary, is_even, seconds, console_link(data, "/console/pipelines"))
         if options.keep or (sys.stdin.isatty() and sys.stdout.isatty()):
-            print(f"\nThe server keeps running for the console: {url}/console/pipelines\nCtrl-C ends it.", flush=True)
+            print("\nThe server keeps running for the console (link above).\nCtrl-C ends it.", flush=True)
             server.wait()
         else:
             print(f"\nSee it again: lakebed up --data {data}", file=sys.stderr)
@@ -160,7 +160,7 @@ def _balance(flow: dict[str, Any], summary: dict[str, Any]) -> tuple[list[tuple[
     return rows, is_even
 
 
-def _show(balance: list[tuple[str, ...]], summary: dict[str, Any], is_even: bool, seconds: float, url: str) -> None:
+def _show(balance: list[tuple[str, ...]], summary: dict[str, Any], is_even: bool, seconds: float, link: str) -> None:
     report = summary["report"]
     print()
     print(table(balance, right={1, 2}))
@@ -169,7 +169,7 @@ def _show(balance: list[tuple[str, ...]], summary: dict[str, Any], is_even: bool
     scanned = report["DataScannedInBytes"]
     print(f"report    {report['OutputLocation']}, {scanned:,} bytes scanned")
     print(f"took      {seconds:.0f} s")
-    print(f"console   {url}/console/pipelines and {url}/console/report")
+    print(f"console   {link}")
 
 
 def _stop(server: subprocess.Popen[bytes]) -> None:

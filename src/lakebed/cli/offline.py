@@ -41,6 +41,7 @@ def up(options: argparse.Namespace) -> int:
     os.umask(0o077)  # state, keys and logs are the owner's alone
     _refuse_second(options.data)
     gc.disable()  # modules and services live as long as the process: a tenth of the start went into looking through them
+    from lakebed.cli.online import console_link
     from lakebed.house import House
     from lakebed.kernel.db import SchemaTooNewError
 
@@ -57,11 +58,13 @@ def up(options: argparse.Namespace) -> int:
             addresses = house.ports.addresses
             document = {"http": addresses.http_url, "mqtt": addresses.mqtt_port, "data": str(options.data.absolute())}
             mqtt = f"{addresses.mqtt_host}:{addresses.mqtt_port}" if addresses.mqtt_port else "off"
+            # The link signs in whoever reads it: on a terminal, not in a file that collects output.
+            link = console_link(options.data) if sys.stdout.isatty() else f"lakebed console --data {options.data}"
             show(
                 options.json,
                 document,
                 f"Lakebed listens on {addresses.http_url} (MQTT {mqtt}), state in {document['data']}\n"
-                f"console   {addresses.http_url}/console\n"
+                f"console   {link}\n"
                 f'clients   eval "$(lakebed env --data {options.data})"',
             )
             sys.stdout.flush()

@@ -1,7 +1,7 @@
 """Commands that ask a running Lakebed through its administrator's endpoints.
 
 ``<data>/address.json`` (written once the doors are open, removed at the end) says where it listens; ``<data>/admin.token``
-is what changes need. Both are readable by the owner of the data directory alone.
+is what they need. Both are readable by the owner of the data directory alone.
 """
 
 from __future__ import annotations
@@ -10,11 +10,13 @@ import argparse
 import http.client
 import json
 import re
+import webbrowser
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from lakebed.cli.output import CliError, Progress, show, table
+from lakebed.console.sessions import sign_in_link
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -28,13 +30,28 @@ def address_of(data: Path) -> dict[str, Any]:
     return found
 
 
+def console_link(data: Path, path: str = "/console") -> str:
+    """The address that signs a browser in to the console."""
+    where = address_of(data)
+    return sign_in_link(where["http_url"], where["console_token"], path)
+
+
+def console(options: argparse.Namespace) -> int:
+    """``lakebed console``: print the link that signs a browser in, and open it where asked to."""
+    link = console_link(options.data)
+    show(options.json, {"url": link}, link)
+    if options.open and not webbrowser.open(link):
+        raise CliError("no browser could be started here; open the link yourself")
+    return 0
+
+
 def ask(data: Path, method: str, path: str, body: Any = None, *, timeout: float = 30.0) -> Any:
     """One request to ``/_lakebed/...``; the JSON it answers."""
     where = address_of(data)
     connection = http.client.HTTPConnection(where["http_host"], where["http_port"], timeout=timeout)
     headers = {"Content-Type": "application/json"}
     token = data / "admin.token"
-    if method != "GET" and token.exists():
+    if token.exists():
         headers["X-Lakebed-Token"] = token.read_text("utf-8").strip()
     try:
         connection.request(method, f"/_lakebed/{path}", json.dumps(body) if body is not None else None, headers)

@@ -60,6 +60,13 @@ class RunningLakebed:
         return self._house.ports.addresses.http_url
 
     @property
+    def console_url(self) -> str:
+        """The link that signs a browser in to the console."""
+        from lakebed.cli.online import console_link
+
+        return console_link(self.data)
+
+    @property
     def mqtt_port(self) -> int:
         """Port of the MQTT door; the certificate authority's file is ``mqtt_ca``."""
         assert self._house is not None

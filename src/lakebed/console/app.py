@@ -16,7 +16,7 @@ import htpy as h
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from lakebed.console import queries
@@ -42,9 +42,11 @@ from lakebed.console.pages import (
     s3,
     s3_object,
     server,
+    sign_in,
     sqs,
 )
 from lakebed.console.parts import notice, panel
+from lakebed.console.sessions import SIGN_IN
 from lakebed.console.shell import Page, render
 from lakebed.kernel.errors import AwsError
 from lakebed.kernel.scope import Scope
@@ -125,6 +127,7 @@ def build(backend: Backend) -> Starlette:
     return Starlette(
         routes=[
             *pages,
+            Route(SIGN_IN, _sign_in(backend), methods=["GET", "POST"]),
             Route("/", _page(backend, "", home.page), methods=["GET"]),
             Route("/console/", _page(backend, "", home.page), methods=["GET"]),
             data(pipelines.live_flow, "pipelines/flow.json"),
@@ -136,7 +139,9 @@ def build(backend: Backend) -> Starlette:
             changing(queries.stop, queries.STOP),
             Route("/console/static/{name}", _static, methods=["GET"]),
         ],
-        middleware=[Middleware(Guard, changing=(queries.RUN, queries.STOP), token=backend.token)],
+        middleware=[
+            Middleware(Guard, changing=(queries.RUN, queries.STOP), token=backend.token, sessions=backend.sessions)
+        ],
     )
 
 
@@ -182,6 +187,19 @@ def _failed(backend: Backend, asked: Asked, failure: AwsError) -> Page:
         h.p[h.a(href=f"/console/{area}".rstrip("/"))["Back to the overview"]],
     ]
     return Page("This could not be shown", "", f"/console/{area}".rstrip("/"), content)
+
+
+def _sign_in(backend: Backend) -> Callable[[Request], Awaitable[Response]]:
+    async def endpoint(request: Request) -> Response:
+        given = request.state.form if request.method == "POST" else request.query_params
+        token, to = given.get("token", ""), sign_in.inside(given.get("to", ""))
+        if token and backend.sessions.accepts(token):
+            cookie = backend.sessions.cookie(request.url.port)
+            return RedirectResponse(to, 303, headers=_FRESH | {"Set-Cookie": cookie})
+        theme = "dark" if request.cookies.get("lb-theme") == "dark" else "light"
+        return HTMLResponse(sign_in.page(to, theme, is_wrong=bool(token)), 403 if token else 200, headers=_FRESH)
+
+    return endpoint
 
 
 async def _static(request: Request) -> Response:

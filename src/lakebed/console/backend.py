@@ -1,7 +1,7 @@
 """What the console is given by the house: calls into the AWS APIs, read-only views of the house, the clock.
 
-The views default to nothing, so that a test or a tool can serve pages over calls alone. ``token`` guards the one thing the
-console can do besides reading, running a query; where it is empty nothing can be run.
+The views default to nothing, so that a test or a tool can serve pages over calls alone. ``sessions`` says who may see a
+page; ``token`` guards the one thing the console can do besides reading, running a query: where it is empty nothing can be run.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from lakebed.console.sessions import Sessions
 from lakebed.kernel.clock import Clock
 from lakebed.kernel.scope import Scope
 
@@ -56,6 +57,7 @@ class Backend:
     clock: Clock
     scope: Scope
     version: str
+    sessions: Sessions
     status: Callable[[], Mapping[str, Any]] = dict
     tasks: Callable[[], Sequence[Mapping[str, Any]]] = tuple
     requests: RequestsView = _no_requests

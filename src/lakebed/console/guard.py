@@ -1,4 +1,5 @@
-"""Who may reach the console: loopback peers under a loopback name, so that no page of another site gets in by DNS rebinding.
+"""Who may reach the console: loopback peers under a loopback name, so that no page of another site gets in by DNS rebinding;
+and of those, browsers that signed in (``sessions``). Only the sign-in page and the assets it needs are open.
 
 Everything is GET, but for the addresses named in ``changing`` (running and stopping a query). Those want a POST of this
 origin by both of the browser's own words (Sec-Fetch-Site, Origin) and the token that only a page of this console has seen,
@@ -11,12 +12,14 @@ from __future__ import annotations
 import hmac
 from collections.abc import Sequence
 from ipaddress import ip_address
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp
+
+from lakebed.console.sessions import SIGN_IN, Sessions
 
 BODY_BYTES_MAX = 1 << 20
 _HEADERS = {
@@ -35,16 +38,20 @@ _HEADERS = {
 class Guard(BaseHTTPMiddleware):
     """Lets through what may pass, and gives every answer its headers. The form is left in ``request.state.form``."""
 
-    def __init__(self, app: ASGIApp, changing: Sequence[str], token: str) -> None:
+    def __init__(self, app: ASGIApp, changing: Sequence[str], token: str, sessions: Sessions) -> None:
         super().__init__(app)
-        self._changing, self._token = changing, token
+        self._changing, self._token, self._sessions = changing, token, sessions
 
     async def dispatch(self, request: Request, call_next: RequestResponseEndpoint) -> Response:
         peer = request.client.host if request.client else ""
         if not (is_loopback(peer) and is_loopback(_named(request))):
             return Response("The console answers on the loopback address only.", 403, media_type="text/plain")
+        path = request.url.path
+        is_open = path == SIGN_IN or path.startswith("/console/static/")
+        if not is_open and not self._sessions.holds(request.cookies, request.url.port):
+            return _unknown(request)
         if request.method not in ("GET", "HEAD"):
-            if request.method != "POST" or request.url.path not in self._changing:
+            if request.method != "POST" or path not in (*self._changing, SIGN_IN):
                 return Response(status_code=405, headers={"Allow": "GET, HEAD"})
             refused = await self._refusal(request)
             if refused:
@@ -68,10 +75,20 @@ class Guard(BaseHTTPMiddleware):
         except ValueError:
             return "This is not a form."
         request.state.form = {name: values[-1] for name, values in form.items()}
+        if request.url.path == SIGN_IN:  # its token is the page's own affair
+            return ""
         given = request.headers.get("x-lakebed-console") or request.state.form.get("token", "")
         if not self._token or not hmac.compare_digest(given.encode(), self._token.encode()):
             return "This page is from before the server's last start: reload it and try again."
         return ""
+
+
+def _unknown(request: Request) -> Response:
+    """To the sign-in page and back again, for a browser that wants a page; 401 for all else."""
+    if request.method != "GET" or "text/html" not in request.headers.get("accept", ""):
+        return Response("Sign in first: `lakebed console` prints the link.", 401, media_type="text/plain")
+    wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    return RedirectResponse(f"{SIGN_IN}?to={quote(wanted)}", 303, headers=_HEADERS | {"Cache-Control": "no-store"})
 
 
 def _named(request: Request) -> str:

@@ -12,7 +12,7 @@ from lakebed.console.calls import Recorder
 from lakebed.console.figures import moment
 from lakebed.console.parts import copy_as
 
-_LOGO = Markup(
+LOGO = Markup(
     '<svg viewBox="0 0 32 32" aria-hidden="true">'
     '<path d="M2 10c5-4 9-4 14 0s9 4 14 0v5c-5 4-9 4-14 0s-9-4-14 0z" fill="#4fc3d0"/>'
     '<path d="M2 17c5-4 9-4 14 0s9 4 14 0v5c-5 4-9 4-14 0s-9-4-14 0z" fill="#2b8fa0"/>'
@@ -91,7 +91,7 @@ def _bar(backend: Backend) -> h.Element:
     scope, now = backend.scope, backend.clock.now()
     regions = REGIONS if scope.region in REGIONS else (scope.region, *REGIONS)
     return h.div(".bar", role="banner")[
-        h.a(".brand", href="/console")[_LOGO, "Lakebed"],
+        h.a(".brand", href="/console")[LOGO, "Lakebed"],
         h.span(".space"),
         h.span(
             ".fact",

@@ -1,7 +1,8 @@
 """``/_lakebed/…``: health, status, tasks, flow, logs, journal, clock; advance, backup, reset.
 
 Everything answers loopback peers only, under a loopback Host (a page of another site must not reach it by DNS rebinding).
-What changes something needs, besides, the administrator's token in ``X-Lakebed-Token`` and no foreign Origin. ``reset``
+All but health and the certificate of SNS's signatures needs, besides, the administrator's token in ``X-Lakebed-Token`` and
+no foreign Origin: every process of the machine is a loopback peer, Lambda functions too. ``reset``
 exists only where ``[admin] reset`` says so; otherwise its path is as unknown as any other. Answers are JSON; errors are
 ``{"message": …}``.
 """
@@ -17,7 +18,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
-from lakebed.edge.admin.token import AdminToken
+from lakebed.edge.admin.token import Token
 from lakebed.edge.aws.asgi import AsgiScope, Receive, Send
 from lakebed.edge.aws.journal import Journal
 from lakebed.kernel.kernel import Kernel
@@ -28,6 +29,7 @@ from lakebed.ports.service import Service
 _BODY_BYTES_MAX = 64 << 10
 _ROWS_MAX = 1000
 Answer = tuple[int, Any]
+_OPEN = ("health",)
 _SNS_CERTIFICATE = "sns/SimpleNotificationService.pem"  # what SigningCertURL of SNS's notifications names
 
 
@@ -68,7 +70,7 @@ class Administration:
         self, registry: Mapping[str, Service], k: Kernel, p: Ports, *, journal: Journal, handles: Handles
     ) -> None:
         self._registry, self._k, self._p, self._journal, self._handles = registry, k, p, journal, handles
-        self._token = AdminToken(k.data, k.ids)
+        self._token = Token(k.data, "admin.token", k.ids)
         self._started = k.clock.monotonic()
         self._reads: dict[str, Callable[[Mapping[str, str]], Answer]] = {
             "health": self._health,
@@ -112,6 +114,8 @@ class Administration:
             raise RefusedError(403, "Lakebed's own endpoints answer on the loopback address only.")
         name, method = str(scope["path"]).removeprefix("/_lakebed").strip("/"), scope["method"]
         if method in ("GET", "HEAD") and name in self._reads:
+            if name not in _OPEN:
+                self._check_administrator(headers)
             query = {key: values[-1] for key, values in parse_qs(scope["query_string"].decode("latin-1")).items()}
             return self._reads[name](query)
         if method in ("GET", "HEAD") and name == _SNS_CERTIFICATE:

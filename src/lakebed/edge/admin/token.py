@@ -1,4 +1,4 @@
-"""The administrator's token: ``<data>/admin.token``, made at the first boot, readable by the owner of the data alone."""
+"""Tokens of a data directory (``admin.token``, ``console.token``): made at the first boot, readable by its owner alone."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from lakebed.kernel.ids import Ids
 _SIZE = 43
 
 
-class AdminToken:
-    """The token of a data directory."""
+class Token:
+    """The token in ``<data>/<name>``."""
 
-    def __init__(self, data: Path, ids: Ids) -> None:
-        path = data / "admin.token"
+    def __init__(self, data: Path, name: str, ids: Ids) -> None:
+        path = data / name
         if not path.exists():
-            draft = data / ".admin.token.draft"
+            draft = data / f".{name}.draft"
             draft.unlink(missing_ok=True)
             file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             try:
@@ -25,8 +25,10 @@ class AdminToken:
             finally:
                 os.close(file)
             draft.replace(path)
-        self._token = path.read_text("utf-8").strip().encode()
+        self.text = path.read_text("utf-8").strip()
+        if not self.text:
+            raise ValueError(f"{path} is empty; delete it, and the next start makes a new one")
 
     def matches(self, given: bytes) -> bool:
         """Whether a client gave this token; constant time."""
-        return bool(self._token) and hmac.compare_digest(self._token, given)
+        return hmac.compare_digest(self.text.encode(), given)
