@@ -192,3 +192,10 @@ class Tail extends HTMLElement {
   }
 }
 customElements.define("lb-tail", Tail);
+
+// A text to begin with is chosen from a list: what stands in the field is replaced by it.
+document.addEventListener("change", (event) => {
+  const field = document.querySelector(`[data-examples="${CSS.escape(event.target.id)}"]`);
+  const chosen = event.target.selectedOptions?.[0]?.dataset.text;
+  if (field && chosen !== undefined) field.value = chosen;
+});

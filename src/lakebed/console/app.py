@@ -1,14 +1,14 @@
 """The console as an ASGI app: routes, themes, what happens when a call fails. Mounted by the edge under ``/console``.
 
-Who may reach it is decided in ``guard``; pages are listed in ``_PAGES``. The console reads; the one thing that does
-something is running a query (``queries``), which is a POST with a token. Its user is the seeded development account.
+Who may reach it is decided in ``guard``; pages are listed in ``_PAGES``, what does something in ``_ACTIONS``: plain forms,
+POSTs with a token, so that all works without script. Its user is the seeded development account.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from importlib import resources
 
@@ -26,24 +26,29 @@ from lakebed.console.callers import with_callers
 from lakebed.console.calls import Recorder
 from lakebed.console.guard import Guard
 from lakebed.console.pages import (
+    alarms,
     athena,
     catalog,
     catalog_table,
     firehose,
     functions,
+    functions_try,
     home,
     iam,
     iot,
     kinesis,
     kinesis_shard,
     logs,
+    metrics,
     pipelines,
     report,
     s3,
     s3_object,
     server,
     sign_in,
+    sns,
     sqs,
+    sqs_actions,
 )
 from lakebed.console.parts import notice, panel
 from lakebed.console.sessions import SIGN_IN
@@ -52,6 +57,8 @@ from lakebed.kernel.errors import AwsError
 from lakebed.kernel.scope import Scope
 
 Draw = Callable[[Backend, Asked], Awaitable[Page]]
+# Does what a form says; answers with the address to go to, or with a page that shows what came of it.
+Act = Callable[[Backend, Mapping[str, str]], Awaitable[str | Page]]
 _PAGES: dict[str, Draw] = {
     "": home.page,
     "pipelines": pipelines.page,
@@ -69,6 +76,11 @@ _PAGES: dict[str, Draw] = {
     "iot/thing": iot.thing,
     "lambda": functions.listing,
     "lambda/function": functions.function,
+    "sns": sns.topics,
+    "sns/topic": sns.topic,
+    "metrics": metrics.page,
+    "alarms": alarms.listing,
+    "alarms/alarm": alarms.alarm,
     "sqs": sqs.queues,
     "sqs/queue": sqs.queue,
     "athena": athena.page,
@@ -83,6 +95,15 @@ _PAGES: dict[str, Draw] = {
     "iam/policy": iam.policy,
     "requests": server.requests,
     "tasks": server.tasks,
+}
+_ACTIONS: dict[str, Act] = {
+    "athena/run": queries.run,
+    "athena/stop": queries.stop,
+    "lambda/test": functions_try.run,
+    "sns/publish": sns.publish,
+    "sqs/send": sqs_actions.send,
+    "sqs/redrive": sqs_actions.redrive,
+    "sqs/redrive-stop": sqs_actions.stop_redrive,
 }
 _TYPES = {
     ".js": "text/javascript",
@@ -109,16 +130,17 @@ def build(backend: Backend) -> Starlette:
 
         return Route(f"/console/{path}", endpoint, methods=["GET"])
 
-    def changing(change: Callable[[Backend, Request], Awaitable[Response]], path: str) -> Route:
+    def action(act: Act, path: str) -> Route:
         async def endpoint(request: Request) -> Response:
             here = _recorded(_located(backend, request))
             try:
-                return await change(here, request)
+                done = await act(here, request.state.form)
             except AwsError as failure:
-                page = _failed(here, Asked("athena", {}), failure)
+                page = _failed(here, Asked(path, {}), failure)
                 return _document(request, here, page, failure.http_status or 400)
+            return RedirectResponse(done, 303) if isinstance(done, str) else _document(request, here, done)
 
-        return Route(path, endpoint, methods=["POST"])
+        return Route(f"/console/{path}", endpoint, methods=["POST"])
 
     pages = [
         Route(f"/console/{path}".rstrip("/"), _page(backend, path, draw), methods=["GET"])
@@ -135,12 +157,16 @@ def build(backend: Backend) -> Starlette:
             data(s3_object.download, "s3/download"),
             data(kinesis_shard.tail, "kinesis/tail.json"),
             data(queries.state, "athena/state.json"),
-            changing(queries.run, queries.RUN),
-            changing(queries.stop, queries.STOP),
+            *(action(act, path) for path, act in _ACTIONS.items()),
             Route("/console/static/{name}", _static, methods=["GET"]),
         ],
         middleware=[
-            Middleware(Guard, changing=(queries.RUN, queries.STOP), token=backend.token, sessions=backend.sessions)
+            Middleware(
+                Guard,
+                changing=[f"/console/{path}" for path in _ACTIONS],
+                token=backend.token,
+                sessions=backend.sessions,
+            )
         ],
     )
 

@@ -1,7 +1,7 @@
 """What the console is given by the house: calls into the AWS APIs, read-only views of the house, the clock.
 
 The views default to nothing, so that a test or a tool can serve pages over calls alone. ``sessions`` says who may see a
-page; ``token`` guards the one thing the console can do besides reading, running a query: where it is empty nothing can be run.
+page; ``token`` guards what the console can do besides reading: where it is empty it does nothing.
 """
 
 from __future__ import annotations

@@ -39,10 +39,13 @@ class Call:
                 parts.append(option if value else f"--no-{option[2:]}")
             elif isinstance(value, list) and all(isinstance(one, str) for one in value):
                 parts.append(" ".join([option, *map(shlex.quote, value)]))
+            elif isinstance(value, bytes):  # version 2 of the CLI wants base64 unless told
+                text = value.decode("utf-8", "replace")
+                parts.append(f"{option} {shlex.quote(text)} --cli-binary-format raw-in-base64-out")
             else:
                 text = value if isinstance(value, str) else json.dumps(value)
                 parts.append(f"{option} {shlex.quote(text)}")
-        if (self.service, self.operation) == ("s3", "GetObject"):
+        if (self.service, self.operation) in (("s3", "GetObject"), ("lambda", "Invoke")):
             parts.append("/dev/stdout")
         line = " ".join(parts)
         return line if len(line) <= 100 else " \\\n  ".join(parts)

@@ -6,7 +6,7 @@ a column called ``average_…`` or ``avg_…`` is averaged, weighted by the firs
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -119,6 +119,29 @@ def _values(result: Result, name: str) -> list[str]:
 
 def _note(result: Result, measure: str) -> str:
     return f"average weighted by {words(result.weight)}" if is_average(measure) and result.weight else "sum"
+
+
+def curves(lines: Mapping[str, Sequence[tuple[float, float]]], moment: Callable[[float], str]) -> dict[str, Any]:
+    """The option of measured values over time, a line for each name; ``moment`` writes a time as ISO 8601."""
+    series = [
+        {
+            "name": name,
+            "type": "line",
+            "symbolSize": 5,
+            "showSymbol": len(points) < 60,
+            "data": [[moment(at), _round(value)] for at, value in points],
+        }
+        for name, points in lines.items()
+    ]
+    return {
+        "grid": _grid(),
+        "legend": {"top": 0, "right": 8, "type": "scroll"},
+        "tooltip": {"trigger": "axis"},
+        "useUTC": True,
+        "xAxis": {"type": "time", "splitLine": {"show": False}},
+        "yAxis": {"type": "value", "axisLine": {"show": False}},
+        "series": series,
+    }
 
 
 def _grid() -> dict[str, Any]:

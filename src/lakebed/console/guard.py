@@ -1,7 +1,7 @@
 """Who may reach the console: loopback peers under a loopback name, so that no page of another site gets in by DNS rebinding;
 and of those, browsers that signed in (``sessions``). Only the sign-in page and the assets it needs are open.
 
-Everything is GET, but for the addresses named in ``changing`` (running and stopping a query). Those want a POST of this
+Everything is GET, but for the addresses named in ``changing`` (the app's actions). Those want a POST of this
 origin by both of the browser's own words (Sec-Fetch-Site, Origin) and the token that only a page of this console has seen,
 in the body or in ``X-Lakebed-Console``. Where there is no token, nothing can be changed.
 https://cheatsheetseries.owasp.org/cheatsheets/Cross-Site_Request_Forgery_Prevention_Cheat_Sheet.html

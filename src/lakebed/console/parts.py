@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import htpy as h
+from markupsafe import Markup
 
 from lakebed.console.figures import ago, dollars, moment
 
@@ -86,7 +89,7 @@ def pages(first: str | None, following: str | None, text: str = "Next page") -> 
 def state(text: str) -> h.Element:
     """A resource's state, coloured and spelled."""
     good = text.upper() in ("ACTIVE", "ENABLED", "SUCCEEDED", "SUCCESSFUL", "OPEN", "OK", "ALLOW")
-    bad = text.upper() in ("FAILED", "BROKEN", "CREATING_FAILED", "DELETING_FAILED", "DENY", "UNHEALTHY")
+    bad = text.upper() in ("FAILED", "BROKEN", "CREATING_FAILED", "DELETING_FAILED", "DENY", "UNHEALTHY", "ALARM")
     return h.span(f".state.{'good' if good else 'bad' if bad else 'other'}")[text]
 
 
@@ -103,6 +106,32 @@ def cost(amount: float, how: str) -> tuple[str, h.Node]:
 def mapping(values: Mapping[str, object]) -> h.Element:
     """Properties as a small table."""
     return table(("Name", "Value"), [(name, h.code[str(value)]) for name, value in sorted(values.items())])
+
+
+def embedded(value: object) -> str:
+    """JSON that cannot end its script element, whatever it contains."""
+    text = json.dumps(value, ensure_ascii=True)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def chart(option: Mapping[str, Any], *, tall: bool = False) -> Markup:
+    """An ECharts option, drawn by ``chart.js`` in the page's colours."""
+    script = f'<script type="application/json">{embedded(option)}</script>'
+    return Markup(f'<lb-chart class="{"tall" if tall else ""}">{script}</lb-chart>')
+
+
+def act(token: str, path: str, *content: h.Node, **hidden: str) -> h.Element:
+    """A form that does something: ``path`` is one of ``app``'s actions, ``hidden`` what it is done to."""
+    return h.form(".act", method="post", action=f"/console/{path}")[
+        h.input(type="hidden", name="token", value=token),
+        [h.input(type="hidden", name=name, value=value) for name, value in hidden.items()],
+        content,
+    ]
+
+
+def button(label: str, *, primary: bool = False) -> h.Element:
+    """What sends a form."""
+    return h.button(".button.primary" if primary else ".button", type="submit")[label]
 
 
 def copy_as(name: str, cli: str, boto3: str) -> h.Element:

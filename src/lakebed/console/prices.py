@@ -2,7 +2,7 @@
 
 Athena's price is the service's own (``lakebed.services.athena.price_usd``). The rest, with the page it is from:
 https://aws.amazon.com/s3/pricing/, /kinesis/data-streams/pricing/, /firehose/pricing/, /lambda/pricing/, /sqs/pricing/,
-/iot-core/pricing/, /cloudwatch/pricing/.
+/sns/pricing/, /iot-core/pricing/, /cloudwatch/pricing/.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ _GIGABYTE = 1 << 30
 S3_GIGABYTE_MONTH = 0.023
 KINESIS_SHARD_HOUR, KINESIS_MILLION_UNITS, _UNIT_BYTES = 0.015, 0.014, 25_000
 FIREHOSE_GIGABYTE, _FIREHOSE_RECORD_BYTES = 0.029, 5120
-LAMBDA_MILLION = 0.20
-SQS_MILLION = 0.40
+LAMBDA_MILLION, LAMBDA_GIGABYTE_SECOND = 0.20, 0.000_016_666_7
+SQS_MILLION, SNS_MILLION = 0.40, 0.50
 IOT_RULE_MILLION, IOT_ACTION_MILLION = 0.15, 0.15
 LOGS_GIGABYTE = 0.50
 HOURS_A_MONTH = 730
@@ -41,6 +41,11 @@ def firehose(records: int, size_bytes: float) -> float:
 def requests(count: float, million: float) -> float:
     """A number of requests at a price for a million."""
     return count / 1e6 * million
+
+
+def lambda_run(milliseconds: int, memory_mb: int) -> float:
+    """One invocation on x86: the request and the memory for its billed time."""
+    return LAMBDA_MILLION / 1e6 + milliseconds / 1000 * memory_mb / 1024 * LAMBDA_GIGABYTE_SECOND
 
 
 def logs(size_bytes: float) -> float:

@@ -1,14 +1,11 @@
-"""Running, stopping and watching Athena queries from a page: the only thing the console does besides reading.
-
-Plain forms, so it works without script: a run answers with a redirect to the page that shows the query.
-"""
+"""Running, stopping and watching Athena queries from a page."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, Response
 
 from lakebed.console.asked import Asked, to
 from lakebed.console.backend import Backend
@@ -17,9 +14,8 @@ RUN, STOP = "/console/athena/run", "/console/athena/stop"
 _DONE = ("SUCCEEDED", "FAILED", "CANCELLED")
 
 
-async def run(backend: Backend, request: Request) -> Response:
+async def run(backend: Backend, form: Mapping[str, str]) -> str:
     """Start the query of the form, and go to where it is shown."""
-    form = request.state.form
     sql = form.get("sql", "").strip().removesuffix(";")
     params: dict[str, Any] = {"QueryString": sql, "WorkGroup": form.get("workgroup") or "primary"}
     if form.get("database"):
@@ -29,17 +25,15 @@ async def run(backend: Backend, request: Request) -> Response:
     started = await backend.call("athena", "StartQueryExecution", params, backend.scope)
     query = started["QueryExecutionId"]
     if form.get("table") and form.get("shown") == "catalog":
-        where = to("catalog/table", database=form.get("database"), table=form["table"], query=query)
-    else:
-        where = to("athena", query=query, database=form.get("database"))
-    return RedirectResponse(where, 303)
+        return to("catalog/table", database=form.get("database"), table=form["table"], query=query)
+    return to("athena", query=query, database=form.get("database"))
 
 
-async def stop(backend: Backend, request: Request) -> Response:
+async def stop(backend: Backend, form: Mapping[str, str]) -> str:
     """Stop the query of the form."""
-    query = request.state.form.get("query", "")
+    query = form.get("query", "")
     await backend.call("athena", "StopQueryExecution", {"QueryExecutionId": query}, backend.scope)
-    return RedirectResponse(to("athena", query=query), 303)
+    return to("athena", query=query)
 
 
 async def state(backend: Backend, asked: Asked) -> Response:

@@ -22,12 +22,14 @@ NAVIGATION = (
     ("Your data", (("Home", "/console"), ("Pipelines", "/console/pipelines"), ("Report", "/console/report"))),
     ("Storage", (("S3", "/console/s3"),)),
     ("Streams", (("Kinesis", "/console/kinesis"), ("Firehose", "/console/firehose"), ("IoT", "/console/iot"))),
-    ("Compute", (("Lambda", "/console/lambda"), ("SQS", "/console/sqs"))),
+    ("Compute", (("Lambda", "/console/lambda"), ("SQS", "/console/sqs"), ("SNS", "/console/sns"))),
     ("Query", (("Athena", "/console/athena"), ("Catalog", "/console/catalog"))),
     (
         "Operations",
         (
             ("Logs", "/console/logs"),
+            ("Metrics", "/console/metrics"),
+            ("Alarms", "/console/alarms"),
             ("IAM", "/console/iam"),
             ("Requests", "/console/requests"),
             ("Tasks", "/console/tasks"),

@@ -6,7 +6,6 @@ address holds the query shown, so a result can be bookmarked and two tabs work.
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import htpy as h
@@ -14,7 +13,7 @@ from markupsafe import Markup
 
 from lakebed.console.asked import Asked, to
 from lakebed.console.backend import Backend
-from lakebed.console.parts import empty, notice, panel, table
+from lakebed.console.parts import embedded, empty, notice, panel, table
 from lakebed.console.queries import RUN, output_location
 from lakebed.console.results import execution_of, recent_table, shown
 from lakebed.console.shell import Page
@@ -98,12 +97,6 @@ async def _form(backend: Backend, sql: str, database: str, workgroup: str, table
         ],
         None if output else notice("info", "There is no bucket for results yet. ", h.code["aws s3 mb s3://results"]),
     ]  # fmt: skip
-
-
-def embedded(value: object) -> str:
-    """JSON that cannot end its script element, whatever it contains."""
-    text = json.dumps(value, ensure_ascii=True)
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
 def columns_of(one: dict[str, Any]) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ import htpy as h
 from lakebed.console.asked import Asked, to
 from lakebed.console.backend import Backend
 from lakebed.console.figures import count, size
+from lakebed.console.pages.functions_try import trying
 from lakebed.console.pages.logs import event_lines, matching, newest
 from lakebed.console.parts import cost, empty, facts, mapping, pages, panel, state, table, tiles, time_of
 from lakebed.console.prices import LAMBDA_MILLION, requests
@@ -82,6 +83,7 @@ async def function(backend: Backend, asked: Asked) -> Page:
     content = [
         tiles(tiles_of(backend, arn)),
         panel("Function", facts(details)),
+        trying(backend, name),
         await _triggers(backend, name),
         await _lines(backend, "Last log lines", group, ""),
         await _lines(backend, "Recent errors", group, "?ERROR ?Error ?Traceback ?\"Task timed out\""),

@@ -11,7 +11,6 @@ import io
 from typing import Any
 
 import htpy as h
-from markupsafe import Markup
 from starlette.responses import Response
 
 from lakebed.console.asked import Asked, to
@@ -19,8 +18,7 @@ from lakebed.console.backend import Backend
 from lakebed.console.calls import Call
 from lakebed.console.charts import Result, charts, is_average, total, words
 from lakebed.console.figures import count, dollars, moment, size, span
-from lakebed.console.pages.athena import embedded
-from lakebed.console.parts import copy_as, empty, panel
+from lakebed.console.parts import chart, copy_as, empty, panel
 from lakebed.console.shell import Page
 from lakebed.kernel.errors import AwsError
 from lakebed.services.athena import price_usd
@@ -122,14 +120,11 @@ def charts_of(result: Result, most: int = 4) -> h.Node:
     return h.div(".grid2")[
         [
             panel(
-                chart.title,
-                Markup(
-                    f'<lb-chart class="{"tall" if chart.tall else ""}"><script type="application/json">'
-                    f"{embedded(chart.option)}</script></lb-chart>"
-                ),
-                note=chart.note,
+                one.title,
+                chart(one.option, tall=one.tall),
+                note=one.note,
             )
-            for chart in drawn
+            for one in drawn
         ]
     ]
 

@@ -10,6 +10,7 @@ import htpy as h
 from lakebed.console.asked import Asked, to
 from lakebed.console.backend import Backend
 from lakebed.console.figures import count, moment, span
+from lakebed.console.pages.sqs_actions import moving, sending
 from lakebed.console.parts import cost, empty, facts, mapping, notice, pages, panel, table, tiles, time_of
 from lakebed.console.prices import SQS_MILLION, requests
 from lakebed.console.shell import Page
@@ -85,6 +86,7 @@ async def queue(backend: Backend, asked: Asked) -> Page:
     sources = await backend.call("sqs", "ListDeadLetterSourceQueues", {"QueueUrl": url}, backend.scope)
     feeding = [one.rpartition("/")[2] for one in sources.get("queueUrls", [])]
     content = [
+        notice("good", "Sent. ", h.code[asked.get("sent")]) if asked.get("sent") else None,
         tiles([*heads, *tiles_of(backend, arn)[:3]]),
         panel("Queue", facts(details)),
         panel(
@@ -98,6 +100,8 @@ async def queue(backend: Backend, asked: Asked) -> Page:
         ),
         notice("info", "Messages are not shown. ", "Receiving one would hide it from its reader; this page only reads. To look: ",
                h.code[f"aws sqs receive-message --visibility-timeout 1 --queue-url {url}"]),
+        sending(backend, url),
+        await moving(backend, arn, url) if feeding else None,
         panel("All attributes", mapping(told)),
     ]  # fmt: skip
     name = url.rpartition("/")[2]

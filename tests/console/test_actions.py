@@ -1,0 +1,140 @@
+"""What pages do: each action through its form, over a real house, and what came of it."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from lakebed.cli.pytest_plugin import RunningLakebed
+from lakebed.console.app import _ACTIONS
+from tests.console.furnished import FUNCTION, Browser
+
+
+@pytest.fixture
+def token(browser: Browser) -> str:
+    return re.findall(r'name="lb-token" content="(\w+)"', browser.get("/console/sqs")[1])[0]
+
+
+def post(browser: Browser, action: str, token: str, **form: str) -> tuple[int, str, str]:
+    """Status, text and address of where the form led."""
+    assert action in _ACTIONS
+    own = {"Origin": browser.base, "Sec-Fetch-Site": "same-origin"}
+    status, text, answer = browser.post(f"/console/{action}", form | {"token": token}, own)
+    return status, text, answer.url
+
+
+@pytest.mark.parametrize("action", sorted(_ACTIONS))
+def test_nothing_is_done_without_the_pages_token(browser: Browser, action: str) -> None:
+    assert post(browser, action, "")[0] == 403
+    assert post(browser, action, "guess")[0] == 403
+
+
+@pytest.mark.parametrize("action", sorted(_ACTIONS))
+def test_an_empty_form_is_answered_with_a_page(browser: Browser, token: str, action: str) -> None:
+    status, text, _ = post(browser, action, token)
+    assert 400 <= status < 500
+    assert 'role="alert"' in text
+
+
+def test_a_message_is_sent(furnished: RunningLakebed, browser: Browser, token: str) -> None:
+    sqs = furnished.client("sqs")
+    url = sqs.create_queue(QueueName="sent-to")["QueueUrl"]
+    status, text, where = post(browser, "sqs/send", token, url=url, body="<b>hello</b>", delay="0")
+    assert (status, "sent=" in where) == (200, True)
+    message = sqs.receive_message(QueueUrl=url)["Messages"][0]
+    assert message["Body"] == "<b>hello</b>"
+    assert message["MessageId"] in text
+    assert "Send dead letters back" not in text
+
+
+@pytest.fixture
+def dead(furnished: RunningLakebed) -> Iterator[tuple[str, str]]:
+    """A queue's address and its dead letters', with one message that failed."""
+    sqs = furnished.client("sqs")
+    letters = sqs.create_queue(QueueName="letters")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=letters, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    policy = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": 1})
+    source = sqs.create_queue(QueueName="source", Attributes={"RedrivePolicy": policy, "VisibilityTimeout": "0"})[
+        "QueueUrl"
+    ]
+    sqs.send_message(QueueUrl=source, MessageBody="failed")
+    for _ in range(2):
+        sqs.receive_message(QueueUrl=source)
+    yield source, letters
+    for url in (source, letters):
+        sqs.delete_queue(QueueUrl=url)
+
+
+def test_dead_letters_go_back(furnished: RunningLakebed, browser: Browser, token: str, dead: tuple[str, str]) -> None:
+    source, letters = dead
+    page = browser.get(f"/console/sqs/queue?url={letters}")[1]
+    assert "Send dead letters back" in page
+    arn = html.unescape(re.findall(r'name="arn" value="([^"]+)"', page)[0])
+    assert post(browser, "sqs/redrive", token, url=letters, arn=arn)[0] == 200
+    furnished.settle()
+    assert furnished.client("sqs").receive_message(QueueUrl=source)["Messages"][0]["Body"] == "failed"
+
+
+def test_a_function_is_tried(browser: Browser, token: str) -> None:
+    status, text, _ = post(browser, "lambda/test", token, function=FUNCTION, event='{"a": 1}')
+    assert status == 200
+    assert re.search(r"<pre[^>]*>1</pre>", text)
+    assert "REPORT RequestId" in text
+    assert "On AWS this would cost" in text
+    assert "{&#34;a&#34;: 1}" in text  # the event stays in the field
+
+
+def test_a_topic_takes_what_is_published(furnished: RunningLakebed, browser: Browser, token: str) -> None:
+    sns, sqs = furnished.client("sns"), furnished.client("sqs")
+    topic, url = sns.create_topic(Name="told")["TopicArn"], sqs.create_queue(QueueName="hears")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    allowed = {
+        "Effect": "Allow",
+        "Principal": {"Service": "sns.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": arn,
+    }
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps({"Statement": [allowed]})})
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes={"RawMessageDelivery": "true"})
+    status, text, _ = post(browser, "sns/publish", token, topic=topic, message="news", subject="s")
+    assert status == 200
+    assert arn in text
+    furnished.settle()
+    assert sqs.receive_message(QueueUrl=url)["Messages"][0]["Body"] == "news"
+
+
+def test_metrics_are_drawn(furnished: RunningLakebed, browser: Browser) -> None:
+    cloudwatch = furnished.client("cloudwatch")
+    cloudwatch.put_metric_data(
+        Namespace="App",
+        MetricData=[{"MetricName": "Orders", "Value": 3, "Dimensions": [{"Name": "Shop", "Value": "<i>"}]}],
+    )
+    assert "namespace=App" in browser.get("/console/metrics")[1]
+    page = browser.get("/console/metrics?namespace=App")[1]
+    link = html.unescape(re.findall(r'<a href="([^"]+)">Draw</a>', page)[0])
+    drawn = browser.get(link)[1]
+    option = json.loads(re.findall(r'<lb-chart[^>]*><script type="application/json">(.*?)</script>', drawn)[0])
+    assert option["series"][0]["name"] == "Orders <i>"
+    assert [point[1] for point in option["series"][0]["data"]] == [3.0]
+    assert "Take away" in drawn
+    for broken in ("[1]", "[[]]", "{", '["x"]', '["[\\"a\\",1]"]', "null"):
+        assert browser.get(f"/console/metrics?namespace=App&draw={broken}")[0] == 200
+
+
+def test_alarms_tell_why(furnished: RunningLakebed, browser: Browser) -> None:
+    cloudwatch = furnished.client("cloudwatch")
+    cloudwatch.put_metric_alarm(
+        AlarmName="<b>late</b>", Namespace="App", MetricName="Orders", Statistic="Sum", Period=60, EvaluationPeriods=1,
+        Threshold=1, ComparisonOperator="GreaterThanThreshold",
+    )  # fmt: skip
+    cloudwatch.set_alarm_state(AlarmName="<b>late</b>", StateValue="ALARM", StateReason="tried")
+    listing = browser.get("/console/alarms")[1]
+    assert "Sum(Orders) &gt; 1, 1 of 1 × 60 s" in listing
+    page = browser.get("/console/alarms/alarm?alarm=%3Cb%3Elate%3C/b%3E")[1]
+    assert "tried" in page
+    assert "Alarm updated from INSUFFICIENT_DATA to ALARM" in page.replace("&#34;", '"')
+    assert browser.get("/console/alarms/alarm?alarm=nope")[0] == 200
