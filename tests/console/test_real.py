@@ -202,3 +202,29 @@ def test_only_this_consoles_own_pages_may_run_a_query(browser: Browser) -> None:
     assert browser.post("/console/athena/stop", {**good, "token": ""}, own(browser))[0] == 403
     assert browser.post("/console/athena/stop", {**good, "query": "nope"}, own(browser))[0] == 400
     assert browser.post(_RUN, good, own(browser))[0] == 200
+
+
+def test_a_log_is_followed(furnished: RunningLakebed, browser: Browser) -> None:
+    import json
+
+    logs, group = furnished.client("logs"), "/app/followed"
+    logs.create_log_group(logGroupName=group)
+    logs.create_log_stream(logGroupName=group, logStreamName="one")
+    now = int(logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"][0]["creationTime"])
+
+    def write(*texts: str) -> None:
+        events = [{"timestamp": now, "message": text} for text in texts]
+        logs.put_log_events(logGroupName=group, logStreamName="one", logEvents=events)
+
+    where = f"/console/logs/tail.json?group={group}"
+    told = json.loads(browser.get(where)[1])
+    assert told["rows"] == []
+    seen = []
+    for texts in (["a"], ["b", "c"], [], ["d"]):  # all of one millisecond
+        if texts:
+            write(*texts)
+        told = json.loads(browser.get(f"{where}&iterator={urllib.parse.quote(told['iterator'])}")[1])
+        seen.append([row[1] for row in told["rows"]])
+    assert seen == [["a"], ["b", "c"], [], ["d"]]
+    for iterator in ("x", "1:", "99999999999999999999:", "-1:a"):
+        assert browser.get(f"{where}&iterator={iterator}")[0] == 200

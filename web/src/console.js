@@ -140,7 +140,7 @@ class Query extends HTMLElement {
 }
 customElements.define("lb-query", Query);
 
-// A shard's newest records, the newest on top; at most two hundred are kept.
+// A shard's records, a group's log events: the newest on top; at most two hundred are kept.
 class Tail extends HTMLElement {
   connectedCallback() {
     this.button = this.querySelector("button");
@@ -168,11 +168,10 @@ class Tail extends HTMLElement {
   async refresh() {
     if (this.busy || document.hidden) return;
     this.busy = true;
-    const query = new URLSearchParams(location.search);
-    query.delete("iterator");
-    if (this.iterator) query.set("iterator", this.iterator);
+    const address = new URL(this.getAttribute("src"), location.href);
+    if (this.iterator) address.searchParams.set("iterator", this.iterator);
     try {
-      const answer = await fetch(`${this.getAttribute("src")}?${query}`);
+      const answer = await fetch(address);
       if (!answer.ok) throw new Error(answer.status);
       const told = await answer.json();
       for (const cells of told.rows) {

@@ -156,6 +156,7 @@ def build(backend: Backend) -> Starlette:
             data(report.download, "report/result.csv"),
             data(s3_object.download, "s3/download"),
             data(kinesis_shard.tail, "kinesis/tail.json"),
+            data(logs.tail, "logs/tail.json"),
             data(queries.state, "athena/state.json"),
             *(action(act, path) for path, act in _ACTIONS.items()),
             Route("/console/static/{name}", _static, methods=["GET"]),

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import htpy as h
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from lakebed.console.figures import ago, dollars, moment
 
@@ -118,6 +118,16 @@ def chart(option: Mapping[str, Any], *, tall: bool = False) -> Markup:
     """An ECharts option, drawn by ``chart.js`` in the page's colours."""
     script = f'<script type="application/json">{embedded(option)}</script>'
     return Markup(f'<lb-chart class="{"tall" if tall else ""}">{script}</lb-chart>')
+
+
+def live(src: str, columns: Sequence[str]) -> Markup:
+    """What comes in from now on, row by row: ``src`` answers ``{"rows", "iterator"}`` and takes the iterator again."""
+    head = "".join(f"<th>{escape(name)}</th>" for name in columns)
+    return Markup(
+        f'<lb-tail src="{escape(src)}"><button class="button" type="button" aria-pressed="false">'
+        'Follow live</button> <span class="pill" data-state="off"></span><div class="scroll records" hidden tabindex="0">'
+        f"<table><thead><tr>{head}</tr></thead><tbody></tbody></table></div></lb-tail>"
+    )
 
 
 def act(token: str, path: str, *content: h.Node, **hidden: str) -> h.Element:

@@ -10,8 +10,8 @@ from lakebed.console.asked import Asked, to
 from lakebed.console.backend import Backend
 from lakebed.console.figures import count, size
 from lakebed.console.pages.functions_try import trying
-from lakebed.console.pages.logs import event_lines, matching, newest
-from lakebed.console.parts import cost, empty, facts, mapping, pages, panel, state, table, tiles, time_of
+from lakebed.console.pages.logs import TAIL, event_lines, matching, newest
+from lakebed.console.parts import cost, empty, facts, live, mapping, pages, panel, state, table, tiles, time_of
 from lakebed.console.prices import LAMBDA_MILLION, requests
 from lakebed.console.shell import Page
 from lakebed.console.traffic import meter_of, tiles_of
@@ -85,6 +85,7 @@ async def function(backend: Backend, asked: Asked) -> Page:
         panel("Function", facts(details)),
         trying(backend, name),
         await _triggers(backend, name),
+        panel("Log, live", live(to("logs/tail.json", group=group), TAIL), note=f"from {group}, as it is written"),
         await _lines(backend, "Last log lines", group, ""),
         await _lines(backend, "Recent errors", group, "?ERROR ?Error ?Traceback ?\"Task timed out\""),
         panel("Environment", mapping({key: _hidden(key, value) for key, value in variables.items()}),

@@ -8,14 +8,13 @@ from __future__ import annotations
 from typing import Any
 
 import htpy as h
-from markupsafe import Markup, escape
 from starlette.responses import JSONResponse, Response
 
 from lakebed.console.asked import Asked, to
 from lakebed.console.backend import Backend
 from lakebed.console.figures import count, moment, span
 from lakebed.console.pages.kinesis import CURRENT
-from lakebed.console.parts import facts, notice, pages, panel, table
+from lakebed.console.parts import facts, live, notice, pages, panel, table
 from lakebed.console.shell import Page
 
 _RECORDS, _DATA_CHARACTERS = 50, 600
@@ -49,7 +48,9 @@ async def page(backend: Backend, asked: Asked) -> Page:
         ),
         panel(
             "Records",
-            _live(following) if following else notice("info", "The shard is closed. ", "Its children go on."),
+            live(to("kinesis/tail.json", stream=name, shard=shard), _COLUMNS)
+            if following
+            else notice("info", "The shard is closed. ", "Its children go on."),
             h.div(".records")[
                 table(_COLUMNS, [_row(record) for record in answer["Records"]], nothing="No record in this stretch.")
             ],
@@ -80,15 +81,6 @@ async def _iterator(backend: Backend, asked: Asked) -> str:
         params |= {"ShardIteratorType": "AT_TIMESTAMP", "Timestamp": backend.clock.now() - seconds}
     answer = await backend.call("kinesis", "GetShardIterator", params, backend.scope)
     return str(answer["ShardIterator"])
-
-
-def _live(_following: str) -> Markup:
-    columns = "".join(f"<th>{escape(name)}</th>" for name in _COLUMNS)
-    return Markup(
-        '<lb-tail src="/console/kinesis/tail.json"><button class="button" type="button" aria-pressed="false">'
-        'Follow live</button> <span class="pill" data-state="off"></span><div class="scroll records" hidden tabindex="0">'
-        f"<table><thead><tr>{columns}</tr></thead><tbody></tbody></table></div></lb-tail>"
-    )
 
 
 async def tail(backend: Backend, asked: Asked) -> Response:

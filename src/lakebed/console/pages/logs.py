@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import htpy as h
+from starlette.responses import JSONResponse, Response
 
 from lakebed.console.asked import Asked, to
 from lakebed.console.backend import Backend
 from lakebed.console.figures import ago, count, instant, moment, size
-from lakebed.console.parts import cost, empty, facts, pages, panel, table, time_of
+from lakebed.console.parts import cost, empty, facts, live, pages, panel, table, time_of
 from lakebed.console.prices import logs as price
 from lakebed.console.shell import Page
 
@@ -99,8 +100,8 @@ async def events(backend: Backend, asked: Asked) -> Page:
         found, older, newer = await _of_stream(backend, asked)
         paging = pages(newer, older, "Older events")
     else:
-        found, following = await _filtered(backend, asked)
-        paging = pages(asked.again(token=None) if asked.get("token") else None, following, "Search on")
+        found, further = await _filtered(backend, asked)
+        paging = pages(asked.again(token=None) if asked.get("token") else None, further, "Search on")
     hours = asked.get("hours") or "24"
     form = h.form(".filters", method="get", action="/console/logs/events")[
         h.input(type="hidden", name="group", value=name),
@@ -111,8 +112,9 @@ async def events(backend: Backend, asked: Asked) -> Page:
             [h.option(value=value, selected=value == hours)[text] for value, text in _HOURS]]],
         h.button(".button", type="submit")["Search"],
     ]  # fmt: skip
+    newcomers = live(to("logs/tail.json", group=name, stream=stream), TAIL)
     note = "the newest first" + ("" if stream else "; a search reads on from the oldest, page by page")
-    content = [form, panel("Events", event_lines(backend, found), paging, note=note)]
+    content = [form, panel("Events", newcomers, event_lines(backend, found), paging, note=note)]
     crumbs = (("Logs", CURRENT), (name, to("logs/group", group=name)))
     return Page(stream or "Search", "What was written.", CURRENT, content, crumbs=crumbs)
 
@@ -188,6 +190,42 @@ def event_lines(backend: Backend, found: Sequence[dict[str, Any]]) -> h.Element:
         when = h.span(".when", title=f"{moment(at)}, {ago(now, at)}")[instant(now, at)]
         rows.append((when, h.span(".line")[one["message"].rstrip("\n")]))
     return table(("When", "Message"), rows, nothing="No event in this stretch.")
+
+
+TAIL = ("When", "Message")
+_TAIL_EVENTS = 100
+
+
+async def tail(backend: Backend, asked: Asked) -> Response:
+    """``logs/tail.json``: a group's events since the last time, from now on at first.
+
+    The iterator is the newest event's time and the ids of those at it: a later one of the same millisecond is not missed.
+    """
+    now, (since, told) = backend.clock.now(), _since(asked.get("iterator"))
+    if since is None:
+        return _tail(f"{int(now * 1000)}:", [])
+    params: dict[str, Any] = {"logGroupName": asked.get("group"), "startTime": since, "limit": _TAIL_EVENTS}
+    if asked.get("stream"):
+        params["logStreamNames"] = [asked.get("stream")]
+    answer = await backend.call("logs", "FilterLogEvents", params, backend.scope)
+    fresh = [one for one in answer.get("events", []) if one["eventId"] not in told]
+    if not fresh:
+        return _tail(asked.get("iterator"), [])
+    newest_at = max(one["timestamp"] for one in fresh)
+    ids = [one["eventId"] for one in fresh if one["timestamp"] == newest_at]
+    if newest_at == since:
+        ids = [*told, *ids]
+    rows = [(instant(now, one["timestamp"] / 1000), one["message"].rstrip("\n")) for one in fresh]
+    return _tail(f"{newest_at}:{','.join(ids[-_TAIL_EVENTS:])}", rows)
+
+
+def _since(iterator: str) -> tuple[int | None, Sequence[str]]:
+    at, _, ids = iterator.partition(":")
+    return (int(at), ids.split(",")) if at.isascii() and at.isdigit() and len(at) < 16 else (None, ())
+
+
+def _tail(iterator: str, rows: Sequence[tuple[str, str]]) -> Response:
+    return JSONResponse({"iterator": iterator, "rows": rows}, headers={"Cache-Control": "no-store"})
 
 
 def _seconds(milliseconds: int | None) -> float | None:
