@@ -5,18 +5,24 @@ from __future__ import annotations
 from lakebed.api import definitions
 
 _ERRORS = {
+    "ConflictException": ("ConflictException", 409),
     "ForbiddenException": ("ForbiddenException", 403),
     "InternalFailureException": ("InternalFailureException", 500),
     "InvalidRequestException": ("InvalidRequestException", 400),
     "MethodNotAllowedException": ("MethodNotAllowedException", 405),
+    "RequestEntityTooLargeException": ("RequestEntityTooLargeException", 413),
     "ResourceNotFoundException": ("ResourceNotFoundException", 404),
     "ServiceUnavailableException": ("ServiceUnavailableException", 503),
     "ThrottlingException": ("ThrottlingException", 429),
     "UnauthorizedException": ("UnauthorizedException", 401),
+    "UnsupportedDocumentEncodingException": ("UnsupportedDocumentEncodingException", 415),
 }
 _SHAPES = """
-DeleteConnectionRequest GetRetainedMessageRequest GetRetainedMessageResponse ListRetainedMessagesRequest
-ListRetainedMessagesResponse PublishRequest RetainedMessageSummary
+DeleteConnectionRequest DeleteThingShadowRequest DeleteThingShadowResponse GetConnectionRequest GetConnectionResponse
+GetRetainedMessageRequest GetRetainedMessageResponse GetThingShadowRequest GetThingShadowResponse
+ListNamedShadowsForThingRequest ListNamedShadowsForThingResponse ListRetainedMessagesRequest
+ListRetainedMessagesResponse ListSubscriptionsRequest ListSubscriptionsResponse PublishRequest RetainedMessageSummary
+SubscriptionSummary UpdateThingShadowRequest UpdateThingShadowResponse
 """
 
 __getattr__ = definitions(__name__, globals(), _ERRORS, _SHAPES)

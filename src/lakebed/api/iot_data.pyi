@@ -4,19 +4,49 @@ from typing import Required, TypedDict
 
 from lakebed.api import ModelledError
 
+class ConflictException(ModelledError): ...
 class ForbiddenException(ModelledError): ...
 class InternalFailureException(ModelledError): ...
 class InvalidRequestException(ModelledError): ...
 class MethodNotAllowedException(ModelledError): ...
+class RequestEntityTooLargeException(ModelledError): ...
 class ResourceNotFoundException(ModelledError): ...
 class ServiceUnavailableException(ModelledError): ...
 class ThrottlingException(ModelledError): ...
 class UnauthorizedException(ModelledError): ...
+class UnsupportedDocumentEncodingException(ModelledError): ...
 
 class DeleteConnectionRequest(TypedDict, total=False):
     clientId: Required[str]
     cleanSession: bool
     preventWillMessage: bool
+
+class DeleteThingShadowRequest(TypedDict, total=False):
+    thingName: Required[str]
+    shadowName: str
+
+class DeleteThingShadowResponse(TypedDict, total=False):
+    payload: Required[bytes]
+
+class GetConnectionRequest(TypedDict, total=False):
+    clientId: Required[str]
+    includeSocketInformation: bool
+
+class GetConnectionResponse(TypedDict, total=False):
+    connected: bool
+    thingName: str
+    cleanSession: bool
+    sourceIp: str
+    sourcePort: int
+    targetIp: str
+    targetPort: int
+    keepAliveDuration: int
+    connectedSince: int
+    disconnectedSince: int
+    disconnectReason: str
+    sessionExpiry: int
+    clientId: str
+    vpcEndpointId: str
 
 class GetRetainedMessageRequest(TypedDict, total=False):
     topic: Required[str]
@@ -28,12 +58,38 @@ class GetRetainedMessageResponse(TypedDict, total=False):
     lastModifiedTime: int
     userProperties: bytes
 
+class GetThingShadowRequest(TypedDict, total=False):
+    thingName: Required[str]
+    shadowName: str
+
+class GetThingShadowResponse(TypedDict, total=False):
+    payload: bytes
+
+class ListNamedShadowsForThingRequest(TypedDict, total=False):
+    thingName: Required[str]
+    nextToken: str
+    pageSize: int
+
+class ListNamedShadowsForThingResponse(TypedDict, total=False):
+    results: list[str]
+    nextToken: str
+    timestamp: int
+
 class ListRetainedMessagesRequest(TypedDict, total=False):
     nextToken: str
     maxResults: int
 
 class ListRetainedMessagesResponse(TypedDict, total=False):
     retainedTopics: list[RetainedMessageSummary]
+    nextToken: str
+
+class ListSubscriptionsRequest(TypedDict, total=False):
+    clientId: Required[str]
+    nextToken: str
+    maxResults: int
+
+class ListSubscriptionsResponse(TypedDict, total=False):
+    subscriptions: list[SubscriptionSummary]
     nextToken: str
 
 class PublishRequest(TypedDict, total=False):
@@ -53,3 +109,15 @@ class RetainedMessageSummary(TypedDict, total=False):
     payloadSize: int
     qos: int
     lastModifiedTime: int
+
+class SubscriptionSummary(TypedDict, total=False):
+    topicFilter: Required[str]
+    qos: Required[int]
+
+class UpdateThingShadowRequest(TypedDict, total=False):
+    thingName: Required[str]
+    shadowName: str
+    payload: Required[bytes]
+
+class UpdateThingShadowResponse(TypedDict, total=False):
+    payload: bytes

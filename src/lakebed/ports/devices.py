@@ -92,6 +92,10 @@ class DeviceGate(Protocol):
         """``iot:Publish`` on ``topic/<topic>``, and ``iot:RetainPublish`` where ``retain``."""
         ...
 
+    def answers(self, topic: str) -> bool:
+        """Whether a device may ask something of a service by publishing to this ``$aws/`` topic (shadows, jobs)."""
+        ...
+
     def may_subscribe(self, identity: DeviceIdentity, client_id: str, topic_filter: str) -> bool:
         """``iot:Subscribe`` on ``topicfilter/<topic_filter>``; a shared filter comes whole, ``$share/<group>/...``."""
         ...
@@ -127,6 +131,22 @@ class ConnectionInfo(NamedTuple):
     subscriptions: tuple[str, ...]
     messages_in: int
     messages_out: int
+
+
+class ClientInfo(NamedTuple):
+    """What is known of a client that is connected, or that left a session (GetConnection, ListSubscriptions)."""
+
+    is_connected: bool
+    is_clean: bool
+    certificate_id: str
+    source: tuple[str, int]
+    target: tuple[str, int]
+    keep_alive_seconds: int
+    connected_at: float | None
+    disconnected_at: float | None
+    disconnect_reason: str
+    expiry_seconds: int
+    subscriptions: tuple[tuple[str, int], ...]
 
 
 class RetainedMessage(NamedTuple):
@@ -182,6 +202,10 @@ class Broker(Protocol):
 
     def connections(self, scope: Scope | None = None) -> Sequence[ConnectionInfo]:
         """Live connections, of one scope or of all."""
+        ...
+
+    def client(self, scope: Scope, client_id: str) -> ClientInfo | None:
+        """A client that is connected or has a persistent session."""
         ...
 
     def disconnect(

@@ -341,7 +341,7 @@ async def test_http_publish_reaches_rules(world: World, sinks: Sinks) -> None:
     kept = await call("iot-data", "GetRetainedMessage", topic="t/a")
     assert kept["lastModifiedTime"] == 1750000000000
     assert json.loads(kept["userProperties"]) == [{"a": "b"}]
-    for topic in ("a/#", "/".join("abcdefghi"), "$aws/things/x/shadow/get", "x" * 257):
+    for topic in ("a/#", "/".join("abcdefghi"), "$aws/things/x/other", "x" * 257):
         assert (
             await fails(call("iot-data", "Publish", topic=topic, payload=b"x"))
         ).error_code == "InvalidRequestException"

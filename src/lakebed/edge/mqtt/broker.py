@@ -26,6 +26,7 @@ from lakebed.kernel.scope import Scope
 from lakebed.ports.devices import (
     NO_PROPERTIES,
     BrokerAddress,
+    ClientInfo,
     ConnectionInfo,
     DeviceGate,
     DeviceIdentity,
@@ -45,6 +46,10 @@ class Live(Outlet, Protocol):
 
     def info(self) -> ConnectionInfo:
         """For the console."""
+        ...
+
+    def told(self, known: ClientInfo) -> ClientInfo:
+        """What the connection adds to what is known of its client."""
         ...
 
     def end(self, reason: Reason, event: str, *, will: bool = True) -> None:
@@ -358,6 +363,17 @@ class MessageBroker:
 
     def connections(self, scope: Scope | None = None) -> Sequence[ConnectionInfo]:
         return [live.info() for (where, _), live in self.live.items() if scope is None or where == scope]
+
+    def client(self, scope: Scope, client_id: str) -> ClientInfo | None:
+        session, live = self._sessions.get((scope, client_id)), self.live.get((scope, client_id))
+        if session is None:
+            return None
+        known = ClientInfo(
+            live is not None, not session.is_stored, "", ("", 0), ("", 0), 0, None, session.disconnected_at,
+            session.ended_by, session.expiry_seconds,
+            tuple((name, options.qos) for name, options in session.subscriptions.items()),
+        )  # fmt: skip
+        return live.told(known) if live is not None else known
 
     def disconnect(
         self, scope: Scope, client_id: str, *, clean_session: bool = False, prevent_will: bool = False

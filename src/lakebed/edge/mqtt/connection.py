@@ -21,7 +21,7 @@ from lakebed.edge.mqtt.broker import MessageBroker, PendingWill, QuotaExceededEr
 from lakebed.edge.mqtt.handshake import Accepted, Refused, accept
 from lakebed.edge.mqtt.session import Session, properties_of
 from lakebed.edge.mqtt.tree import Options
-from lakebed.ports.devices import ConnectionInfo, DeviceIdentity, IngestUnavailableError, PublishedMessage
+from lakebed.ports.devices import ClientInfo, ConnectionInfo, DeviceIdentity, IngestUnavailableError, PublishedMessage
 from lakebed.wire.mqtt.decode import Decoder
 from lakebed.wire.mqtt.encode import encode, pubacks, publish
 from lakebed.wire.mqtt.packets import (
@@ -181,6 +181,7 @@ class Connection(asyncio.Protocol):
             self.broker.k.log.warning("messages not delivered", client=self.client_id, messages=session.dropped)
             self.broker.k.meters.drop(session.scope.arn("iot", "client/*"), session.dropped)
             session.dropped = 0
+        session.ended_by = event
         self.broker.connection_ended(self, session, pending)
         facts: dict[str, Any] = {
             "sessionIdentifier": self._session_id,
@@ -271,7 +272,7 @@ class Connection(asyncio.Protocol):
         if len(packet.payload) > limits.PAYLOAD_BYTES_MAX:
             raise MqttError(Reason.PACKET_TOO_LARGE, f"payload is larger than {limits.PAYLOAD_BYTES_MAX} bytes")
         self._messages_in += 1
-        if limits.is_reserved(topic) or not self.gate.may_publish(
+        if (limits.is_reserved(topic) and not self.gate.answers(topic)) or not self.gate.may_publish(
             self.identity, self.client_id, topic, retain=packet.retain
         ):
             self._forbid(packet, topic, Reason.NOT_AUTHORIZED)
@@ -421,6 +422,18 @@ class Connection(asyncio.Protocol):
         finally:
             self._is_ingesting = False
             self._pending_bytes = 0
+
+    def told(self, known: ClientInfo) -> ClientInfo:
+        accepted = self._accepted
+        assert accepted is not None
+        peer, own = (self._transport.get_extra_info(end) or ("", 0) for end in ("peername", "sockname"))
+        return known._replace(
+            certificate_id=self.identity.certificate_id,
+            source=(str(peer[0]), int(peer[1])),
+            target=(str(own[0]), int(own[1])),
+            keep_alive_seconds=accepted.keep_alive,
+            connected_at=self._connected_at,
+        )
 
     def info(self) -> ConnectionInfo:
         session, accepted = self.session, self._accepted

@@ -54,6 +54,7 @@ class Session:
         self.last_sequence = 0
         self.sent_through = 0
         self.dropped = 0
+        self.ended_by = ""  # the lifecycle event's reason of the last connection's end
         self._waiting: deque[Queued] = deque()
         self._in_flight: dict[int, Queued] = {}
 

@@ -4,7 +4,7 @@ Follows https://docs.aws.amazon.com/iot/latest/developerguide/what-is-aws-iot.ht
 ``lakebed.edge.mqtt``, which asks ``gate`` for permission and hands their messages to ``rules``: the seam is
 ``lakebed.ports.devices``. ``sql/`` is the rules' language, ``actions`` what rules do, ``policy`` the policy language.
 
-Refused by name or not listed: shadows, jobs, thing groups, registered CAs and provisioning, custom
+Refused by name or not listed: jobs, thing groups, registered CAs and provisioning, custom
 authorizers, Device Defender, fleet indexing, rule destinations (see docs/deviations/iot.md).
 """
 
@@ -22,9 +22,13 @@ from lakebed.services.iot.provider.data import DataOperations
 from lakebed.services.iot.provider.endpoint import EndpointOperations
 from lakebed.services.iot.provider.policies import PolicyOperations
 from lakebed.services.iot.provider.rules import RuleOperations
+from lakebed.services.iot.provider.shadows import ShadowOperations
 from lakebed.services.iot.provider.thing_types import ThingTypeOperations
 from lakebed.services.iot.provider.things import ThingOperations
+from lakebed.services.iot.reserved import Reserved
 from lakebed.services.iot.rules import RuleEngine
+from lakebed.services.iot.shadows.keeper import ShadowKeeper, parse_topic
+from lakebed.services.iot.shadows.store import ShadowStore
 from lakebed.services.iot.state import Core
 from lakebed.services.iot.store import IotStore
 
@@ -34,8 +38,11 @@ def service(k: Kernel, p: Ports) -> list[Service]:
     k.db.migrate("iot", "lakebed.services.iot", k.clock)
     store = IotStore(k.db)
     engine = RuleEngine(k, p, store)
-    core = Core(k, p, store, engine, Gate(store, engine))
+    reserved = Reserved()
+    core = Core(k, p, store, engine, Gate(store, engine, reserved), reserved)
     p.gate = core.gate
+    shadows = ShadowKeeper(k, p, ShadowStore(k.db), engine)
+    reserved.add(lambda topic: parse_topic(topic) is not None, shadows.answer)
 
     async def start() -> None:
         for pem in store.foreign_pems():
@@ -50,5 +57,5 @@ def service(k: Kernel, p: Ports) -> list[Service]:
     )  # fmt: skip
     return [
         Service("iot", operations_of(*providers, prefix="iot"), topology=topology, start=start),
-        Service("iot-data", operations_of(DataOperations(core), prefix="iot")),
+        Service("iot-data", operations_of(DataOperations(core), ShadowOperations(core, shadows), prefix="iot")),
     ]

@@ -13,6 +13,7 @@ from lakebed.kernel.scope import Scope
 from lakebed.ports.devices import ConnectAttributes, DeviceIdentity, PublishedMessage
 from lakebed.services.iot.model import ACTIVE
 from lakebed.services.iot.policy import Statement, compile_policy, decide
+from lakebed.services.iot.reserved import Reserved
 from lakebed.services.iot.rules import RuleEngine
 from lakebed.services.iot.store import IotStore
 
@@ -23,8 +24,8 @@ _Facts = dict[str, str | Sequence[str]]
 class Gate:
     """See ``lakebed.ports.devices.DeviceGate``."""
 
-    def __init__(self, store: IotStore, engine: RuleEngine) -> None:
-        self._store, self._engine = store, engine
+    def __init__(self, store: IotStore, engine: RuleEngine, reserved: Reserved) -> None:
+        self._store, self._engine, self._reserved = store, engine, reserved
         self._decided: dict[tuple[str, Scope, str, str, str], bool] = {}
         self._statements: dict[tuple[str, Scope], tuple[Statement, ...]] = {}
         self._facts: dict[tuple[str, Scope, str, str], _Facts] = {}
@@ -66,6 +67,9 @@ class Gate:
             return False
         return not retain or self._may(identity, client_id, "iot:RetainPublish", "topic/" + topic)
 
+    def answers(self, topic: str) -> bool:
+        return self._reserved.takes(topic)
+
     def may_subscribe(self, identity: DeviceIdentity, client_id: str, topic_filter: str) -> bool:
         return self._may(identity, client_id, "iot:Subscribe", "topicfilter/" + topic_filter)
 
@@ -80,6 +84,8 @@ class Gate:
             principal=identity.certificate_id,
             source_ip=identity.source_ip,
         )
+        for message in messages:
+            await self._reserved.answer(identity, client_id, message)
 
     def _may(self, identity: DeviceIdentity, client_id: str, action: str, resource: str) -> bool:
         key = (identity.certificate_id, identity.scope, client_id, action, resource)

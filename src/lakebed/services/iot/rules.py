@@ -217,6 +217,15 @@ class RuleEngine:
             self._k.log.warning("error action failed", rule=rule.arn, action=failure.action, detail=failure.message)
             break
 
+    async def tell(self, scope: Scope, topic: str, payload: bytes) -> None:
+        """A message of the service itself (shadows, jobs) at QoS 1: to subscribers and through the rules."""
+        try:
+            await self._p.broker.publish(scope, topic, payload, qos=1)
+        except ValueError as wrong:  # a long thing name and a long shadow name: nobody can subscribe to it either
+            self._k.log.info("not told", topic=topic, detail=str(wrong))
+            return
+        await self.run(scope, [PublishedMessage(topic, payload, 1, False, self._k.clock.now())])
+
     async def publish(
         self,
         scope: Scope,

@@ -12,6 +12,7 @@ from lakebed.kernel.scope import Scope
 from lakebed.ports.house import Ports
 from lakebed.services.iot.gate import Gate
 from lakebed.services.iot.model import Certificate
+from lakebed.services.iot.reserved import Reserved
 from lakebed.services.iot.rules import RuleEngine
 from lakebed.services.iot.store import IotStore
 
@@ -27,6 +28,7 @@ class Core:
     store: IotStore
     engine: RuleEngine
     gate: Gate
+    reserved: Reserved
 
     def access_changed(self, tx: Tx) -> None:
         """Policy decisions must be made anew once ``tx`` is durable."""

@@ -1,6 +1,7 @@
 """iot-data: publishing over HTTP and retained messages.
 
-https://docs.aws.amazon.com/iot/latest/apireference/API_Operations_AWS_IoT_Data_Plane.html. Shadows are not built.
+https://docs.aws.amazon.com/iot/latest/apireference/API_Operations_AWS_IoT_Data_Plane.html. Shadows are in
+``shadows``.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import msgspec
 
 from lakebed.api import iot_data as api
 from lakebed.kernel.scope import Scope
-from lakebed.ports.devices import NO_PROPERTIES, MessageProperties
+from lakebed.ports.devices import NO_PROPERTIES, ClientInfo, DeviceIdentity, MessageProperties, PublishedMessage
 from lakebed.ports.service import Context, Request, operation
 from lakebed.services.iot.state import Core
 
@@ -43,7 +44,7 @@ class DataOperations:
         retain, topic = bool(req.get("retain", False)), req["topic"]
         if retain:
             self.core.p.identity.authorise(ctx.principal, "iot:RetainPublish", topic_arn(ctx.scope, dict(req)))
-        if topic.startswith("$") and not topic.startswith("$aws/rules/"):
+        if topic.startswith("$") and not topic.startswith("$aws/rules/") and not self.core.reserved.takes(topic):
             raise api.InvalidRequestException(f"Topic {topic} is reserved.")
         try:
             await self.core.engine.publish(
@@ -55,6 +56,9 @@ class DataOperations:
                 properties=_properties(req),
                 principal=ctx.principal.user_id,
             )
+            identity = DeviceIdentity(ctx.scope, "", ctx.source_ip, ctx.principal)
+            message = PublishedMessage(topic, req.get("payload", b""), int(req.get("qos", 0)), retain, ctx.now)
+            await self.core.reserved.answer(identity, "", message)
         except ValueError as wrong:
             raise api.InvalidRequestException(str(wrong)) from None
 
@@ -99,6 +103,50 @@ class DataOperations:
         if len(kept) > limit:
             answer["nextToken"] = kept[limit - 1].topic
         return answer
+
+    @operation("GetConnection", action="iot:GetConnection", resource=client_arn)
+    async def get_connection(self, ctx: Context, req: api.GetConnectionRequest) -> api.GetConnectionResponse:
+        """https://docs.aws.amazon.com/iot/latest/apireference/API_iotdata_GetConnection.html"""
+        found = self._client(ctx.scope, req["clientId"])
+        answer: api.GetConnectionResponse = {
+            "clientId": req["clientId"],
+            "connected": found.is_connected,
+            "cleanSession": found.is_clean,
+            "keepAliveDuration": found.keep_alive_seconds,
+            "sessionExpiry": found.expiry_seconds,
+        }
+        attached = self.core.store.things_of(ctx.scope, ctx.scope.arn("iot", f"cert/{found.certificate_id}"))
+        if req["clientId"] in dict(attached):
+            answer["thingName"] = req["clientId"]
+        if found.connected_at is not None:
+            answer["connectedSince"] = int(found.connected_at * 1000)
+        if found.disconnected_at is not None:
+            answer["disconnectedSince"] = int(found.disconnected_at * 1000)
+            answer["disconnectReason"] = found.disconnect_reason
+        if req.get("includeSocketInformation") and found.is_connected:
+            answer["sourceIp"], answer["sourcePort"] = found.source
+            answer["targetIp"], answer["targetPort"] = found.target
+        return answer
+
+    @operation("ListSubscriptions", action="iot:ListSubscriptions", resource=client_arn)
+    async def list_subscriptions(
+        self, ctx: Context, req: api.ListSubscriptionsRequest
+    ) -> api.ListSubscriptionsResponse:
+        """https://docs.aws.amazon.com/iot/latest/apireference/API_iotdata_ListSubscriptions.html"""
+        limit, after = req.get("maxResults", _PAGE), req.get("nextToken", "")
+        found = sorted(one for one in self._client(ctx.scope, req["clientId"]).subscriptions if one[0] > after)
+        answer: api.ListSubscriptionsResponse = {
+            "subscriptions": [{"topicFilter": name, "qos": qos} for name, qos in found[:limit]]
+        }
+        if len(found) > limit:
+            answer["nextToken"] = found[limit - 1][0]
+        return answer
+
+    def _client(self, scope: Scope, client_id: str) -> ClientInfo:
+        found = self.core.p.broker.client(scope, client_id)
+        if found is None:
+            raise api.ResourceNotFoundException(f"Client {client_id} has neither a connection nor a session")
+        return found
 
     @operation("DeleteConnection", action="iot:DeleteConnection", resource=client_arn)
     async def delete_connection(self, ctx: Context, req: api.DeleteConnectionRequest) -> None:
