@@ -228,3 +228,13 @@ def test_a_log_is_followed(furnished: RunningLakebed, browser: Browser) -> None:
     assert seen == [["a"], ["b", "c"], [], ["d"]]
     for iterator in ("x", "1:", "99999999999999999999:", "-1:a"):
         assert browser.get(f"{where}&iterator={iterator}")[0] == 200
+
+
+def test_costs_add_up(furnished: RunningLakebed, browser: Browser) -> None:
+    furnished.client("kinesis").put_record(StreamName=STREAM, PartitionKey="k", Data=b"x" * 1000)
+    text = browser.get("/console/costs")[1]
+    assert f"stream/{STREAM}" in text
+    assert "$5 per TB, 10 MB a query at least" in text
+    prices = [float(one) for one in re.findall(r'<td class="number">\$([\d.]+)</td>', text)]
+    together = float(re.findall(r'Together</div><div class="value">\$([\d.]+)', text)[0])
+    assert together == pytest.approx(sum(prices), rel=0.01)

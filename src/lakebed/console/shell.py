@@ -19,7 +19,15 @@ LOGO = Markup(
     '<path d="M2 24c5-4 9-4 14 0s9 4 14 0v5H2z" fill="#c9a66b"/></svg>'
 )
 NAVIGATION = (
-    ("Your data", (("Home", "/console"), ("Pipelines", "/console/pipelines"), ("Report", "/console/report"))),
+    (
+        "Your data",
+        (
+            ("Home", "/console"),
+            ("Pipelines", "/console/pipelines"),
+            ("Report", "/console/report"),
+            ("Costs", "/console/costs"),
+        ),
+    ),
     ("Storage", (("S3", "/console/s3"),)),
     ("Streams", (("Kinesis", "/console/kinesis"), ("Firehose", "/console/firehose"), ("IoT", "/console/iot"))),
     ("Compute", (("Lambda", "/console/lambda"), ("SQS", "/console/sqs"), ("SNS", "/console/sns"))),
