@@ -50,6 +50,10 @@ KNOWN: Mapping[str, tuple[Any, ...]] = {
     ),
     "nexttoken": ("bm90aGluZw==", "x"),
     "marker": ("x",),
+    "keyid": ("alias/fuzz", "alias/nothing", "00000000-0000-4000-8000-000000000000", "alias/aws/s3"),
+    "targetkeyid": ("alias/fuzz", "00000000-0000-4000-8000-000000000000"),
+    "aliasname": ("alias/fuzz", "alias/nothing", "fuzz"),
+    "granteeprincipal": ("arn:aws:iam::000000000000:role/fuzz", "x"),
     "topicarn": ("arn:aws:sns:us-east-1:000000000000:fuzz", "arn:aws:sns:us-east-1:000000000000:no"),
     "subscriptionarn": (
         "arn:aws:sns:us-east-1:000000000000:fuzz:00000000-0000-0000-0000-000000000000",

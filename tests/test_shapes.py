@@ -106,6 +106,8 @@ class World:
         await call("kinesis", "CreateStream", StreamName="fuzz", ShardCount=1)
         await call("glue", "CreateDatabase", DatabaseInput={"Name": "fuzz"})
         await call("logs", "CreateLogGroup", logGroupName="fuzz")
+        key = (await call("kms", "CreateKey"))["KeyMetadata"]["KeyId"]
+        await call("kms", "CreateAlias", AliasName="alias/fuzz", TargetKeyId=key)
         await call(
             "lambda", "CreateFunction", FunctionName="fuzz", Runtime="python3.12", Handler="f.handler", Role=role,
             Code={"ZipFile": package.getvalue()},

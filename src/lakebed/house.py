@@ -55,14 +55,14 @@ from lakebed.kernel.tasks import Tasks
 from lakebed.kernel.world import WorldClock, open_clock
 from lakebed.ports.house import Ports
 from lakebed.ports.service import Service
-from lakebed.services import athena, cloudwatch, firehose, glue, iam, iot, kinesis, lambda_, logs, s3, sns, sqs, sts
+from lakebed.services import athena, cloudwatch, firehose, glue, iam, iot, kinesis, kms, lambda_, logs, s3, sns, sqs, sts
 
 VERSION = "0.1.0"
 # Every service, in the order in which they are built; they stop in the reverse. IAM first: all others ask it. CloudWatch
 # early: what others publish while they stop still arrives.
 SERVICES: tuple[Callable[[Kernel, Ports], Service | Sequence[Service]], ...] = (
-    iam.service, sts.service, logs.service, cloudwatch.service, s3.service, sqs.service, lambda_.service, kinesis.service,
-    firehose.service, glue.service, athena.service, iot.service, sns.service,
+    iam.service, sts.service, kms.service, logs.service, cloudwatch.service, s3.service, sqs.service, lambda_.service,
+    kinesis.service, firehose.service, glue.service, athena.service, iot.service, sns.service,
 )  # fmt: skip
 # What a reset takes away: the kernel's files and those of the services. Keys, children's logs and what an operator put
 # into the directory stay.
@@ -141,7 +141,7 @@ class House:
     def __init__(self, k: Kernel, lock: TextIO) -> None:
         self.kernel, self.ports, self._lock = k, Ports(), lock
         sql_duckdb.engine(k, self.ports)
-        self._mqtt = DeviceDoor(k, self.ports.addresses)
+        self._mqtt = DeviceDoor(k, self.ports)
         self._console_token = Token(k.data, "console.token", k.ids)
         with k.db.tx():  # one commit for the tables of all services, when they are new
             furniture = self._furnish()
@@ -288,7 +288,7 @@ class House:
         # The engine keeps nothing of a service, and its workers take half a second to start.
         self.ports.sql, self.ports.converter = before.sql, before.converter
         with k.db.tx():
-            self._mqtt.refurnish(k)
+            self._mqtt.refurnish(k, self.ports)
             furniture = self._furnish()
         self._http.refurnish(**furniture)
         self._mqtt.reopen(self.ports.gate)

@@ -8,7 +8,7 @@ from typing import Any
 import botocore.session
 from botocore.model import Shape
 
-from tests.security.stage import ALPHA, MARK, REGION, SERVICES, Stage, allow, document
+from tests.security.stage import ALPHA, BETA, MARK, REGION, SERVICES, Stage, allow, document
 
 _SOURCE = Path(__file__).resolve().parents[2] / "src" / "lakebed" / "services"
 _FOLDERS = {"lambda": "lambda_"}
@@ -101,6 +101,18 @@ def _sqs(s: Stage) -> dict[str, Any]:
         "QueueUrl": n["queue_url"], "QueueName": f"{MARK}-queue", "ReceiptHandle": n["receipt"], "SourceArn": n["queue_arn"],
         "VisibilityTimeout": 0, "MessageBody": "attack", "Label": "attack", "AWSAccountIds": ["111111111111"],
         "Actions": ["SendMessage"], "QueueOwnerAWSAccountId": ALPHA, "TaskHandle": "x",
+    }  # fmt: skip
+
+
+def _kms(s: Stage) -> dict[str, Any]:
+    n = s.names
+    policy = document({"Effect": "Allow", "Principal": "*", "Action": "kms:*", "Resource": "*"})
+    return {
+        "KeyId": n["key"], "TargetKeyId": n["key"], "DestinationKeyId": n["key"], "AliasName": f"alias/{MARK}-alias",
+        "CiphertextBlob": n["ciphertext"], "Plaintext": b"attack", "Policy": policy, "GrantId": n["grant"],
+        "GranteePrincipal": f"arn:aws:iam::{BETA}:root", "Operations": ["Decrypt"], "NumberOfBytes": 16,
+        "RetiringPrincipal": f"arn:aws:iam::{ALPHA}:root", "Tags": [{"TagKey": "a", "TagValue": "b"}], "TagKeys": ["a"],
+        "KeyPairSpec": "ECC_NIST_P256",
     }  # fmt: skip
 
 
@@ -246,6 +258,7 @@ _CSR = _csr()
 _TABLES = {
     "s3": _s3, "sqs": _sqs, "kinesis": _kinesis, "firehose": _firehose, "lambda": _lambda, "glue": _glue, "athena": _athena,
     "iam": _iam, "iot": _iot, "iot-data": _iot, "logs": _logs, "sts": _sts, "cloudwatch": _cloudwatch, "sns": _sns,
+    "kms": _kms,
 }  # fmt: skip
 
 
@@ -261,6 +274,12 @@ def _no_stream_name(_: Stage) -> dict[str, Any]:
 
 
 _SPECIAL: dict[tuple[str, str], Any] = {
+    ("kms", "CreateKey"): lambda _: {"KeyId": None, "Policy": None},
+    ("kms", "CreateAlias"): lambda _: {"AliasName": "alias/attack"},
+    ("kms", "ListGrants"): lambda _: {"GranteePrincipal": None},
+    ("kms", "Sign"): lambda s: {"KeyId": s.names["signing_key"], "SigningAlgorithm": "ECDSA_SHA_256"},
+    ("kms", "Verify"): lambda s: {"KeyId": s.names["signing_key"], "SigningAlgorithm": "ECDSA_SHA_256"},
+    ("kms", "GetPublicKey"): lambda s: {"KeyId": s.names["signing_key"]},
     ("s3", "CreateBucket"): lambda _: {"Bucket": "attack-bucket", "ACL": None},
     ("s3", "PutBucketAcl"): lambda _: {},
     ("lambda", "CreateFunction"): _function,

@@ -20,10 +20,10 @@ from botocore.config import Config
 from lakebed.house import open_kernel
 from lakebed.kernel.ids import RandomIds
 from lakebed.kernel.settings import Settings
+from lakebed.kernel.vault import Vault
 from lakebed.ports.house import Ports
 from lakebed.services import iam
 from lakebed.services.iam.port import IamIdentity
-from lakebed.kernel.vault import Vault
 from tests.crash.rig import Server
 
 MARK = "alphamark"
@@ -36,7 +36,7 @@ LIMITS = {
     "LAKEBED_SERVICES_ATHENA_DML_TIMEOUT_SECONDS": "1.5",
 }
 SERVICES = (
-    "athena", "cloudwatch", "firehose", "glue", "iam", "iot", "iot-data", "kinesis", "lambda", "logs", "s3", "sns", "sqs",
+    "athena", "cloudwatch", "firehose", "glue", "iam", "iot", "iot-data", "kinesis", "kms", "lambda", "logs", "s3", "sns", "sqs",
     "sts",
 )  # fmt: skip
 
@@ -149,12 +149,25 @@ def furnish(stage: Stage) -> None:
     n["role"] = stage.role(f"{m}-role", "lambda.amazonaws.com", everything)
     n["firehose_role"] = stage.role(f"{m}-firehose", "firehose.amazonaws.com", everything)
     n["iot_role"] = stage.role(f"{m}-iot", "iot.amazonaws.com", everything)
+    _keys(stage)
     _storage(stage)
     _streams(stage)
     _functions(stage)
     _lake(stage)
     _devices(stage)
     _people(stage)
+
+
+def _keys(stage: Stage) -> None:
+    n, m = stage.names, MARK
+    kms = stage.client("kms")
+    n["key"] = kms.create_key(Description=f"{m}-key")["KeyMetadata"]["Arn"]
+    n["signing_key"] = kms.create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["Arn"]
+    kms.create_alias(AliasName=f"alias/{m}-alias", TargetKeyId=n["key"])
+    n["ciphertext"] = kms.encrypt(KeyId=n["key"], Plaintext=f"{m}-plaintext".encode())["CiphertextBlob"]
+    n["grant"] = kms.create_grant(
+        KeyId=n["key"], GranteePrincipal=f"arn:aws:iam::{ALPHA}:role/{m}-role", Operations=["Decrypt"]
+    )["GrantId"]
 
 
 def _storage(stage: Stage) -> None:

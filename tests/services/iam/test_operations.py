@@ -12,10 +12,10 @@ import pytest
 
 from lakebed.kernel.errors import AwsError
 from lakebed.kernel.scope import GLOBAL_REGION, Principal, Scope
+from lakebed.kernel.vault import SealBrokenError, Vault
 from lakebed.services import iam
 from lakebed.services.iam import documents
 from lakebed.services.iam.port import root_principal
-from lakebed.kernel.vault import SealBrokenError, Vault
 from tests.harness import ACCOUNT, Harness
 
 ALLOW_S3 = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]})

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from lakebed.kernel.kernel import Kernel
 from lakebed.kernel.scope import GLOBAL_REGION, Scope
+from lakebed.kernel.vault import Vault
 from lakebed.ports.house import Ports
 from lakebed.ports.service import Service, operations_of
 from lakebed.services.iam.model import Key
@@ -24,7 +25,6 @@ from lakebed.services.iam.provider.policies import Policies
 from lakebed.services.iam.provider.roles import Roles
 from lakebed.services.iam.provider.simulate import Simulations
 from lakebed.services.iam.provider.users import Users
-from lakebed.kernel.vault import Vault
 from lakebed.services.iam.work import Housekeeping
 
 

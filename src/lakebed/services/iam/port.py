@@ -20,13 +20,13 @@ from lakebed.kernel import arn as arns
 from lakebed.kernel.errors import AwsError
 from lakebed.kernel.kernel import Kernel
 from lakebed.kernel.scope import GLOBAL_REGION, Principal, Scope
+from lakebed.kernel.vault import Vault
 from lakebed.ports.identity import AccessKey, Credentials, RoleFacts
 from lakebed.services.iam import documents, managed, model
 from lakebed.services.iam.facts import facts_of
 from lakebed.services.iam.model import Entity
 from lakebed.services.iam.policy import Documents, PolicyError, Request, Statement, compile_document, decide, evaluate
 from lakebed.services.iam.store import Entities, Keys, Policies
-from lakebed.kernel.vault import Vault
 
 _KEYS_KEPT_MAX = 10_000
 _GRANTS_KEPT_MAX = 10_000

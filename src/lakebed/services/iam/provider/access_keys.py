@@ -10,11 +10,11 @@ import base64
 from lakebed.api import iam as api
 from lakebed.kernel.errors import AwsError
 from lakebed.kernel.scope import GLOBAL_REGION, Scope
+from lakebed.kernel.vault import Vault
 from lakebed.ports.service import Context, operation
 from lakebed.services.iam import model
 from lakebed.services.iam.model import USER, Key
 from lakebed.services.iam.provider.holders import Holders, arn_of, paged
-from lakebed.kernel.vault import Vault
 
 _user = arn_of(USER, "UserName")
 

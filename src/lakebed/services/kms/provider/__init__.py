@@ -1,0 +1,1 @@
+"""KMS's operations, a file per resource."""
