@@ -14,7 +14,11 @@ from typing import Any, Protocol
 
 @dataclass(frozen=True, slots=True)
 class FunctionSpec:
-    """One published state of a function: ``key`` changes with code or configuration, so that old workers are retired."""
+    """One published state of a function: ``key`` changes with code or configuration, so that old workers are retired.
+
+    ``layers`` is the merged folder that is ``/opt`` (None without layers), ``json_log`` whether the function writes its
+    log as JSON objects, from ``log_level`` on.
+    """
 
     key: str
     code: Path
@@ -27,12 +31,18 @@ class FunctionSpec:
     name: str
     version: str
     log_group: str
+    layers: Path | None = None
+    ephemeral_mb: int = 512
+    json_log: bool = False
+    log_level: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Execution:
     """What came of one event. ``error`` is None, "Handled" or "Unhandled" (then ``payload`` is AWS's error object);
-    ``log`` the lines the function printed, with START, END and REPORT; ``log_stream`` the worker's stream name."""
+    ``log`` the lines the function printed, with START, END and REPORT; ``log_stream`` the worker's stream name.
+    ``streamed``: the answer went to the sink piece by piece, and ``payload`` is empty but for an error.
+    ``provisioned``: a worker that was kept warm for provisioned concurrency ran it."""
 
     payload: bytes
     error: str | None
@@ -42,12 +52,37 @@ class Execution:
     billed_ms: int
     init_ms: float | None
     memory_used_mb: int
+    streamed: bool = False
+    provisioned: bool = False
+
+
+class ResponseSink(Protocol):
+    """Takes an answer that a function streams. A slow sink slows the function down."""
+
+    async def begin(self, content_type: str) -> None:
+        """The function began to answer."""
+        ...
+
+    async def write(self, piece: bytes) -> None:
+        """The next bytes."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What an invocation carries besides its event. ``arn`` is the one the caller used (with its qualifier), ``trace``
+    the X-Amzn-Trace-Id, ``sink`` who takes an answer that streams (None: it is collected)."""
+
+    arn: str = ""
+    client_context: Mapping[str, Any] | None = None
+    trace: str = ""
+    sink: ResponseSink | None = None
 
 
 class FunctionRuntime(Protocol):
     """Bounded: at most the configured number of workers in all; a call waits its turn for at most ``wait_seconds``."""
 
-    can: frozenset[str]  # runtimes this engine runs, as Lambda names them: python3.11 ...
+    can: frozenset[str]  # runtimes this engine runs here, as Lambda names them: python3.11 ...
 
     async def execute(
         self,
@@ -58,12 +93,16 @@ class FunctionRuntime(Protocol):
         credentials: Mapping[str, str],
         concurrency: int,
         deadline: float,
-        client_context: Mapping[str, Any] | None = None,
-        invoked_arn: str | None = None,
+        circumstances: Circumstances = Circumstances(),
     ) -> Execution:
         """Run one event. ``credentials`` are AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN for this call;
         ``concurrency`` the most workers this spec may have; TooManyRequestsException when none became free until
-        ``deadline``, a second of ``clock.monotonic``. ``invoked_arn`` is the ARN the caller used (with its qualifier)."""
+        ``deadline``, a second of ``clock.monotonic``."""
+        ...
+
+    async def provision(self, spec: FunctionSpec, count: int, credentials: Mapping[str, str]) -> int:
+        """Keep ``count`` workers of a spec started and initialised (0: none any more), whoever calls or does not; how many
+        there are now. AwsError where the function's init phase fails."""
         ...
 
     async def retire(self, key: str) -> None:

@@ -33,7 +33,7 @@ async def test_request_and_response(lab: Lab) -> None:
     assert b"hello" in base64.b64decode(came["LogResult"])
     assert ("/aws/lambda/fn", "2026/01/01/[$LATEST]abc", "hello") in lab.logs.lines
     call = lab.runtime.calls[0]
-    assert call["client_context"] == {"custom": {"a": 1}}
+    assert call["circumstances"].client_context == {"custom": {"a": 1}}
     assert call["credentials"]["AWS_ACCESS_KEY_ID"] == "ASIATEST"
     resource = lab.harness.kernel.meters.snapshot()["resources"][ARN]  # type: ignore[index]
     assert resource["recordsIn"] == 1
@@ -148,4 +148,4 @@ async def test_the_arn_a_function_is_told_has_no_qualifier_of_its_own(lab: Lab) 
     await lab.call("Invoke", FunctionName="fn", InvocationType="Event")
     await lab.clock.advance(1)
     await lab.call("Invoke", FunctionName="fn", Qualifier="$LATEST")
-    assert [call["invoked_arn"] for call in lab.runtime.calls] == [ARN, ARN, f"{ARN}:$LATEST"]
+    assert [call["circumstances"].arn for call in lab.runtime.calls] == [ARN, ARN, f"{ARN}:$LATEST"]

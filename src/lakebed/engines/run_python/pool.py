@@ -11,10 +11,12 @@ import asyncio
 import itertools
 import shutil
 from collections import Counter, deque
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from lakebed.engines.run_python.runtimes import Launch
 from lakebed.engines.run_python.settings import RunPythonSettings
 from lakebed.engines.run_python.worker_process import WorkerProcess
 from lakebed.kernel.errors import AwsError
@@ -42,8 +44,9 @@ def throttled() -> AwsError:
 class Pool:
     """All workers of the runtime."""
 
-    def __init__(self, kernel: Kernel, settings: RunPythonSettings) -> None:
-        self.k, self.settings = kernel, settings
+    def __init__(self, kernel: Kernel, settings: RunPythonSettings, door: Callable[[], tuple[str, int]]) -> None:
+        self.k, self.settings, self._door = kernel, settings, door
+        self._kept: dict[str, int] = {}  # workers of a spec that stay, however long nobody calls
         self._folders = kernel.data / "scratch" / "run_python"
         self._numbers = itertools.count(1)
         self._idle: list[WorkerProcess] = []  # the one used last at the end
@@ -61,6 +64,28 @@ class Pool:
     def idle_of(self, key: str) -> list[WorkerProcess]:
         """Warm workers of a spec, for tests and the console."""
         return [worker for worker in self._idle if worker.spec.key == key]
+
+    def busy(self, key: str) -> int:
+        """Workers of a spec that have an event, or are being started."""
+        return self._busy[key]
+
+    def keep(self, key: str, count: int) -> None:
+        """So many idle workers of a spec stay."""
+        if count:
+            self._kept[key] = count
+        else:
+            self._kept.pop(key, None)
+
+    async def reserve(self, spec: FunctionSpec) -> WorkerProcess | None:
+        """A new worker ahead of any event, where there is room; ``give`` follows."""
+        if self.size >= self.settings.workers_max and not self._spare():
+            return None
+        self._busy[spec.key] += 1
+        try:
+            return await self._fresh(spec)
+        except BaseException:
+            self._free(spec.key)
+            raise
 
     async def take(self, spec: FunctionSpec, concurrency: int, deadline: float) -> WorkerProcess:
         """A worker for one event: warm (``ready``) or just made. ``give`` follows. ``deadline`` is a monotonic second."""
@@ -97,8 +122,9 @@ class Pool:
     async def sweep(self) -> float | None:
         """End what is idle too long; when the next one is due."""
         now = self.k.clock.now()
-        await self._end([worker for worker in self._idle if worker.last_used + self.settings.idle_seconds <= now])
-        return min((worker.last_used + self.settings.idle_seconds for worker in self._idle), default=None)
+        spare = self._spare()
+        await self._end([worker for worker in spare if worker.last_used + self.settings.idle_seconds <= now])
+        return min((worker.last_used + self.settings.idle_seconds for worker in self._spare()), default=None)
 
     async def stop(self) -> None:
         """End every idle worker and refuse whoever waits; busy ones die with their callers' tasks."""
@@ -110,6 +136,16 @@ class Pool:
         for watcher in list(self._watchers):
             watcher.cancel()
         await asyncio.gather(*self._watchers, return_exceptions=True)
+
+    def _spare(self) -> list[WorkerProcess]:
+        """Idle workers but for those that are to stay, the one that is idle longest first."""
+        left, spare = dict(self._kept), []
+        for worker in reversed(self._idle):
+            if left.get(worker.spec.key, 0) > 0:
+                left[worker.spec.key] -= 1
+            else:
+                spare.append(worker)
+        return spare[::-1]
 
     async def _end(self, workers: list[WorkerProcess]) -> None:
         for worker in workers:
@@ -163,9 +199,10 @@ class Pool:
         return None
 
     async def _fresh(self, spec: FunctionSpec) -> WorkerProcess:
-        if self.size > self.settings.workers_max and self._idle:
-            await self._idle.pop(0).end()
-        worker = WorkerProcess(self.k, spec, self._folder(), sandbox=self.settings.sandbox)
+        if self.size > self.settings.workers_max and (spare := self._spare() or self._idle):
+            self._idle.remove(spare[0])
+            await spare[0].end()
+        worker = WorkerProcess(self.k, spec, self._folder(), Launch(spec.runtime, self.settings, self._door))
         await worker.start()
         watcher = asyncio.create_task(self._watch(worker), name=f"lambda-worker:{worker.pid}")
         self._watchers.add(watcher)

@@ -1,7 +1,8 @@
 """The port: one event in, one execution out, whatever the user's code did.
 
-The environment is Lambda's, from nothing: only what is listed here, what the function configured, and the credentials of
-the call. ``AWS_ENDPOINT_URL`` points to this house, so that boto3 in a function talks to Lakebed and to nobody else.
+The environment is Lambda's, from nothing: only what is listed here and in ``runtimes.py``, what the function configured,
+and the credentials of the call. ``AWS_ENDPOINT_URL`` points to this house, so that an SDK in a function talks to Lakebed
+and to nobody else.
 
 https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
 """
@@ -14,8 +15,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlsplit
 
-from lakebed.engines.run_python import outcome
+from lakebed.engines.run_python import outcome, runtimes
 from lakebed.engines.run_python.pool import IdleWorkers, Pool
 from lakebed.engines.run_python.settings import RunPythonSettings
 from lakebed.engines.run_python.worker_process import (
@@ -28,9 +30,7 @@ from lakebed.engines.run_python.worker_process import (
 from lakebed.kernel.arn import parse
 from lakebed.kernel.errors import AwsError
 from lakebed.kernel.kernel import Kernel
-from lakebed.ports.runtime import Execution, FunctionSpec
-
-RUNTIMES = frozenset(f"python3.{minor}" for minor in range(9, 15))
+from lakebed.ports.runtime import Circumstances, Execution, FunctionSpec
 
 
 class _NotBegunError(Exception):
@@ -42,20 +42,20 @@ class _Call:
     request_id: str
     event: bytes
     credentials: Mapping[str, str]
-    client_context: Mapping[str, Any] | None
-    invoked_arn: str
+    around: Circumstances
 
 
 class PythonRuntime:
-    """``FunctionRuntime`` of Python functions; one of a house. ``endpoint`` tells where functions reach Lakebed."""
-
-    can = RUNTIMES
+    """``FunctionRuntime`` of Python, node and custom runtimes; one of a house. ``endpoint`` tells where functions reach
+    Lakebed."""
 
     def __init__(self, kernel: Kernel, endpoint: Callable[[], str]) -> None:
         self.k, self._endpoint = kernel, endpoint
+        self.can = runtimes.available()
         self.isolation: Mapping[str, Any] | None = None  # of the first worker: hidden ("" or why not), nobody, bare
         settings = kernel.settings.section("engines", "run_python", RunPythonSettings)
-        self.pool = Pool(kernel, settings)
+        self.pool = Pool(kernel, settings, self._door)
+        self._fenced = settings.network == "lakebed"
         kernel.tasks.add(IdleWorkers(self.pool))
 
     async def execute(
@@ -67,11 +67,10 @@ class PythonRuntime:
         credentials: Mapping[str, str],
         concurrency: int,
         deadline: float,
-        client_context: Mapping[str, Any] | None = None,
-        invoked_arn: str | None = None,
+        circumstances: Circumstances = Circumstances(),  # noqa: B008 - immutable
     ) -> Execution:
         """See the port; ``deadline`` is a second of ``clock.monotonic`` until which a call may wait for a worker."""
-        call = _Call(request_id, event, credentials, client_context, invoked_arn or spec.arn)
+        call = _Call(request_id, event, credentials, circumstances)
         with self.k.clock.working():
             while True:
                 try:
@@ -85,6 +84,26 @@ class PythonRuntime:
                     continue
                 finally:
                     await self.pool.give(worker)
+
+    async def provision(self, spec: FunctionSpec, count: int, credentials: Mapping[str, str]) -> int:
+        """Workers started and initialised ahead; those beyond the pool's size are not."""
+        self.pool.keep(spec.key, count)
+        with self.k.clock.working():
+            while len(kept := self.pool.idle_of(spec.key)) + self.pool.busy(spec.key) < count:
+                try:
+                    worker = await self.pool.reserve(spec)
+                except OSError as failure:
+                    self.k.log.warning("function worker did not start", function=spec.name, exc=failure)
+                    break
+                if worker is None:
+                    break
+                try:
+                    failed = await self._begin(worker, credentials, "provisioned-concurrency")
+                finally:
+                    await self.pool.give(worker)
+                if failed is not None:
+                    raise AwsError("FUNCTION_ERROR_INIT_FAILURE", failed.decode("utf-8", "replace")[:200])
+            return len(kept) + self.pool.busy(spec.key)
 
     async def retire(self, key: str) -> None:
         """Stop the warm workers of a spec."""
@@ -101,16 +120,17 @@ class PythonRuntime:
     async def _run(self, worker: WorkerProcess, call: _Call) -> Execution:
         clock, spec = self.k.clock, worker.spec
         started, init_ms, answer, warm = clock.monotonic(), None, None, worker.ready
-        notes = ""
+        notes, until = "", started + spec.timeout_seconds
         try:
             if not worker.ready:
-                first = await worker.init(self._environment(worker, call))
+                first = await worker.init(self._environment(worker, call.credentials, "on-demand"))
                 init_ms = (clock.monotonic() - started) * 1000
                 started = clock.monotonic()
+                until = started + spec.timeout_seconds
                 answer = first if first.header.get("error", True) else None
-                self._tell_isolation(worker)
+                self._check_isolation(worker)
             if answer is None:
-                answer = await worker.invoke(self._header(worker, call), call.event, started + spec.timeout_seconds)
+                answer = await worker.invoke(self._header(worker, call), call.event, until, call.around.sink)
             payload, failed = answer.body, bool(answer.header.get("error", True))
             if not worker.ready:
                 payload = outcome.with_request_id(payload, call.request_id)
@@ -131,15 +151,35 @@ class PythonRuntime:
         duration_ms = (clock.monotonic() - started) * 1000
         return self._execution(worker, call, _Outcome(payload, failed, answer, duration_ms, init_ms, notes))
 
-    def _tell_isolation(self, worker: WorkerProcess) -> None:
-        """Once a boot: an operator should know what holds user code, and what does not."""
+    async def _begin(self, worker: WorkerProcess, credentials: Mapping[str, str], kind: str) -> bytes | None:
+        """The init phase ahead of any event; the function's error where it fails."""
+        worker.provisioned = True
+        try:
+            answer = await worker.init(self._environment(worker, credentials, kind))
+        except (WorkerTimeoutError, WorkerMemoryError, WorkerEndedError) as failure:
+            return f"{type(failure).__name__}: {failure}".encode()
+        self._check_isolation(worker)
+        return answer.body if answer.header.get("error", True) else None
+
+    def _check_isolation(self, worker: WorkerProcess) -> None:
+        """Once a boot an operator is told what holds user code and what does not; a fence that is asked for must stand."""
         if self.isolation is None:
             self.isolation = worker.isolation
             self.k.log.info("function sandbox", **worker.isolation)
+        if self._fenced and worker.isolation["network"] != "lakebed":
+            worker.ready = False
+            raise AwsError(
+                "ServiceException", "This system allows functions no network of their own; none runs.", status=500
+            )
+
+    def _door(self) -> tuple[str, int]:
+        """Where the endpoint listens."""
+        where = urlsplit(self._endpoint())
+        return where.hostname or "127.0.0.1", where.port or 80
 
     def _execution(self, worker: WorkerProcess, call: _Call, came: _Outcome) -> Execution:
         spec = worker.spec
-        used = int(came.answer.header.get("peak_kb", 0)) // 1024 if came.answer else spec.memory_mb
+        used = max(1, int(came.answer.header.get("peak_kb", 0)) // 1024) if came.answer else spec.memory_mb
         billed = outcome.billed(came.duration_ms, came.init_ms)
         printed = worker.take_log() + came.notes
         if printed and not printed.endswith("\n"):
@@ -165,45 +205,51 @@ class PythonRuntime:
             billed_ms=billed,
             init_ms=came.init_ms,
             memory_used_mb=used,
+            streamed=worker.streamed,
+            provisioned=worker.provisioned,
         )
 
-    def _environment(self, worker: WorkerProcess, call: _Call) -> dict[str, str]:
+    def _environment(self, worker: WorkerProcess, credentials: Mapping[str, str], kind: str) -> dict[str, str]:
         spec = worker.spec
         arn = parse(spec.arn)
         region = arn.region if arn else "us-east-1"
+        json_log = {"AWS_LAMBDA_LOG_FORMAT": "JSON", "AWS_LAMBDA_LOG_LEVEL": spec.log_level or "INFO"}
         return {
-            "PATH": "/usr/local/bin:/usr/bin:/bin",
             "LANG": "en_US.UTF-8",
             "TZ": ":UTC",
             "AWS_CONFIG_FILE": os.devnull,  # the server's user may have files of its own, for the real AWS
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             **spec.environment,
-            "PYTHONPATH": ":".join(filter(None, (str(spec.code), spec.environment.get("PYTHONPATH", "")))),
             "_HANDLER": spec.handler,
-            "LAMBDA_TASK_ROOT": str(spec.code),
-            "LAMBDA_RUNTIME_DIR": str(spec.code),
             "AWS_REGION": region,
             "AWS_DEFAULT_REGION": region,
             "AWS_EXECUTION_ENV": f"AWS_Lambda_{spec.runtime}",
             "AWS_LAMBDA_FUNCTION_NAME": spec.name,
             "AWS_LAMBDA_FUNCTION_VERSION": spec.version,
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(spec.memory_mb),
-            "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+            "AWS_LAMBDA_INITIALIZATION_TYPE": kind,
             "AWS_LAMBDA_LOG_GROUP_NAME": spec.log_group,
             "AWS_LAMBDA_LOG_STREAM_NAME": worker.log_stream,
-            "AWS_ENDPOINT_URL": spec.environment.get("AWS_ENDPOINT_URL", self._endpoint()),
+            "AWS_ENDPOINT_URL": spec.environment.get("AWS_ENDPOINT_URL", self._inside()),
             "AWS_EC2_METADATA_DISABLED": "true",
-            **call.credentials,
+            **(json_log if spec.json_log else {}),
+            **credentials,
         }
+
+    def _inside(self) -> str:
+        """The endpoint as a function reaches it."""
+        return f"http://127.0.0.1:{self._door()[1]}" if self._fenced else self._endpoint()
 
     def _header(self, worker: WorkerProcess, call: _Call) -> dict[str, Any]:
         spec = worker.spec
         return {
             "request_id": call.request_id,
-            "arn": call.invoked_arn,
+            "arn": call.around.arn or spec.arn,
             "timeout": spec.timeout_seconds,
             "ascii": spec.runtime in ("python3.9", "python3.10", "python3.11"),
-            "client_context": dict(call.client_context) if call.client_context else None,
+            "client_context": dict(call.around.client_context) if call.around.client_context else None,
+            "trace": call.around.trace,
+            "streams": call.around.sink is not None,
             "environment": dict(call.credentials),
         }
 

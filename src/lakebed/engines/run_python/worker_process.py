@@ -21,11 +21,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from lakebed.engines.run_python.fence import Fence
 from lakebed.kernel.children import Child
 from lakebed.kernel.kernel import Kernel
-from lakebed.ports.runtime import FunctionSpec
+from lakebed.ports.runtime import FunctionSpec, ResponseSink
+
+if TYPE_CHECKING:
+    from lakebed.engines.run_python.runtimes import Launch
 
 WORKER = Path(__file__).with_name("worker.py")
 INIT_SECONDS = 10.0
@@ -36,6 +40,8 @@ _MEMORY_POLL_SECONDS = 0.05
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _ADDRESS_SLACK = 4 << 30
 _FILE_BYTES_MAX = 10 << 30
+_TREE_MAX = 256  # processes of one worker whose memory is added up
+_USERS_FIRST, _USERS = 61_184, 4_300  # systemd's range of users that exist only while they run
 
 
 class WorkerEndedError(Exception):
@@ -61,37 +67,46 @@ class Answer:
 class WorkerProcess:
     """A running worker of one spec. ``start``, ``init`` once, then ``invoke`` any number of times, then ``end``."""
 
-    def __init__(self, kernel: Kernel, spec: FunctionSpec, folder: Path, *, sandbox: bool) -> None:
-        self.k, self.spec, self._folder, self._sandboxed = kernel, spec, folder, sandbox
+    def __init__(self, kernel: Kernel, spec: FunctionSpec, folder: Path, launch: Launch) -> None:
+        self.k, self.spec, self.launch = kernel, spec, launch
+        self._folder = folder
         date = _date(kernel.clock.now())
         self.log_stream = f"{date}/[{spec.version}]{kernel.ids.uuid().replace('-', '')}"
         self.born = self.last_used = kernel.clock.now()
         self.isolation: dict[str, Any] = {}
         self.ready = False
         self.begun = False
+        self.streamed = False
+        self.provisioned = False
         self._log = bytearray()
         self._log_dropped = 0
+        self._fence: Fence | None = None
         self._ending: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Spawn the process; it waits for its set-up frame."""
         self._folder.mkdir(parents=True, mode=0o700)
+        (self._folder / "tmp").mkdir(mode=0o700)
         ours, theirs = socket.socketpair()
+        self._channel, fence_end = socket.socketpair()
         self._log_fd, log_write = os.pipe2(os.O_CLOEXEC) if hasattr(os, "pipe2") else os.pipe()
         os.set_blocking(self._log_fd, False)
+        handed = (theirs.fileno(), log_write, fence_end.fileno())
         try:
             self._child: Child = await self.k.children.spawn(
                 "lambda-worker",
-                [sys.executable, "-I", "-u", str(WORKER), str(theirs.fileno()), str(log_write)],
+                [sys.executable, "-I", "-u", str(WORKER), *(str(fd) for fd in handed)],
                 environment={"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", "MALLOC_ARENA_MAX": "2"},
-                pass_fds=(theirs.fileno(), log_write),
+                pass_fds=handed,
             )
         except BaseException:
             ours.close()
+            self._channel.close()
             os.close(self._log_fd)
             raise
         finally:
             theirs.close()
+            fence_end.close()
             os.close(log_write)
         self._reader, self._writer = await asyncio.open_connection(sock=ours)
         asyncio.get_running_loop().add_reader(self._log_fd, self._take_log)
@@ -112,29 +127,43 @@ class WorkerProcess:
         return self._child.process.returncode
 
     async def init(self, environment: Mapping[str, str]) -> Answer:
-        """Set up the sandbox and import the handler's module."""
-        spec, data = self.spec, self.k.data.resolve()
-        program = (str(Path(sys.prefix).resolve()), str(WORKER.resolve()), str(data))
+        """Set up the sandbox and bring the program to where it asks for its first event."""
+        spec, data, launch = self.spec, self.k.data.resolve(), self.launch
         setup = {
-            "environment": {**environment, "TMPDIR": str(self._folder)},
+            "environment": dict(environment),
+            "placed": launch.placed(spec),
             "handler": spec.handler,
+            "command": launch.command(spec),
             "code": str(spec.code),
-            "tmp": str(self._folder),
-            "hide": str(data) if self._sandboxed else "",
-            "private_tmp": not any(path.startswith("/tmp/") for path in program),  # noqa: S108 - compared only
+            "layers": str(spec.layers) if spec.layers else "",
+            "runtime_dir": launch.runtime_dir,
+            "tmp": str(self._folder / "tmp"),
+            "tmp_bytes": spec.ephemeral_mb << 20 if launch.tmp_in_memory else 0,
+            "root": str(self._folder / "root"),
+            "hide": str(data) if launch.sandbox else "",
+            "visible": launch.visible(),
+            "programs": launch.programs(),
+            "network": launch.network,
+            "fence_port": launch.port(),
+            "uid": _USERS_FIRST + int(self._folder.name) % _USERS,
             "file_bytes": _FILE_BYTES_MAX,
-            "address_bytes": (spec.memory_mb << 20) + _ADDRESS_SLACK,
+            "address_bytes": (spec.memory_mb << 20) + _ADDRESS_SLACK if launch.limits_addresses else 0,
             "parent": os.getpid(),
         }
         answer = await self._exchange(setup, b"", self.k.clock.monotonic() + INIT_SECONDS)
-        self.isolation = {name: answer.header.get(name) for name in ("hidden", "nobody", "bare")}
+        self.isolation = {name: answer.header.get(name) for name in ("hidden", "nobody", "bare", "network", "depth")}
         self.ready = not answer.header.get("error", True)
+        if self.isolation["network"] == "lakebed":
+            self._fence = Fence(self._channel, self.launch.door)
+            await self._fence.open()
         return answer
 
-    async def invoke(self, header: Mapping[str, Any], event: bytes, until: float) -> Answer:
+    async def invoke(
+        self, header: Mapping[str, Any], event: bytes, until: float, sink: ResponseSink | None = None
+    ) -> Answer:
         """Run one event; ``until`` is a ``clock.monotonic`` second. ``begun`` tells whether the code saw the event."""
-        self.begun = False
-        return await self._exchange(header, event, until)
+        self.begun = self.streamed = False
+        return await self._exchange(header, event, until, sink)
 
     def take_log(self) -> str:
         """What was printed since the last time."""
@@ -158,6 +187,9 @@ class WorkerProcess:
 
     async def _end(self) -> None:
         self._child.kill()
+        if self._fence is not None:
+            await self._fence.close()
+        self._channel.close()
         self._writer.close()
         await self._child.wait()
         await self._close_streams()
@@ -179,10 +211,12 @@ class WorkerProcess:
             if process.stdout is not None:
                 await process.stdout.read()
 
-    async def _exchange(self, header: Mapping[str, Any], body: bytes, until: float) -> Answer:
+    async def _exchange(
+        self, header: Mapping[str, Any], body: bytes, until: float, sink: ResponseSink | None = None
+    ) -> Answer:
         head = json.dumps(header).encode()
         self._writer.write(_LENGTHS.pack(len(head), len(body)) + head + body)
-        waiting = asyncio.ensure_future(self._receive())
+        waiting = asyncio.ensure_future(self._receive(sink))
         try:
             await self._watched(waiting, until)
             answer = waiting.result()
@@ -205,10 +239,19 @@ class WorkerProcess:
             if not waiting.done() and self._resident_bytes() > self.spec.memory_mb << 20:
                 raise WorkerMemoryError
 
-    async def _receive(self) -> Answer:
-        while "begun" in (answer := await self._frame()).header:
-            self.begun = True
-        return answer
+    async def _receive(self, sink: ResponseSink | None) -> Answer:
+        """The answer; what comes before it is news of the event, and pieces of an answer that streams."""
+        while True:
+            answer = await self._frame()
+            if "begun" in answer.header:
+                self.begun = True
+            elif "begin" in answer.header and sink is not None:
+                self.streamed = True
+                await sink.begin(str(answer.header["begin"])[:256])
+            elif "piece" in answer.header and sink is not None:
+                await sink.write(answer.body)
+            else:
+                return answer
 
     async def _frame(self) -> Answer:
         try:
@@ -223,15 +266,19 @@ class WorkerProcess:
             raise WorkerEndedError(str(failure)) from None
 
     def _resident_bytes(self) -> int:
-        """Memory of the function's process: in a process namespace it is a grandchild of the one we started."""
-        try:
-            pid = str(self.pid)
-            for _ in range(0 if self.isolation.get("hidden") else 2):
-                children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-                pid = children[0] if children else pid
-            return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE
-        except (OSError, IndexError, ValueError):
-            return 0
+        """Memory of the function's processes: below those that stand by, and below the one that serves a Runtime API."""
+        pid, total = self.pid, 0
+        for _ in range(int(self.isolation.get("depth") or 0)):
+            pid = next(iter(_children(pid)), pid)
+        pending = _children(pid) if self.launch.is_served else [pid]
+        for _ in range(_TREE_MAX):
+            if not pending:
+                break
+            pid = pending.pop()
+            with suppress(OSError, IndexError, ValueError):
+                total += int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE
+            pending += _children(pid)
+        return total
 
     def _take_log(self) -> None:
         if self._log_fd < 0:
@@ -242,6 +289,13 @@ class WorkerProcess:
                 self._log += chunk[:room]
                 self._log_dropped += max(0, len(chunk) - room)
             asyncio.get_running_loop().remove_reader(self._log_fd)  # end of file: every writer is gone
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except (OSError, ValueError):
+        return []
 
 
 def _date(now: float) -> str:

@@ -21,7 +21,7 @@ from lakebed.kernel.kernel import Kernel
 from lakebed.kernel.scope import Principal, Scope
 from lakebed.ports.house import Ports
 from lakebed.ports.identity import Credentials
-from lakebed.ports.runtime import Execution, FunctionSpec
+from lakebed.ports.runtime import Circumstances, Execution, FunctionSpec, ResponseSink
 from lakebed.services.lambda_.code import CodeStore
 from lakebed.services.lambda_.model import FunctionVersion
 from lakebed.services.lambda_.names import LATEST, Reference, function_arn, not_found
@@ -43,6 +43,8 @@ class Event:
     request_id: str
     client_context: Mapping[str, Any] | None = None
     records: int = 1
+    trace: str = ""
+    sink: ResponseSink | None = None
 
 
 class Invoker:
@@ -111,8 +113,7 @@ class Invoker:
                     credentials=self._environment(version),
                     concurrency=reserved if reserved is not None else self.settings.concurrent_executions,
                     deadline=self.k.clock.monotonic() + self.settings.wait_seconds + wait,
-                    client_context=event.client_context,
-                    invoked_arn=named.arn,
+                    circumstances=Circumstances(named.arn, event.client_context, event.trace, event.sink),
                 )
         finally:
             self._running[key] -= 1
