@@ -62,6 +62,10 @@ class DecreaseStreamRetentionPeriodInput(TypedDict, total=False):
     StreamARN: str
     StreamId: str
 
+class DeleteResourcePolicyInput(TypedDict, total=False):
+    ResourceARN: Required[str]
+    StreamId: str
+
 class DeleteStreamInput(TypedDict, total=False):
     StreamName: str
     EnforceConsumerDeletion: bool
@@ -73,6 +77,11 @@ class DeregisterStreamConsumerInput(TypedDict, total=False):
     ConsumerName: str
     ConsumerARN: str
     StreamId: str
+
+class DescribeAccountSettingsInput(TypedDict, total=False): ...
+
+class DescribeAccountSettingsOutput(TypedDict, total=False):
+    MinimumThroughputBillingCommitment: MinimumThroughputBillingCommitmentOutput
 
 class DescribeLimitsInput(TypedDict, total=False): ...
 
@@ -111,8 +120,26 @@ class DescribeStreamSummaryInput(TypedDict, total=False):
 class DescribeStreamSummaryOutput(TypedDict, total=False):
     StreamDescriptionSummary: Required[StreamDescriptionSummary]
 
+class DisableEnhancedMonitoringInput(TypedDict, total=False):
+    StreamName: str
+    ShardLevelMetrics: Required[list[str]]
+    StreamARN: str
+    StreamId: str
+
+class EnableEnhancedMonitoringInput(TypedDict, total=False):
+    StreamName: str
+    ShardLevelMetrics: Required[list[str]]
+    StreamARN: str
+    StreamId: str
+
 class EnhancedMetrics(TypedDict, total=False):
     ShardLevelMetrics: list[str]
+
+class EnhancedMonitoringOutput(TypedDict, total=False):
+    StreamName: str
+    CurrentShardLevelMetrics: list[str]
+    DesiredShardLevelMetrics: list[str]
+    StreamARN: str
 
 class GetRecordsInput(TypedDict, total=False):
     ShardIterator: Required[str]
@@ -126,6 +153,13 @@ class GetRecordsOutput(TypedDict, total=False):
     NextShardIterator: str
     MillisBehindLatest: int
     ChildShards: list[ChildShard]
+
+class GetResourcePolicyInput(TypedDict, total=False):
+    ResourceARN: Required[str]
+    StreamId: str
+
+class GetResourcePolicyOutput(TypedDict, total=False):
+    Policy: Required[str]
 
 class GetShardIteratorInput(TypedDict, total=False):
     StreamName: str
@@ -211,6 +245,15 @@ class MergeShardsInput(TypedDict, total=False):
     StreamARN: str
     StreamId: str
 
+class MinimumThroughputBillingCommitmentInput(TypedDict, total=False):
+    Status: Required[str]
+
+class MinimumThroughputBillingCommitmentOutput(TypedDict, total=False):
+    Status: Required[str]
+    StartedAt: float
+    EndedAt: float
+    EarliestAllowedEndAt: float
+
 class PutRecordInput(TypedDict, total=False):
     StreamName: str
     Data: Required[bytes]
@@ -248,6 +291,11 @@ class PutRecordsResultEntry(TypedDict, total=False):
     ShardId: str
     ErrorCode: str
     ErrorMessage: str
+
+class PutResourcePolicyInput(TypedDict, total=False):
+    ResourceARN: Required[str]
+    StreamId: str
+    Policy: Required[str]
 
 class Record(TypedDict, total=False):
     SequenceNumber: Required[str]
@@ -294,10 +342,24 @@ class SplitShardInput(TypedDict, total=False):
     StreamARN: str
     StreamId: str
 
+class StartStreamEncryptionInput(TypedDict, total=False):
+    StreamName: str
+    EncryptionType: Required[str]
+    KeyId: Required[str]
+    StreamARN: str
+    StreamId: str
+
 class StartingPosition(TypedDict, total=False):
     Type: Required[str]
     SequenceNumber: str
     Timestamp: float
+
+class StopStreamEncryptionInput(TypedDict, total=False):
+    StreamName: str
+    EncryptionType: Required[str]
+    KeyId: Required[str]
+    StreamARN: str
+    StreamId: str
 
 class StreamDescription(TypedDict, total=False):
     StreamName: Required[str]
@@ -383,6 +445,12 @@ class UntagResourceInput(TypedDict, total=False):
     ResourceARN: Required[str]
     StreamId: str
 
+class UpdateAccountSettingsInput(TypedDict, total=False):
+    MinimumThroughputBillingCommitment: Required[MinimumThroughputBillingCommitmentInput]
+
+class UpdateAccountSettingsOutput(TypedDict, total=False):
+    MinimumThroughputBillingCommitment: MinimumThroughputBillingCommitmentOutput
+
 class UpdateMaxRecordSizeInput(TypedDict, total=False):
     StreamARN: str
     StreamId: str
@@ -406,6 +474,22 @@ class UpdateStreamModeInput(TypedDict, total=False):
     StreamId: str
     StreamModeDetails: Required[StreamModeDetails]
     WarmThroughputMiBps: int
+
+class UpdateStreamRecordDistributionStrategyInput(TypedDict, total=False):
+    StreamARN: Required[str]
+    StreamId: str
+    RecordDistributionStrategy: Required[str]
+
+class UpdateStreamWarmThroughputInput(TypedDict, total=False):
+    StreamARN: str
+    StreamName: str
+    StreamId: str
+    WarmThroughputMiBps: Required[int]
+
+class UpdateStreamWarmThroughputOutput(TypedDict, total=False):
+    StreamARN: str
+    StreamName: str
+    WarmThroughput: WarmThroughputObject
 
 class WarmThroughputObject(TypedDict, total=False):
     TargetMiBps: int

@@ -44,9 +44,17 @@ class Streams(Protocol):
         ...
 
     def read(
-        self, stream_arn: str, shard_id: str, offset: int, *, records_max: int, bytes_max: int
+        self,
+        stream_arn: str,
+        shard_id: str,
+        offset: int,
+        *,
+        records_max: int,
+        bytes_max: int,
+        principal: Principal | None = None,
     ) -> Sequence[StreamRecord]:
-        """Records from ``offset`` on (or the first still kept); empty at the tip."""
+        """Records from ``offset`` on (or the first still kept); empty at the tip. ``principal`` is who KMS is asked for
+        where the stream is encrypted (absent: the stream's account); then KMS's errors as Kinesis names them."""
         ...
 
     def position(self, stream_arn: str, shard_id: str, start: str, timestamp: float | None = None) -> int:

@@ -7,7 +7,10 @@ consumer and shard, lasting five minutes; a second one within five seconds is re
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+
+import msgspec
 
 from lakebed.api import kinesis as api
 from lakebed.kernel.db import Database, Tx
@@ -24,6 +27,8 @@ class Consumer:
     stream_arn: str
     name: str
     created_at: float
+    tags: Mapping[str, str] = field(default_factory=dict)
+    policy: str = ""
 
     @property
     def arn(self) -> str:
@@ -49,16 +54,41 @@ class ConsumerStore:
     def of(self, stream: Stream) -> list[Consumer]:
         """All of a stream, by name (at most 20)."""
         rows = self._db.all(
-            "SELECT name, created_at FROM kinesis_consumer WHERE account=? AND region=? AND uid=? ORDER BY name",
+            "SELECT name, created_at, tags, policy FROM kinesis_consumer WHERE account=? AND region=? AND uid=? ORDER BY name",
             (stream.scope.account, stream.scope.region, stream.uid),
         )
-        return [Consumer(stream.arn, row["name"], row["created_at"]) for row in rows]
+        return [
+            Consumer(stream.arn, row["name"], row["created_at"], msgspec.json.decode(row["tags"]), row["policy"])
+            for row in rows
+        ]
 
     def insert(self, tx: Tx, stream: Stream, consumer: Consumer) -> None:
         """A new consumer."""
         tx.execute(
-            "INSERT INTO kinesis_consumer VALUES (?,?,?,?,?)",
-            (stream.scope.account, stream.scope.region, stream.uid, consumer.name, consumer.created_at),
+            "INSERT INTO kinesis_consumer (account, region, uid, name, created_at, tags, policy) VALUES (?,?,?,?,?,?,?)",
+            (
+                stream.scope.account,
+                stream.scope.region,
+                stream.uid,
+                consumer.name,
+                consumer.created_at,
+                msgspec.json.encode(dict(consumer.tags)).decode(),
+                consumer.policy,
+            ),
+        )
+
+    def update(self, tx: Tx, stream: Stream, consumer: Consumer) -> None:
+        """Tags and policy of a consumer that exists."""
+        tx.execute(
+            "UPDATE kinesis_consumer SET tags=?, policy=? WHERE account=? AND region=? AND uid=? AND name=?",
+            (
+                msgspec.json.encode(dict(consumer.tags)).decode(),
+                consumer.policy,
+                stream.scope.account,
+                stream.scope.region,
+                stream.uid,
+                consumer.name,
+            ),
         )
 
     def delete(self, tx: Tx, stream: Stream, consumer: Consumer) -> None:

@@ -22,6 +22,8 @@ from lakebed.kernel.scope import Scope
 HASH_MAX = (1 << 128) - 1
 RETENTION_HOURS_MIN, RETENTION_HOURS_MAX = 24, 8760
 TAGS_MAX = 50
+BY_KEY, BY_US = "USER_PARTITION_KEY", "AUTO"
+ON_DEMAND, PROVISIONED = "ON_DEMAND", "PROVISIONED"
 ON_DEMAND_SHARDS = 4
 _OFFSET_DIGITS = 28
 
@@ -79,7 +81,11 @@ class Shard:
 
 @dataclass(frozen=True)
 class Stream:
-    """A stream with all shards that are not yet expired, in order of their numbers."""
+    """A stream with all shards that are not yet expired, in order of their numbers.
+
+    ``key_id`` names the KMS key new records are sealed with, as its owner named it ('' for none); ``policy`` is the
+    resource policy's text; ``metrics`` the shard-level metrics that are on; ``distribution`` who chooses a record's shard.
+    """
 
     scope: Scope
     name: str
@@ -91,6 +97,11 @@ class Stream:
     record_kib_max: int
     tags: Mapping[str, str]
     shards: tuple[Shard, ...]
+    key_id: str = ""
+    policy: str = ""
+    metrics: tuple[str, ...] = ()
+    distribution: str = BY_KEY
+    warm_mibps: int = 0
 
     @cached_property
     def arn(self) -> str:
@@ -213,20 +224,21 @@ def expire_shards(stream: Stream, now: float) -> Stream:
     return stream if len(kept) == len(stream.shards) else replace(stream, shards=kept)
 
 
-def with_tags(stream: Stream, tags: Mapping[str, str]) -> Stream:
-    """Add or replace tags."""
-    merged = {**stream.tags, **tags}
+def with_tags(current: Mapping[str, str], added: Mapping[str, str], name: str, account: str) -> dict[str, str]:
+    """The tags of a stream or consumer after some were added or replaced.
+
+    https://docs.aws.amazon.com/streams/latest/dev/tagging.html
+    """
+    for key in added:
+        if key.lower().startswith("aws:"):
+            raise api.InvalidArgumentException(f"Tag key {key} must not begin with aws:.")
+    merged = {**current, **added}
     if len(merged) > TAGS_MAX:
         raise api.InvalidArgumentException(
-            f"Failed to add tags to stream {stream.name} under account {stream.scope.account} because a given stream "
+            f"Failed to add tags to stream {name} under account {account} because a given stream "
             f"cannot have more than {TAGS_MAX} tags associated with it."
         )
-    return replace(stream, tags=merged)
-
-
-def without_tags(stream: Stream, keys: Sequence[str]) -> Stream:
-    """Remove tags; absent ones are fine."""
-    return replace(stream, tags={key: value for key, value in stream.tags.items() if key not in keys})
+    return merged
 
 
 def _next_number(stream: Stream) -> int:

@@ -26,12 +26,18 @@ class StreamsPort:
         OSError where the disk takes no more; shards written before that one keep their part.
         """
         stream = self._stream(stream_arn)
-        self._p.identity.authorise(principal, "kinesis:PutRecords", stream_arn, resource_account=stream.scope.account)
+        self._p.identity.authorise(
+            principal,
+            "kinesis:PutRecords",
+            stream_arn,
+            resource_policy=stream.policy or None,
+            resource_account=stream.scope.account,
+        )
         entries = [Entry(key, data) for key, data in records]
         for entry in entries:
             check_entry(stream, entry)
         self._records.check_limits(stream, entries)
-        for placed in await self._records.put(stream, entries, limited=False):
+        for placed in await self._records.put(principal, stream, entries, "PutRecords", limited=False):
             if placed.error:
                 raise OSError(f"{stream.arn} {placed.shard.id} can not be written")
 
@@ -43,14 +49,22 @@ class StreamsPort:
         return [shard.id for shard in self._stream(stream_arn).shards]
 
     def read(
-        self, stream_arn: str, shard_id: str, offset: int, *, records_max: int, bytes_max: int
+        self,
+        stream_arn: str,
+        shard_id: str,
+        offset: int,
+        *,
+        records_max: int,
+        bytes_max: int,
+        principal: Principal | None = None,
     ) -> Sequence[StreamRecord]:
         stream = self._stream(stream_arn)
         shard = stream.shard(shard_id)
         number = shard.sequence_number
         found = []
+        open_record = self._records.seals.opener(principal or _owner(stream), stream)
         for record in self._records.read(stream, shard, offset, records_max, bytes_max):
-            key, data = decode(record)
+            key, data = decode(open_record(record.data))
             found.append(StreamRecord(record.offset, number(record.offset), key, data, record.arrived))
         return found
 
@@ -80,3 +94,10 @@ class StreamsPort:
         if parts is None or parts.service != "kinesis" or not parts.resource.startswith("stream/"):
             raise api.InvalidArgumentException(f"Invalid StreamARN {stream_arn}.")
         return self._store.require(Scope(parts.account, parts.region, parts.partition), parts.resource[7:])
+
+
+def _owner(stream: Stream) -> Principal:
+    """The stream's own account, for readers that name nobody."""
+    account = stream.scope.account
+    root = stream.scope.global_arn("iam", "root")
+    return Principal(account, root, "root", account, root)

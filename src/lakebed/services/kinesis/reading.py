@@ -6,6 +6,7 @@ from lakebed.api import kinesis as api
 from lakebed.kernel.segment import LogRecord
 from lakebed.services.kinesis.model import Shard, Stream, shard_id
 from lakebed.services.kinesis.records import Records, decode
+from lakebed.services.kinesis.sealing import SEALED, Open
 
 
 def start(
@@ -43,15 +44,18 @@ def start(
     return max(offset + (kind == "AFTER_SEQUENCE_NUMBER"), 0)
 
 
-def to_record(shard: Shard, record: LogRecord) -> api.Record:
+def to_record(shard: Shard, record: LogRecord, open_record: Open) -> api.Record:
     """A record as the API shows it."""
-    key, data = decode(record)
-    return {
+    key, data = decode(open_record(record.data))
+    shape: api.Record = {
         "SequenceNumber": shard.sequence_number(record.offset),
         "ApproximateArrivalTimestamp": record.arrived,
         "Data": data,
         "PartitionKey": key,
     }
+    if record.data[0] == SEALED:
+        shape["EncryptionType"] = "KMS"
+    return shape
 
 
 def children(stream: Stream, shard: Shard) -> list[api.ChildShard]:

@@ -13,21 +13,23 @@ from __future__ import annotations
 import asyncio
 import struct
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import md5
 from typing import NamedTuple
 
 from lakebed.api import kinesis as api
 from lakebed.kernel.kernel import Kernel
+from lakebed.kernel.scope import Principal
 from lakebed.kernel.segment import LogRecord
 from lakebed.kernel.segments import SegmentLog
-from lakebed.services.kinesis.model import HASH_MAX, Shard, Stream
-from lakebed.services.kinesis.settings import KinesisSettings
+from lakebed.services.kinesis.limits import Limits
+from lakebed.services.kinesis.model import BY_US, HASH_MAX, Shard, Stream
+from lakebed.services.kinesis.sealing import Seals
+from lakebed.services.kinesis.telemetry import Telemetry, Written
 
 PUT_RECORDS_MAX = 500
 PUT_BYTES_MAX = 10 << 20
-SHARD_BYTES_PER_SECOND, SHARD_RECORDS_PER_SECOND = 1 << 20, 1000
-_USED_MAX = 10_000  # shards whose use within this second is remembered
+_TURNS_MAX = 10_000
 _HEAD = struct.Struct(">BH")
 _HEAD_BYTES = _HEAD.size
 THROTTLED = "ProvisionedThroughputExceededException"
@@ -54,29 +56,47 @@ def encode(key: bytes, explicit: bytes, data: bytes) -> bytes:
     return _HEAD.pack(len(explicit), len(key)) + key + explicit + data
 
 
-def decode(record: LogRecord) -> tuple[str, bytes]:
-    """Partition key and data of a logged record."""
-    explicit, key = _HEAD.unpack_from(record.data)
+def decode(raw: bytes) -> tuple[str, bytes]:
+    """Partition key and data of a logged record, once it is opened."""
+    explicit, key = _HEAD.unpack_from(raw)
     start = _HEAD_BYTES + key
-    return record.data[_HEAD_BYTES:start].decode(), record.data[start + explicit :]
+    return raw[_HEAD_BYTES:start].decode(), raw[start + explicit :]
+
+
+def _written(
+    shards: Sequence[Shard], slots: Sequence[int], batches: Mapping[int, Sequence[bytes]], errors: Mapping[int, str]
+) -> dict[int, Written]:
+    """What a call wrote, by shard number."""
+    throttled: dict[int, int] = {}
+    for slot in slots:
+        if slot < 0:
+            throttled[-1 - slot] = throttled.get(-1 - slot, 0) + 1
+    made = {}
+    for slot in {*batches, *throttled}:
+        batch = () if slot in errors else batches.get(slot, ())
+        made[shards[slot].number] = Written(len(batch), sum(map(len, batch)), throttled.get(slot, 0))
+    return made
 
 
 class Records:
     """Puts and reads of all streams; also wakes those who wait for a stream's records."""
 
-    def __init__(self, k: Kernel, settings: KinesisSettings) -> None:
-        self._k = k
-        self._limited = settings.enforce_shard_limits
-        self._used: dict[tuple[str, int], list[int]] = {}
+    def __init__(self, k: Kernel, limits: Limits, seals: Seals, telemetry: Telemetry) -> None:
+        self._k, self.limits, self.seals, self.telemetry = k, limits, seals, telemetry
+        self._turns: dict[str, int] = {}
         self._subscribers: dict[str, dict[str, None]] = {}
         self._watchers: dict[str, set[asyncio.Event]] = {}
 
-    async def put(self, stream: Stream, entries: Sequence[Entry], *, limited: bool = True) -> list[Placed]:
+    async def put(
+        self, principal: Principal, stream: Stream, entries: Sequence[Entry], operation: str, *, limited: bool = True
+    ) -> list[Placed]:
         """Append every entry the limits allow; the answers in the order of the entries. Durable when this returns.
 
-        ``limited=False`` after ``check_limits``.
+        ``limited=False`` after ``check_limits``. KMS's errors where the stream is encrypted and its key gives none.
         """
-        slots, batches = self._sort(stream, entries, limited=limited and self._limited)
+        began = self._k.clock.monotonic()
+        seal = self.seals.sealer(principal, stream)
+        slots, batches = self._sort(stream, entries, limited=limited and self.limits.enforced)
         shards = stream.open_shards
         errors: dict[int, str] = {}
         places: dict[int, int] = {}
@@ -84,7 +104,7 @@ class Records:
         for slot, batch in batches.items():
             log = self._k.segments.log(stream.log_name(shards[slot]))
             try:
-                places[slot] = log.append_unsynced(batch)
+                places[slot] = log.append_unsynced(batch if seal is None else [seal(record) for record in batch])
                 touched = log
             except OSError as failure:
                 self._k.log.warning("append failed", stream=stream.arn, shard=shards[slot].id, exc=failure)
@@ -101,7 +121,9 @@ class Records:
                 offset = places[slot]
                 places[slot] = offset + 1
                 answers.append(Placed(shards[slot], shards[slot].sequence_number(offset)))
-        self._count(stream, batches, errors)
+        failed = self._count(stream, batches, errors)
+        written = _written(shards, slots, batches, errors)
+        self.telemetry.put(stream, operation, written, failed, self._k.clock.monotonic() - began)
         return answers
 
     def _sort(
@@ -110,17 +132,19 @@ class Records:
         """For each entry the slot of its shard (``-1 - slot``: throttled), and what to append by slot."""
         ends, pack, slots = stream.range_ends, _HEAD.pack, []
         batches: dict[int, list[bytes]] = {}
-        single = len(ends) == 1
+        single, ours, shards = len(ends) == 1, stream.distribution == BY_US, stream.open_shards
         for partition_key, data, explicit in entries:
             key = partition_key.encode()
             hashed = explicit.encode() if explicit else b""
             if single:
                 slot = 0
+            elif ours:
+                slot = self._turn(stream, len(ends))
             elif explicit:
                 slot = bisect_left(ends, int(explicit))
             else:
                 slot = bisect_left(ends, int.from_bytes(md5(key, usedforsecurity=False).digest(), "big"))
-            if limited and not self._may_write(stream, slot, len(key) + len(data)):
+            if limited and not self.limits.may_write((stream.uid, shards[slot].number), len(key) + len(data)):
                 slots.append(-1 - slot)
                 continue
             slots.append(slot)
@@ -132,54 +156,47 @@ class Records:
                 batch.append(record)
         return slots, batches
 
+    def _turn(self, stream: Stream, count: int) -> int:
+        """The next shard of a stream whose records we distribute."""
+        if len(self._turns) > _TURNS_MAX:
+            self._turns.clear()
+        turn = self._turns[stream.uid] = self._turns.get(stream.uid, 0) + 1
+        return turn % count
+
     def check_limits(self, stream: Stream, entries: Sequence[Entry]) -> None:
         """Count the entries against their shards' limits, or raise and count none.
 
         A batch goes where the second is not used up yet, also beyond the limit: else a large one would never go.
         """
-        if not self._limited:
+        if not self.limits.enforced:
             return
         slots, batches = self._sort(stream, entries, limited=False)
-        uses = {slot: self._use(stream, slot) for slot in batches}
-        for slot, (_, records, size) in uses.items():
-            if records >= SHARD_RECORDS_PER_SECOND or size >= SHARD_BYTES_PER_SECOND:
+        shards = stream.open_shards
+        uses = {slot: self.limits.writing((stream.uid, shards[slot].number)) for slot in batches}
+        for slot, use in uses.items():
+            if use.full:
                 raise api.ProvisionedThroughputExceededException(
-                    f"Rate exceeded for shard {stream.open_shards[slot].id} in stream {stream.name} under account "
+                    f"Rate exceeded for shard {shards[slot].id} in stream {stream.name} under account "
                     f"{stream.scope.account}."
                 )
         for slot, entry in zip(slots, entries, strict=True):
-            uses[slot][1] += 1
-            uses[slot][2] += len(entry.partition_key.encode()) + len(entry.data)
+            uses[slot].add(1, len(entry.partition_key.encode()) + len(entry.data))
 
-    def _use(self, stream: Stream, slot: int) -> list[int]:
-        """[second, records, bytes] of a shard in the second that is now."""
-        second = int(self._k.clock.now())
-        if len(self._used) > _USED_MAX:
-            self._used.clear()
-        used = self._used.setdefault((stream.uid, stream.open_shards[slot].number), [second, 0, 0])
-        if used[0] != second:
-            used[:] = [second, 0, 0]
-        return used
-
-    def _may_write(self, stream: Stream, slot: int, size: int) -> bool:
-        used = self._use(stream, slot)
-        if used[1] >= SHARD_RECORDS_PER_SECOND or used[2] + size > SHARD_BYTES_PER_SECOND:
-            return False
-        used[1] += 1
-        used[2] += size
-        return True
-
-    def _count(self, stream: Stream, batches: dict[int, list[bytes]], errors: dict[int, str]) -> None:
-        records = size = 0
+    def _count(self, stream: Stream, batches: dict[int, list[bytes]], errors: dict[int, str]) -> int:
+        """Tell the meters; how many records met an error."""
+        records = size = failed = 0
         for slot, batch in batches.items():
             if slot in errors:
-                self._k.meters.error(stream.arn, len(batch))
+                failed += len(batch)
             else:
                 records += len(batch)
                 size += sum(map(len, batch))
+        if failed:
+            self._k.meters.error(stream.arn, failed)
         if records:
             self._k.meters.into(stream.arn, records, size)
             self.woken(stream.arn)
+        return failed
 
     def log(self, stream: Stream, shard: Shard) -> SegmentLog:
         """A shard's log."""
@@ -248,7 +265,7 @@ class Records:
 
 def check_entry(stream: Stream, entry: Entry) -> None:
     """Raise for a record the stream does not take, with AWS's words."""
-    if not entry.partition_key:
+    if not entry.partition_key and stream.distribution != BY_US:
         raise api.InvalidArgumentException("PartitionKey is required for stream " + stream.name)
     size = len(entry.data) + len(entry.partition_key.encode())
     if size > stream.record_kib_max << 10:

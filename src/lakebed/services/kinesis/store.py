@@ -72,6 +72,12 @@ class StreamStore:
         found = (self.find(Scope(row["account"], row["region"]), row["name"]) for row in rows)
         return [stream for stream in found if stream is not None]
 
+    def on_demand(self) -> list[Stream]:
+        """Every on-demand stream of every scope, for scaling."""
+        rows = self._db.all("SELECT account, region, name FROM kinesis_stream WHERE mode='ON_DEMAND'")
+        found = (self.find(Scope(row["account"], row["region"]), row["name"]) for row in rows)
+        return [stream for stream in found if stream is not None]
+
     def counts(self, scope: Scope) -> tuple[int, int]:
         """Open shards of provisioned streams, and how many streams are on demand."""
         row = self._db.one(
@@ -86,18 +92,17 @@ class StreamStore:
     def insert(self, tx: Tx, stream: Stream) -> None:
         """A new stream with its shards."""
         tx.execute(
-            "INSERT INTO kinesis_stream VALUES (?,?,?,?,?,?,?,?,?,?)",
+            "INSERT INTO kinesis_stream (account, region, name, uid, secret, created_at, mode, retention_hours, "
+            "record_kib_max, tags, key_id, policy, metrics, distribution, warm_mibps) "
+            "VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
             (
                 stream.scope.account,
                 stream.scope.region,
                 stream.name,
                 stream.uid,
                 stream.secret,
-                stream.mode,
                 stream.created_at,
-                stream.retention_hours,
-                stream.record_kib_max,
-                msgspec.json.encode(dict(stream.tags)).decode(),
+                *_changeable(stream),
             ),
         )
         self._put_shards(tx, stream)
@@ -106,17 +111,9 @@ class StreamStore:
     def update(self, tx: Tx, stream: Stream) -> None:
         """Settings and tags of a stream that exists."""
         tx.execute(
-            "UPDATE kinesis_stream SET mode=?, retention_hours=?, record_kib_max=?, tags=? "
-            "WHERE account=? AND region=? AND name=?",
-            (
-                stream.mode,
-                stream.retention_hours,
-                stream.record_kib_max,
-                msgspec.json.encode(dict(stream.tags)).decode(),
-                stream.scope.account,
-                stream.scope.region,
-                stream.name,
-            ),
+            "UPDATE kinesis_stream SET mode=?, retention_hours=?, record_kib_max=?, tags=?, key_id=?, policy=?, metrics=?, "
+            "distribution=?, warm_mibps=? WHERE account=? AND region=? AND name=?",
+            (*_changeable(stream), stream.scope.account, stream.scope.region, stream.name),
         )
         self._forget(tx, stream)
 
@@ -180,6 +177,11 @@ class StreamStore:
             retention_hours=row["retention_hours"],
             record_kib_max=row["record_kib_max"],
             tags=msgspec.json.decode(row["tags"]),
+            key_id=row["key_id"],
+            policy=row["policy"],
+            metrics=tuple(msgspec.json.decode(row["metrics"])),
+            distribution=row["distribution"],
+            warm_mibps=row["warm_mibps"],
             shards=tuple(
                 Shard(
                     number=shard["number"],
@@ -194,3 +196,17 @@ class StreamStore:
                 for shard in shards
             ),
         )
+
+
+def _changeable(stream: Stream) -> tuple[object, ...]:
+    return (
+        stream.mode,
+        stream.retention_hours,
+        stream.record_kib_max,
+        msgspec.json.encode(dict(stream.tags)).decode(),
+        stream.key_id,
+        stream.policy,
+        msgspec.json.encode(stream.metrics).decode(),
+        stream.distribution,
+        stream.warm_mibps,
+    )

@@ -33,4 +33,5 @@ class Retention:
                     self._k.segments.delete(f"kinesis/{stream.uid}/{shard_id}")
             for shard in kept.shards:
                 self._records.log(kept, shard).trim_older(now - stream.retention_hours * 3600)
+            self._records.seals.forget_old(kept, now - stream.retention_hours * 3600)
         return None

@@ -8,14 +8,16 @@ the end of a closed shard, or when the same consumer subscribes again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from typing import Any
 
 from lakebed.api import kinesis as api
-from lakebed.kernel.arn import parse
+from lakebed.kernel.errors import AwsError
 from lakebed.kernel.kernel import Kernel
-from lakebed.kernel.scope import Scope
+from lakebed.kernel.scope import Principal
 from lakebed.ports.service import Context, operation
+from lakebed.services.kinesis import model
+from lakebed.services.kinesis.access import Access
 from lakebed.services.kinesis.consumers import (
     CONSUMERS_MAX,
     SUBSCRIPTION_SECONDS,
@@ -25,7 +27,7 @@ from lakebed.services.kinesis.consumers import (
     Subscriptions,
 )
 from lakebed.services.kinesis.model import Shard, Stream
-from lakebed.services.kinesis.provider.naming import stream_arn, stream_name
+from lakebed.services.kinesis.provider.naming import consumer_arn, stream_arn
 from lakebed.services.kinesis.reading import children, start, to_record
 from lakebed.services.kinesis.records import Records
 from lakebed.services.kinesis.store import StreamStore
@@ -34,24 +36,19 @@ _HEARTBEAT_SECONDS = 5.0
 _EVENT_RECORDS_MAX, _EVENT_BYTES_MAX = 10_000, 2 << 20
 
 
-def consumer_arn(scope: Scope, request: Mapping[str, Any]) -> str:
-    """What a permission on a consumer is asked for: its ARN, or what of it is known."""
-    if "ConsumerARN" in request:
-        return str(request["ConsumerARN"])
-    return f"{stream_arn(scope, request)}/consumer/{request.get('ConsumerName', '*')}:*"
-
-
 class ConsumerOperations:
-    """Operations on consumers."""
+    """Operations on consumers. The permission is asked for by ``Access``, in the handler."""
 
-    def __init__(self, k: Kernel, store: StreamStore, consumers: ConsumerStore, records: Records) -> None:
-        self.k, self.store, self.consumers, self.records = k, store, consumers, records
+    def __init__(
+        self, k: Kernel, access: Access, store: StreamStore, consumers: ConsumerStore, records: Records
+    ) -> None:
+        self.k, self.access, self.store, self.consumers, self.records = k, access, store, consumers, records
         self.subscriptions = Subscriptions()
 
-    @operation("RegisterStreamConsumer", resource=stream_arn, refused=("StreamId", "Tags"))
+    @operation("RegisterStreamConsumer", action=None, resource=stream_arn, refused=("StreamId",))
     async def register(self, ctx: Context, req: api.RegisterStreamConsumerInput) -> api.RegisterStreamConsumerOutput:
         """https://docs.aws.amazon.com/kinesis/latest/APIReference/API_RegisterStreamConsumer.html"""
-        stream = self.store.require(ctx.scope, stream_name(ctx.scope, req))
+        stream = self.access.stream(ctx, req, "RegisterStreamConsumer")
         known = self.consumers.of(stream)
         if any(consumer.name == req["ConsumerName"] for consumer in known):
             raise api.ResourceInUseException(
@@ -59,23 +56,24 @@ class ConsumerOperations:
             )
         if len(known) >= CONSUMERS_MAX:
             raise api.LimitExceededException(f"A stream may have at most {CONSUMERS_MAX} consumers.")
-        consumer = Consumer(stream.arn, req["ConsumerName"], ctx.now)
+        tags = model.with_tags({}, req.get("Tags") or {}, stream.name, stream.scope.account)
+        consumer = Consumer(stream.arn, req["ConsumerName"], ctx.now, tags)
         with self.k.db.tx() as tx:
             self.consumers.insert(tx, stream, consumer)
         return {"Consumer": consumer.describe()}
 
-    @operation("DeregisterStreamConsumer", resource=consumer_arn, refused=("StreamId",))
+    @operation("DeregisterStreamConsumer", action=None, resource=consumer_arn, refused=("StreamId",))
     async def deregister(self, ctx: Context, req: api.DeregisterStreamConsumerInput) -> None:
         """https://docs.aws.amazon.com/kinesis/latest/APIReference/API_DeregisterStreamConsumer.html"""
-        stream, consumer = self._require(ctx, req)
+        stream, consumer = self.access.consumer(ctx, req, "DeregisterStreamConsumer")
         with self.k.db.tx() as tx:
             self.consumers.delete(tx, stream, consumer)
         self.subscriptions.end_all(consumer.arn)
 
-    @operation("DescribeStreamConsumer", resource=consumer_arn, refused=("StreamId",))
+    @operation("DescribeStreamConsumer", action=None, resource=consumer_arn, refused=("StreamId",))
     async def describe(self, ctx: Context, req: api.DescribeStreamConsumerInput) -> api.DescribeStreamConsumerOutput:
         """https://docs.aws.amazon.com/kinesis/latest/APIReference/API_DescribeStreamConsumer.html"""
-        stream, consumer = self._require(ctx, req)
+        stream, consumer = self.access.consumer(ctx, req, "DescribeStreamConsumer")
         shape = consumer.describe()
         return {
             "ConsumerDescription": {
@@ -87,13 +85,13 @@ class ConsumerOperations:
             }
         }
 
-    @operation("ListStreamConsumers", resource=stream_arn, refused=("StreamId",))
+    @operation("ListStreamConsumers", action=None, resource=stream_arn, refused=("StreamId",))
     async def list(self, ctx: Context, req: api.ListStreamConsumersInput) -> api.ListStreamConsumersOutput:
         """The token is the last name.
 
         https://docs.aws.amazon.com/kinesis/latest/APIReference/API_ListStreamConsumers.html
         """
-        stream = self.store.require(ctx.scope, stream_name(ctx.scope, req))
+        stream = self.access.stream(ctx, req, "ListStreamConsumers")
         if "StreamCreationTimestamp" in req and abs(req["StreamCreationTimestamp"] - stream.created_at) >= 1:
             raise api.ResourceNotFoundException(f"Stream {stream.name} under account {ctx.scope.account} not found.")
         after, limit = req.get("NextToken", ""), req.get("MaxResults", 100)
@@ -103,10 +101,10 @@ class ConsumerOperations:
             result["NextToken"] = found[limit - 1].name
         return result
 
-    @operation("SubscribeToShard", resource=consumer_arn, refused=("StreamId",))
+    @operation("SubscribeToShard", action=None, resource=consumer_arn, refused=("StreamId",))
     async def subscribe(self, ctx: Context, req: api.SubscribeToShardInput) -> api.SubscribeToShardOutput:
         """https://docs.aws.amazon.com/kinesis/latest/APIReference/API_SubscribeToShard.html"""
-        stream, consumer = self._require(ctx, req)
+        stream, consumer = self.access.consumer(ctx, req, "SubscribeToShard")
         shard = stream.shard(req["ShardId"])
         position = req["StartingPosition"]
         offset = start(
@@ -120,11 +118,22 @@ class ConsumerOperations:
         )
         if req.get("DryRun"):
             raise api.DryRunOperationException("The request was rejected because the DryRun parameter was specified.")
-        subscription = self.subscriptions.begin(consumer.arn, shard.id, ctx.now)
-        return {"EventStream": self._push(stream, shard, offset, consumer, subscription)}
+        try:
+            subscription = self.subscriptions.begin(consumer.arn, shard.id, ctx.now)
+        except AwsError:
+            self.records.telemetry.subscribed(stream, consumer.name, refused=True)
+            raise
+        self.records.telemetry.subscribed(stream, consumer.name)
+        return {"EventStream": self._push(ctx.principal, stream, shard, offset, consumer, subscription)}
 
     async def _push(
-        self, stream: Stream, shard: Shard, offset: int, consumer: Consumer, subscription: Subscription
+        self,
+        principal: Principal,
+        stream: Stream,
+        shard: Shard,
+        offset: int,
+        consumer: Consumer,
+        subscription: Subscription,
     ) -> AsyncIterator[dict[str, Any]]:
         """The events of a subscription."""
         ends = subscription.began + SUBSCRIPTION_SECONDS
@@ -135,7 +144,8 @@ class ConsumerOperations:
                 found = self.store.by_uid(stream.uid)
                 if found is None:
                     raise api.ResourceNotFoundException(f"Stream {stream.name} is gone.")
-                event, offset, finished = self._event(found, found.shard(shard.id), offset)
+                event, offset, finished = self._event(principal, found, found.shard(shard.id), offset)
+                self._told(found, shard, consumer, event)
                 yield {"SubscribeToShardEvent": event}
                 if finished:
                     return
@@ -145,14 +155,16 @@ class ConsumerOperations:
             self.records.unwatch(stream.arn, subscription.changed)
             self.subscriptions.closed(consumer.arn, shard.id, subscription)
 
-    def _event(self, stream: Stream, shard: Shard, offset: int) -> tuple[api.SubscribeToShardEvent, int, bool]:
+    def _event(
+        self, principal: Principal, stream: Stream, shard: Shard, offset: int
+    ) -> tuple[api.SubscribeToShardEvent, int, bool]:
         """What is there from ``offset`` on, where to go on, and whether the shard ends here."""
         found = self.records.read(stream, shard, offset, _EVENT_RECORDS_MAX, _EVENT_BYTES_MAX)
         if found:
             offset = found[-1].offset + 1
-            self.k.meters.out(stream.arn, len(found), sum(len(record.data) for record in found))
+        open_record = self.records.seals.opener(principal, stream)
         event: api.SubscribeToShardEvent = {
-            "Records": [to_record(shard, record) for record in found],
+            "Records": [to_record(shard, record, open_record) for record in found],
             "ContinuationSequenceNumber": shard.sequence_number(offset - 1),
             "MillisBehindLatest": self.records.behind(stream, shard, offset),
         }
@@ -160,6 +172,14 @@ class ConsumerOperations:
         if finished:
             event["ChildShards"] = children(stream, shard)
         return event, offset, finished
+
+    def _told(self, stream: Stream, shard: Shard, consumer: Consumer, event: api.SubscribeToShardEvent) -> None:
+        records = event["Records"]
+        size = sum(len(record["Data"]) for record in records)
+        if records:
+            self.k.meters.out(stream.arn, len(records), size)
+        behind = event["MillisBehindLatest"]
+        self.records.telemetry.pushed(stream, shard, consumer.name, len(records), size, behind)
 
     async def _wait(self, changed: asyncio.Event, until: float) -> None:
         """Return when something changed, or at ``until``."""
@@ -169,21 +189,3 @@ class ConsumerOperations:
         finally:
             for each in waits:
                 each.cancel()
-
-    def _require(self, ctx: Context, req: Mapping[str, Any]) -> tuple[Stream, Consumer]:
-        """The consumer a request names, by its ARN or by stream and name."""
-        arn = req.get("ConsumerARN")
-        if arn is None and ("StreamARN" not in req or "ConsumerName" not in req):
-            raise api.InvalidArgumentException(
-                "Either ConsumerARN or both StreamARN and ConsumerName must be provided."
-            )
-        stream_part = arn.rpartition("/consumer/")[0] if arn is not None else req["StreamARN"]
-        if parse(stream_part) is None:
-            raise api.InvalidArgumentException(f"Invalid ConsumerARN {arn}.")
-        stream = self.store.require(ctx.scope, stream_name(ctx.scope, {"StreamARN": stream_part}))
-        for consumer in self.consumers.of(stream):
-            if arn in (None, consumer.arn) and req.get("ConsumerName", consumer.name) == consumer.name:
-                return stream, consumer
-        raise api.ResourceNotFoundException(
-            f"Consumer {arn or req['ConsumerName']} under account {ctx.scope.account} not found."
-        )

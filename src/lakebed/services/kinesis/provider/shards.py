@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from lakebed.api import kinesis as api
 from lakebed.kernel.kernel import Kernel
-from lakebed.ports.house import Ports
 from lakebed.ports.service import Context, operation
 from lakebed.services.kinesis import model, tokens
+from lakebed.services.kinesis.access import Access
 from lakebed.services.kinesis.model import Shard, Stream
-from lakebed.services.kinesis.provider.naming import stream_arn, stream_name, token_uid
+from lakebed.services.kinesis.provider.naming import stream_arn, token_uid
 from lakebed.services.kinesis.records import Records
 from lakebed.services.kinesis.settings import KinesisSettings
 from lakebed.services.kinesis.store import StreamStore
@@ -21,16 +21,17 @@ _LIST_MAX = 1000  # AWS's default; at most 10,000 may be asked for
 
 
 class ShardOperations:
-    """Operations on shards."""
+    """Operations on shards. The permission is asked for by ``Access``, in the handler."""
 
-    def __init__(self, k: Kernel, p: Ports, store: StreamStore, records: Records, settings: KinesisSettings) -> None:
-        self.k, self.p, self.store, self.records, self.settings = k, p, store, records, settings
+    def __init__(
+        self, k: Kernel, access: Access, store: StreamStore, records: Records, settings: KinesisSettings
+    ) -> None:
+        self.k, self.access, self.store, self.records, self.settings = k, access, store, records, settings
 
-    @operation("ListShards", action=None, refused=("StreamId",))  # asked for in the handler: a token names the stream
+    @operation("ListShards", action=None, refused=("StreamId",))  # a token names the stream
     async def list_shards(self, ctx: Context, req: api.ListShardsInput) -> api.ListShardsOutput:
         """https://docs.aws.amazon.com/kinesis/latest/APIReference/API_ListShards.html"""
         stream, position = self._listing(ctx, req)
-        self.p.identity.authorise(ctx.principal, "kinesis:ListShards", stream.arn)
         limit = req.get("MaxResults", _LIST_MAX)
         horizon = max(position.filter_time, ctx.now - stream.retention_hours * 3600)
         shards = [
@@ -51,12 +52,12 @@ class ShardOperations:
                 raise api.InvalidArgumentException("NextToken and StreamName cannot be provided together.")
             stream = self.store.by_uid(token_uid(req, "NextToken"))
             position = tokens.open_list(req["NextToken"], stream.secret) if stream else None
-            if stream is None or position is None or stream.scope != ctx.scope:
+            if stream is None or position is None or stream.scope.region != ctx.scope.region:
                 raise api.InvalidArgumentException("NextToken is invalid.")
             if ctx.now - position.issued > tokens.LIFE_SECONDS:
                 raise api.ExpiredNextTokenException("The provided NextToken has expired.")
-            return stream, position
-        stream = self.store.require(ctx.scope, stream_name(ctx.scope, req))
+            return self.access.known_stream(ctx, stream, "ListShards"), position
+        stream = self.access.stream(ctx, req, "ListShards")
         if "StreamCreationTimestamp" in req and abs(req["StreamCreationTimestamp"] - stream.created_at) >= 1:
             raise api.ResourceNotFoundException(f"Stream {stream.name} under account {ctx.scope.account} not found.")
         chosen = req.get("ShardFilter")
@@ -70,29 +71,29 @@ class ShardOperations:
         at = chosen.get("Timestamp", 0.0) if chosen else 0.0
         return stream, tokens.ListPosition(stream.uid, _number(after), ctx.now, kind, at)
 
-    @operation("SplitShard", resource=stream_arn, refused=("StreamId",))
+    @operation("SplitShard", action=None, resource=stream_arn, refused=("StreamId",))
     async def split_shard(self, ctx: Context, req: api.SplitShardInput) -> None:
         """https://docs.aws.amazon.com/kinesis/latest/APIReference/API_SplitShard.html"""
-        stream = self._provisioned(ctx, req, additional=1)
+        stream = self._provisioned(ctx, self.access.stream(ctx, req, "SplitShard"), additional=1)
         shard = stream.shard(req["ShardToSplit"])
         end = self.records.tip(stream, shard)
         self._reshard(model.split(stream, shard, int(req["NewStartingHashKey"]), end, ctx.now))
 
-    @operation("MergeShards", resource=stream_arn, refused=("StreamId",))
+    @operation("MergeShards", action=None, resource=stream_arn, refused=("StreamId",))
     async def merge_shards(self, ctx: Context, req: api.MergeShardsInput) -> None:
         """https://docs.aws.amazon.com/kinesis/latest/APIReference/API_MergeShards.html"""
-        stream = self._provisioned(ctx, req, additional=0)
+        stream = self._provisioned(ctx, self.access.stream(ctx, req, "MergeShards"), additional=0)
         pair = [stream.shard(req["ShardToMerge"]), stream.shard(req["AdjacentShardToMerge"])]
         ends = [self.records.tip(stream, shard) for shard in pair]
         self._reshard(model.merge(stream, pair[0], pair[1], ends, ctx.now))
 
-    @operation("UpdateShardCount", resource=stream_arn, refused=("StreamId",))
+    @operation("UpdateShardCount", action=None, resource=stream_arn, refused=("StreamId",))
     async def update_shard_count(self, ctx: Context, req: api.UpdateShardCountInput) -> api.UpdateShardCountOutput:
         """https://docs.aws.amazon.com/kinesis/latest/APIReference/API_UpdateShardCount.html"""
         target = req["TargetShardCount"]
-        stream = self.store.require(ctx.scope, stream_name(ctx.scope, req))
+        stream = self.access.stream(ctx, req, "UpdateShardCount")
         current = len(stream.open_shards)
-        stream = self._provisioned(ctx, req, additional=target - current)
+        stream = self._provisioned(ctx, stream, additional=target - current)
         if not -(-current // 2) <= target <= current * 2:
             raise api.LimitExceededException(
                 f"UpdateShardCount cannot scale {'up over double' if target > current else 'down below half'} your "
@@ -108,8 +109,7 @@ class ShardOperations:
             "TargetShardCount": target,
         }
 
-    def _provisioned(self, ctx: Context, req: object, *, additional: int) -> Stream:
-        stream = self.store.require(ctx.scope, stream_name(ctx.scope, req))  # type: ignore[arg-type]  # every input's TypedDict
+    def _provisioned(self, ctx: Context, stream: Stream, *, additional: int) -> Stream:
         if stream.mode != "PROVISIONED":
             raise api.ValidationException(
                 f"Request is invalid. Stream {stream.name} under account {ctx.scope.account} is in On-Demand mode."

@@ -7,42 +7,52 @@ is nothing to wait for, and AWS's waiters are content.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TypedDict
 
 from lakebed.api import kinesis as api
-from lakebed.kernel.errors import not_built
 from lakebed.kernel.kernel import Kernel
 from lakebed.ports.service import Context, operation
 from lakebed.services.kinesis import model
+from lakebed.services.kinesis.access import Access
 from lakebed.services.kinesis.consumers import ConsumerStore
 from lakebed.services.kinesis.model import Stream
-from lakebed.services.kinesis.provider.naming import stream_arn, stream_name
+from lakebed.services.kinesis.provider.naming import stream_arn
+from lakebed.services.kinesis.provider.throughput import checked_distribution, checked_warm
 from lakebed.services.kinesis.records import Records
 from lakebed.services.kinesis.settings import KinesisSettings
 from lakebed.services.kinesis.store import StreamStore
+from lakebed.services.kinesis.throughput import CommitmentStore
 
 _LIST_DEFAULT = 100
 _RECORD_KIB_MIN, _RECORD_KIB_MAX = 1024, 10240
 
 
+class _Encryption(TypedDict, total=False):
+    EncryptionType: str
+    KeyId: str
+
+
 class StreamOperations:
-    """Operations on whole streams."""
+    """Operations on whole streams. The permission on one is asked for by ``Access``, in the handler."""
 
     def __init__(
         self,
         k: Kernel,
+        access: Access,
         store: StreamStore,
         consumers: ConsumerStore,
         records: Records,
         settings: KinesisSettings,
     ) -> None:
-        self.k, self.store, self.consumers, self.records, self.settings = k, store, consumers, records, settings
+        self.k, self.access, self.store, self.consumers, self.records = k, access, store, consumers, records
+        self.settings, self.commitments = settings, CommitmentStore(k.db)
 
-    @operation("CreateStream", resource=stream_arn, refused=("WarmThroughputMiBps",))
+    @operation("CreateStream", resource=stream_arn)
     async def create_stream(self, ctx: Context, req: api.CreateStreamInput) -> None:
         """https://docs.aws.amazon.com/kinesis/latest/APIReference/API_CreateStream.html"""
-        if req.get("RecordDistributionStrategy", "USER_PARTITION_KEY") != "USER_PARTITION_KEY":
-            raise not_built("kinesis", "CreateStream", "RecordDistributionStrategy AUTO")
-        mode = req["StreamModeDetails"]["StreamMode"] if "StreamModeDetails" in req else "PROVISIONED"
+        mode = req["StreamModeDetails"]["StreamMode"] if "StreamModeDetails" in req else model.PROVISIONED
+        distribution = checked_distribution(mode, req.get("RecordDistributionStrategy", model.BY_KEY))
+        warm = self._warm(ctx, mode, req)
         count = self._shard_count(ctx, mode, req.get("ShardCount"))
         record_kib_max = _checked_record_size(req.get("MaxRecordSizeInKiB", _RECORD_KIB_MIN))
         if self.store.find(ctx.scope, req["StreamName"]) is not None:
@@ -58,17 +68,27 @@ class StreamOperations:
             created_at=ctx.now,
             retention_hours=model.RETENTION_HOURS_MIN,
             record_kib_max=record_kib_max,
-            tags={},
-            shards=model.even_shards(count, ctx.now),
+            tags=model.with_tags({}, req.get("Tags") or {}, req["StreamName"], ctx.scope.account),
+            shards=model.even_shards(max(count, warm), ctx.now),
+            distribution=distribution,
+            warm_mibps=warm,
         )
-        stream = model.with_tags(stream, req.get("Tags") or {})
         with self.k.db.tx() as tx:
             self.store.insert(tx, stream)
+
+    def _warm(self, ctx: Context, mode: str, req: api.CreateStreamInput | api.UpdateStreamModeInput) -> int:
+        if "WarmThroughputMiBps" not in req:
+            return 0
+        return checked_warm(self.commitments, self.settings, ctx, mode, req["WarmThroughputMiBps"])
 
     def _shard_count(self, ctx: Context, mode: str, asked: int | None) -> int:
         if mode == "ON_DEMAND":
             if asked is not None:
                 raise api.ValidationException("ShardCount must not be specified for streams in ON_DEMAND mode.")
+            if self.store.counts(ctx.scope)[1] >= self.settings.on_demand_streams_max:
+                raise api.LimitExceededException(
+                    f"Account {ctx.scope.account} already has {self.settings.on_demand_streams_max} streams in ON_DEMAND mode."
+                )
             return model.ON_DEMAND_SHARDS
         if asked is None:
             raise api.ValidationException("ShardCount must be specified for streams in PROVISIONED mode.")
@@ -81,10 +101,10 @@ class StreamOperations:
             )
         return asked
 
-    @operation("DeleteStream", resource=stream_arn, refused=("StreamId",))
+    @operation("DeleteStream", action=None, resource=stream_arn, refused=("StreamId",))
     async def delete_stream(self, ctx: Context, req: api.DeleteStreamInput) -> None:
         """https://docs.aws.amazon.com/kinesis/latest/APIReference/API_DeleteStream.html"""
-        stream = self._require(ctx, req)
+        stream = self.access.stream(ctx, req, "DeleteStream")
         if self.consumers.of(stream) and not req.get("EnforceConsumerDeletion"):
             raise api.ResourceInUseException(
                 f"Stream {stream.name} under account {ctx.scope.account} has registered consumers; set "
@@ -95,10 +115,10 @@ class StreamOperations:
             tx.after_commit(lambda: self.k.segments.delete(f"kinesis/{stream.uid}"))
         self.records.woken(stream.arn)
 
-    @operation("DescribeStream", resource=stream_arn, refused=("StreamId",))
+    @operation("DescribeStream", action=None, resource=stream_arn, refused=("StreamId",))
     async def describe_stream(self, ctx: Context, req: api.DescribeStreamInput) -> api.DescribeStreamOutput:
         """https://docs.aws.amazon.com/kinesis/latest/APIReference/API_DescribeStream.html"""
-        stream = self._require(ctx, req)
+        stream = self.access.stream(ctx, req, "DescribeStream")
         after, limit = req.get("ExclusiveStartShardId", ""), min(req.get("Limit", _LIST_DEFAULT), 10000)
         shards = [shard for shard in stream.shards if shard.id > after]
         return {
@@ -111,33 +131,38 @@ class StreamOperations:
                 "HasMoreShards": len(shards) > limit,
                 "RetentionPeriodHours": stream.retention_hours,
                 "StreamCreationTimestamp": stream.created_at,
-                "EnhancedMonitoring": [{"ShardLevelMetrics": []}],
-                "EncryptionType": "NONE",
+                "EnhancedMonitoring": [{"ShardLevelMetrics": list(stream.metrics)}],
+                **_encryption(stream),
             }
         }
 
-    @operation("DescribeStreamSummary", resource=stream_arn, refused=("StreamId",))
+    @operation("DescribeStreamSummary", action=None, resource=stream_arn, refused=("StreamId",))
     async def describe_stream_summary(
         self, ctx: Context, req: api.DescribeStreamSummaryInput
     ) -> api.DescribeStreamSummaryOutput:
         """https://docs.aws.amazon.com/kinesis/latest/APIReference/API_DescribeStreamSummary.html"""
-        stream = self._require(ctx, req)
-        return {
-            "StreamDescriptionSummary": {
-                "StreamName": stream.name,
-                "StreamARN": stream.arn,
-                "StreamStatus": "ACTIVE",
-                "StreamModeDetails": {"StreamMode": stream.mode},
-                "RetentionPeriodHours": stream.retention_hours,
-                "StreamCreationTimestamp": stream.created_at,
-                "EnhancedMonitoring": [{"ShardLevelMetrics": []}],
-                "EncryptionType": "NONE",
-                "OpenShardCount": len(stream.open_shards),
-                "ConsumerCount": len(self.consumers.of(stream)),
-                "MaxRecordSizeInKiB": stream.record_kib_max,
-                "RecordDistributionStrategy": "USER_PARTITION_KEY",
-            }
+        stream = self.access.stream(ctx, req, "DescribeStreamSummary")
+        summary: api.StreamDescriptionSummary = {
+            "StreamName": stream.name,
+            "StreamARN": stream.arn,
+            "StreamStatus": "ACTIVE",
+            "StreamModeDetails": {"StreamMode": stream.mode},
+            "RetentionPeriodHours": stream.retention_hours,
+            "StreamCreationTimestamp": stream.created_at,
+            "EnhancedMonitoring": [{"ShardLevelMetrics": list(stream.metrics)}],
+            "EncryptionType": "KMS" if stream.key_id else "NONE",
+            "OpenShardCount": len(stream.open_shards),
+            "ConsumerCount": len(self.consumers.of(stream)),
+            "MaxRecordSizeInKiB": stream.record_kib_max,
         }
+        if stream.key_id:
+            summary["KeyId"] = stream.key_id
+        if stream.mode == model.ON_DEMAND:
+            summary["RecordDistributionStrategy"] = stream.distribution
+            if self.commitments.is_on(stream.scope, ctx.now):
+                current = len(stream.open_shards)
+                summary["WarmThroughput"] = {"TargetMiBps": max(stream.warm_mibps, current), "CurrentMiBps": current}
+        return {"StreamDescriptionSummary": summary}
 
     @operation("ListStreams")
     async def list_streams(self, ctx: Context, req: api.ListStreamsInput) -> api.ListStreamsOutput:
@@ -167,10 +192,13 @@ class StreamOperations:
             result["NextToken"] = page[-1].name
         return result
 
-    @operation("IncreaseStreamRetentionPeriod", resource=stream_arn, refused=("StreamId",))
+    @operation("IncreaseStreamRetentionPeriod", action=None, resource=stream_arn, refused=("StreamId",))
     async def increase_retention(self, ctx: Context, req: api.IncreaseStreamRetentionPeriodInput) -> None:
         """https://docs.aws.amazon.com/kinesis/latest/APIReference/API_IncreaseStreamRetentionPeriod.html"""
-        stream, hours = self._require(ctx, req), _checked_hours(req["RetentionPeriodHours"])
+        stream, hours = (
+            self.access.stream(ctx, req, "IncreaseStreamRetentionPeriod"),
+            _checked_hours(req["RetentionPeriodHours"]),
+        )
         if hours < stream.retention_hours:
             raise api.InvalidArgumentException(
                 f"Requested retention period ({hours} hours) for stream {stream.name} can not be shorter than existing "
@@ -178,10 +206,13 @@ class StreamOperations:
             )
         self._update(replace(stream, retention_hours=hours))
 
-    @operation("DecreaseStreamRetentionPeriod", resource=stream_arn, refused=("StreamId",))
+    @operation("DecreaseStreamRetentionPeriod", action=None, resource=stream_arn, refused=("StreamId",))
     async def decrease_retention(self, ctx: Context, req: api.DecreaseStreamRetentionPeriodInput) -> None:
         """https://docs.aws.amazon.com/kinesis/latest/APIReference/API_DecreaseStreamRetentionPeriod.html"""
-        stream, hours = self._require(ctx, req), _checked_hours(req["RetentionPeriodHours"])
+        stream, hours = (
+            self.access.stream(ctx, req, "DecreaseStreamRetentionPeriod"),
+            _checked_hours(req["RetentionPeriodHours"]),
+        )
         if hours > stream.retention_hours:
             raise api.InvalidArgumentException(
                 f"Requested retention period ({hours} hours) for stream {stream.name} can not be longer than existing "
@@ -190,19 +221,28 @@ class StreamOperations:
         self._update(replace(stream, retention_hours=hours))
         self.k.tasks.poke("kinesis-retention")
 
-    @operation("UpdateMaxRecordSize", resource=stream_arn, refused=("StreamId",))
+    @operation("UpdateMaxRecordSize", action=None, resource=stream_arn, refused=("StreamId",))
     async def update_max_record_size(self, ctx: Context, req: api.UpdateMaxRecordSizeInput) -> None:
         """https://docs.aws.amazon.com/kinesis/latest/APIReference/API_UpdateMaxRecordSize.html"""
-        stream = self._require(ctx, req)
+        stream = self.access.stream(ctx, req, "UpdateMaxRecordSize")
         self._update(replace(stream, record_kib_max=_checked_record_size(req["MaxRecordSizeInKiB"])))
 
-    @operation("UpdateStreamMode", resource=stream_arn, refused=("StreamId", "WarmThroughputMiBps"))
+    @operation("UpdateStreamMode", action=None, resource=stream_arn, refused=("StreamId",))
     async def update_stream_mode(self, ctx: Context, req: api.UpdateStreamModeInput) -> None:
-        """The shards stay as they are; they may be split and merged again once the mode is PROVISIONED.
+        """The shards stay as they are until on-demand scaling looks at them; they may be split and merged again once the
+        mode is PROVISIONED.
 
         https://docs.aws.amazon.com/kinesis/latest/APIReference/API_UpdateStreamMode.html
         """
-        self._update(replace(self._require(ctx, req), mode=req["StreamModeDetails"]["StreamMode"]))
+        stream, mode = self.access.stream(ctx, req, "UpdateStreamMode"), req["StreamModeDetails"]["StreamMode"]
+        if mode == model.ON_DEMAND:
+            warm = self._warm(ctx, mode, req)
+            self._update(replace(stream, mode=mode, warm_mibps=warm or stream.warm_mibps))
+        elif "WarmThroughputMiBps" in req:
+            raise api.ValidationException("WarmThroughputMiBps is only valid when the mode becomes ON_DEMAND.")
+        else:
+            self._update(replace(stream, mode=mode, warm_mibps=0, distribution=model.BY_KEY))
+        self.k.tasks.poke("kinesis-scaling")
 
     @operation("DescribeLimits")
     async def describe_limits(self, ctx: Context, _req: api.DescribeLimitsInput) -> api.DescribeLimitsOutput:
@@ -212,15 +252,16 @@ class StreamOperations:
             "ShardLimit": self.settings.shards_max,
             "OpenShardCount": open_now,
             "OnDemandStreamCount": on_demand,
-            "OnDemandStreamCountLimit": 50,
+            "OnDemandStreamCountLimit": self.settings.on_demand_streams_max,
         }
-
-    def _require(self, ctx: Context, req: object) -> Stream:
-        return self.store.require(ctx.scope, stream_name(ctx.scope, req))  # type: ignore[arg-type]  # every input's TypedDict
 
     def _update(self, stream: Stream) -> None:
         with self.k.db.tx() as tx:
             self.store.update(tx, stream)
+
+
+def _encryption(stream: Stream) -> _Encryption:
+    return {"EncryptionType": "KMS", "KeyId": stream.key_id} if stream.key_id else {"EncryptionType": "NONE"}
 
 
 def _checked_hours(hours: int) -> int:
