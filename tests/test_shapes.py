@@ -78,7 +78,7 @@ class World:
     async def _make(self, directory: Path) -> Harness:
         made = Harness(directory)
         k, p = made.kernel, made.ports
-        door = DeviceDoor(k, p.addresses)
+        door = DeviceDoor(k, p)
         door.broker.bound = BrokerAddress("127.0.0.1", 8883, None)
         p.broker, p.authority = door.broker, door.authority
         p.runtime = run_python.PythonRuntime(k, lambda: p.addresses.http_url)

@@ -55,7 +55,22 @@ from lakebed.kernel.tasks import Tasks
 from lakebed.kernel.world import WorldClock, open_clock
 from lakebed.ports.house import Ports
 from lakebed.ports.service import Service
-from lakebed.services import athena, cloudwatch, firehose, glue, iam, iot, kinesis, kms, lambda_, logs, s3, sns, sqs, sts
+from lakebed.services import (
+    athena,
+    cloudwatch,
+    firehose,
+    glue,
+    iam,
+    iot,
+    kinesis,
+    kms,
+    lambda_,
+    logs,
+    s3,
+    sns,
+    sqs,
+    sts,
+)
 
 VERSION = "0.1.0"
 # Every service, in the order in which they are built; they stop in the reverse. IAM first: all others ask it. CloudWatch

@@ -202,7 +202,7 @@ async def test_loopback_decides_like_the_door(fragment: Fragment) -> None:
 
 
 async def test_a_slow_head_is_cut_off(fragment: Fragment, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lakebed.edge.listener.HEAD_SECONDS_MAX", 0.05)
+    monkeypatch.setattr("lakebed.edge.http1.HEAD_SECONDS_MAX", 0.05)
     reader, writer = await asyncio.open_connection(fragment.p.addresses.http_host, fragment.p.addresses.http_port)
     writer.write(b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: ")
     assert (await asyncio.wait_for(reader.readline(), 5)).split()[1] == b"408"

@@ -165,7 +165,7 @@ async def test_what_breaks_an_answer_closes_it() -> None:
 
 
 async def test_idle_connections_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listener, "KEEP_ALIVE_SECONDS", 0)
+    monkeypatch.setattr("lakebed.edge.http1.KEEP_ALIVE_SECONDS", 0)
     monkeypatch.setattr(listener, "_SWEEP_SECONDS", 0.01)
     async with served() as talk:
         assert (await talk(b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n")).endswith(b"\r\n\r\n/a? ")

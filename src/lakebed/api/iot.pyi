@@ -179,6 +179,16 @@ class CreatePolicyVersionResponse(TypedDict, total=False):
     policyVersionId: str
     isDefaultVersion: bool
 
+class CreateRoleAliasRequest(TypedDict, total=False):
+    roleAlias: Required[str]
+    roleArn: Required[str]
+    credentialDurationSeconds: int
+    tags: list[Tag]
+
+class CreateRoleAliasResponse(TypedDict, total=False):
+    roleAlias: str
+    roleAliasArn: str
+
 class CreateThingRequest(TypedDict, total=False):
     thingName: Required[str]
     thingTypeName: str
@@ -216,6 +226,11 @@ class DeletePolicyVersionRequest(TypedDict, total=False):
     policyName: Required[str]
     policyVersionId: Required[str]
 
+class DeleteRoleAliasRequest(TypedDict, total=False):
+    roleAlias: Required[str]
+
+class DeleteRoleAliasResponse(TypedDict, total=False): ...
+
 class DeleteThingRequest(TypedDict, total=False):
     thingName: Required[str]
     expectedVersion: int
@@ -247,6 +262,12 @@ class DescribeEndpointRequest(TypedDict, total=False):
 
 class DescribeEndpointResponse(TypedDict, total=False):
     endpointAddress: str
+
+class DescribeRoleAliasRequest(TypedDict, total=False):
+    roleAlias: Required[str]
+
+class DescribeRoleAliasResponse(TypedDict, total=False):
+    roleAliasDescription: RoleAliasDescription
 
 class DescribeThingRequest(TypedDict, total=False):
     thingName: Required[str]
@@ -477,6 +498,15 @@ class ListPrincipalThingsResponse(TypedDict, total=False):
     things: list[str]
     nextToken: str
 
+class ListRoleAliasesRequest(TypedDict, total=False):
+    pageSize: int
+    marker: str
+    ascendingOrder: bool
+
+class ListRoleAliasesResponse(TypedDict, total=False):
+    roleAliases: list[str]
+    nextMarker: str
+
 class ListTagsForResourceRequest(TypedDict, total=False):
     resourceArn: Required[str]
     nextToken: str
@@ -606,6 +636,15 @@ class RepublishAction(TypedDict, total=False):
     qos: int
     headers: MqttHeaders
 
+class RoleAliasDescription(TypedDict, total=False):
+    roleAlias: str
+    roleAliasArn: str
+    roleArn: str
+    owner: str
+    credentialDurationSeconds: int
+    creationDate: float
+    lastModifiedDate: float
+
 class S3Action(TypedDict, total=False):
     roleArn: Required[str]
     bucketName: Required[str]
@@ -729,6 +768,15 @@ class UntagResourceResponse(TypedDict, total=False): ...
 class UpdateCertificateRequest(TypedDict, total=False):
     certificateId: Required[str]
     newStatus: Required[str]
+
+class UpdateRoleAliasRequest(TypedDict, total=False):
+    roleAlias: Required[str]
+    roleArn: str
+    credentialDurationSeconds: int
+
+class UpdateRoleAliasResponse(TypedDict, total=False):
+    roleAlias: str
+    roleAliasArn: str
 
 class UpdateThingRequest(TypedDict, total=False):
     thingName: Required[str]

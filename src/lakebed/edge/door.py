@@ -2,7 +2,7 @@
 
 ``/_lakebed/…`` is Lakebed's own (no bucket may have that name). ``/console…``, and ``/`` from a browser, go to the console
 when the request carries no AWS credentials: a bucket called ``console`` stays reachable for clients that sign. All the
-rest is AWS.
+rest is AWS. A WebSocket at ``/mqtt`` speaks MQTT to the broker.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from lakebed.edge.admin.endpoints import Administration
 from lakebed.edge.aws.asgi import AsgiScope, Edge, Receive, Send
 from lakebed.edge.aws.journal import Journal
 from lakebed.edge.listener import Listener
+from lakebed.edge.mqtt import websocket
+from lakebed.edge.websocket import HandshakeError
 from lakebed.kernel.kernel import Kernel
 from lakebed.ports.house import Ports
 from lakebed.ports.service import Service
@@ -35,7 +37,7 @@ class FrontDoor:
         administration: Administration,
         console: Application | None = None,
     ) -> None:
-        self._listener = Listener(self, k.settings.http, k.log)
+        self._listener = Listener(self, k.settings.http, k.log, self._upgrade)
         self._running: set[asyncio.Task[Any]] = set()
         self._is_ready = asyncio.Event()
         self._is_ready.set()
@@ -53,7 +55,7 @@ class FrontDoor:
     ) -> None:
         """What answers from now on, behind the same open port (a house that was reset)."""
         self.edge = Edge(registry, k, p, journal)
-        self._p, self._journal = p, journal
+        self._k, self._p, self._journal = k, p, journal
         self._administration, self._console = administration, console
 
     async def vacate(self) -> None:
@@ -96,6 +98,12 @@ class FrontDoor:
             await answer.unavailable()
         finally:
             self._running.discard(task)
+
+    def _upgrade(self, scope: AsgiScope) -> tuple[bytes, asyncio.Protocol]:
+        """MQTT over WebSocket."""
+        if not self._is_ready.is_set():
+            raise HandshakeError(503, "Lakebed is being reset.")
+        return websocket.upgrade(scope, self._p, self._k.clock, self._p.broker.connect)
 
     async def _serve(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         path: str = scope["path"]

@@ -5,7 +5,8 @@ both ways with back-pressure: reading stops while a quarter of a megabyte waits 
 the socket is full. ``Expect: 100-continue`` is answered when the application first asks for the body. A head is bounded
 in size; how long one may take is watched by the listener, which sweeps over ``waits_since``.
 
-There is no upgrade and no TLS: a request that asks for either is answered as HTTP/1.1.
+A request for a WebSocket at ``/mqtt`` is handed, with its socket, to what ``Shared.upgrade`` gives; any other upgrade is
+answered as HTTP/1.1. TLS is the listener's: a client certificate is handed on in the scope's ``state``.
 https://www.rfc-editor.org/rfc/rfc9112, https://asgi.readthedocs.io/en/latest/specs/www.html
 """
 
@@ -20,9 +21,12 @@ from typing import Any, cast
 
 import httptools
 
+from lakebed.edge.websocket import HandshakeError, is_upgrade
 from lakebed.kernel.log import Log
 from lakebed.kernel.settings import Http
 
+HEAD_SECONDS_MAX = 15.0
+KEEP_ALIVE_SECONDS = 75
 _WAITING_BYTES_MAX = 256 << 10  # of a body, before the socket is left alone
 _BODILESS = (204, 304)
 _NOT_IN_NAMES = re.compile(rb'[\x00-\x20\x7f()<>@,;:\\"\[\]={}/?]')
@@ -31,15 +35,28 @@ _STATUS_LINES = {status.value: b"HTTP/1.1 %d %s\r\n" % (status, status.phrase.en
 _ASGI = {"version": "3.0", "spec_version": "2.3"}
 Message = dict[str, Any]
 Application = Callable[[Any, Any, Any], Awaitable[None]]
+Upgrade = Callable[[Message], tuple[bytes, asyncio.Protocol]]
+_UPGRADED_PATH = b"/mqtt"
 
 
 class Shared:
     """What all connections of a door have in common."""
 
-    def __init__(self, app: Application, http: Http, log: Log) -> None:
-        self.app, self.http, self.log = app, http, log
+    def __init__(self, app: Application, http: Http, log: Log, upgrade: Upgrade | None = None) -> None:
+        self.app, self.http, self.log, self.upgrade = app, http, log, upgrade
         self.connections: set[Connection] = set()
         self.tasks: set[asyncio.Task[None]] = set()
+
+    def sweep(self, now: float) -> None:
+        """End connections whose head takes too long (slow-loris) or that were idle too long."""
+        for connection in list(self.connections):
+            if connection.waits_since is None or connection.transport.is_closing():
+                continue
+            waited = now - connection.waits_since
+            if connection.awaits_head and waited > HEAD_SECONDS_MAX:
+                connection.refuse(408, "The request head took too long.")
+            elif waited > KEEP_ALIVE_SECONDS:
+                connection.transport.close()
 
 
 class Connection(asyncio.Protocol):
@@ -60,6 +77,8 @@ class Connection(asyncio.Protocol):
         self._url = b""
         self._headers: list[tuple[bytes, bytes]] = []
         self._expects_continue = False
+        self._upgrading: Message | None = None
+        self._certificate: bytes | None = None
         self.transport: asyncio.Transport
         self.awaits_head = True
         self.waits_since: float | None = self._loop.time()
@@ -71,6 +90,9 @@ class Connection(asyncio.Protocol):
         self._server, self._client = (
             (transport.get_extra_info(end) or ("", 0))[:2] for end in ("sockname", "peername")
         )
+        tls = transport.get_extra_info("ssl_object")
+        self._scheme = "http" if tls is None else "https"
+        self._certificate = None if tls is None else tls.getpeercert(binary_form=True)
         self._shared.connections.add(self)
         if len(self._shared.connections) > self._shared.http.connections_max:
             self.refuse(503, "Too many connections.")
@@ -89,8 +111,10 @@ class Connection(asyncio.Protocol):
             return
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            if self._arriving is not None:
+        except httptools.HttpParserUpgrade as upgrade:
+            if self._upgrading is not None:
+                self._upgrade(self._upgrading, data[upgrade.args[0] :])
+            elif self._arriving is not None:
                 self._arriving.keep_alive = False  # the parser takes no further request
         except httptools.HttpParserError:
             self.refuse(400, "Invalid HTTP request received.")
@@ -126,6 +150,9 @@ class Connection(asyncio.Protocol):
         if self.transport.is_closing():
             return
         scope = self._scope()
+        if self._is_upgraded(scope):
+            self._upgrading = scope
+            return
         keep_alive = scope["http_version"] != "1.0" and self._parser.should_keep_alive()
         exchange = self._arriving = Exchange(self, scope, keep_alive)
         exchange.expects_continue = self._expects_continue
@@ -159,15 +186,40 @@ class Connection(asyncio.Protocol):
             "http_version": self._parser.get_http_version(),
             "server": self._server,
             "client": self._client,
-            "scheme": "http",
+            "scheme": self._scheme,
             "root_path": "",
             "method": self._parser.get_method().decode("ascii"),
             "path": path.decode("latin-1"),
             "raw_path": path,
             "query_string": query.partition(b"#")[0],
             "headers": self._headers,
-            "state": {},
+            "state": {} if self._certificate is None else {"certificate": self._certificate},
         }
+
+    def _is_upgraded(self, scope: Message) -> bool:
+        """Whether the request becomes a WebSocket: it asks for it, at the one path, with nothing before it unanswered."""
+        is_free = self._shared.upgrade is not None and self._running is None
+        wants = scope["raw_path"] == _UPGRADED_PATH and is_upgrade(self._headers)
+        return is_free and wants and bool(self._parser.should_upgrade())
+
+    def _upgrade(self, scope: Message, rest: bytes) -> None:
+        """Hand the socket to the protocol it asks for."""
+        assert self._shared.upgrade is not None
+        try:
+            head, protocol = self._shared.upgrade(scope)
+        except HandshakeError as refused:
+            self.refuse(refused.status, refused.message)
+            return
+        except Exception as bug:
+            self._shared.log.error("the upgrade failed", exc=bug)  # noqa: TRY400 - our log takes the exception
+            self.refuse(500, "Internal Server Error")
+            return
+        self._shared.connections.discard(self)
+        self.transport.write(head)
+        self.transport.set_protocol(protocol)
+        protocol.connection_made(self.transport)
+        if rest:
+            protocol.data_received(rest)
 
     # the exchange's side
 

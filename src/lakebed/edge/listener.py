@@ -9,12 +9,10 @@ from __future__ import annotations
 import asyncio
 import socket
 
-from lakebed.edge.http1 import Application, Connection, Shared
+from lakebed.edge.http1 import Application, Connection, Shared, Upgrade
 from lakebed.kernel.log import Log
 from lakebed.kernel.settings import Http
 
-HEAD_SECONDS_MAX = 15.0
-KEEP_ALIVE_SECONDS = 75
 DRAIN_SECONDS = 1.5  # a supervisor's patience is short, and a client tries again what is answered 503
 _SWEEP_SECONDS = 1.0
 
@@ -22,9 +20,9 @@ _SWEEP_SECONDS = 1.0
 class Listener:
     """An open door. ``open`` binds, ``close`` drains and shuts."""
 
-    def __init__(self, app: Application, http: Http, log: Log) -> None:
+    def __init__(self, app: Application, http: Http, log: Log, upgrade: Upgrade | None = None) -> None:
         self._http, self._log = http, log
-        self._shared = Shared(app, http, log)
+        self._shared = Shared(app, http, log, upgrade)
         self._server: asyncio.Server | None = None
         self._sweeper: asyncio.TimerHandle | None = None
 
@@ -68,12 +66,4 @@ class Listener:
     def _sweep(self) -> None:
         loop = asyncio.get_running_loop()
         self._sweeper = loop.call_later(_SWEEP_SECONDS, self._sweep)
-        now = loop.time()
-        for connection in list(self._shared.connections):
-            if connection.waits_since is None or connection.transport.is_closing():
-                continue
-            waited = now - connection.waits_since
-            if connection.awaits_head and waited > HEAD_SECONDS_MAX:
-                connection.refuse(408, "The request head took too long.")
-            elif waited > KEEP_ALIVE_SECONDS:
-                connection.transport.close()
+        self._shared.sweep(loop.time())

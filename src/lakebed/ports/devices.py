@@ -17,16 +17,19 @@ https://docs.aws.amazon.com/iot/latest/developerguide/iot-policy-actions.html.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from lakebed.kernel.scope import Principal, Scope
+from lakebed.wire.aws.message import HttpRequest
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceIdentity:
-    """Who holds a connection. ``certificate_id`` is empty where a SigV4 caller (websockets, later) connects."""
+    """Who holds a connection. ``certificate_id`` is empty where a SigV4 caller (WebSocket) connects,
+    who is ``principal`` then."""
 
     scope: Scope
     certificate_id: str
@@ -113,6 +116,10 @@ class DeviceGate(Protocol):
         """
         ...
 
+    async def https(self, identity: DeviceIdentity, request: HttpRequest) -> tuple[int, bytes]:
+        """Status and JSON body of an HTTPS request made with a client certificate."""
+        ...
+
 
 class IngestUnavailableError(Exception):
     """Lakebed cannot promise to keep these messages now (overload, disk full); the device must try again."""
@@ -190,6 +197,10 @@ class Broker(Protocol):
         For QoS 1 it returns when sessions that are offline have the message durably queued. An empty payload with
         ``retain`` clears what is retained. Topic rules and limits are checked: ``ValueError`` says which was broken.
         """
+        ...
+
+    def connect(self, identity: DeviceIdentity) -> asyncio.Protocol:
+        """MQTT for one who was authenticated otherwise than by a certificate (a signed WebSocket): give it a transport."""
         ...
 
     def retained(self, scope: Scope, topic: str) -> RetainedMessage | None:

@@ -66,7 +66,7 @@ class World:
         self.ports: Ports = self.harness.ports
         self.streams = FakeStreams()
         self.ports.streams = self.streams  # type: ignore[assignment]
-        self.door = DeviceDoor(k, self.ports.addresses)
+        self.door = DeviceDoor(k, self.ports)
         self.ports.broker, self.ports.authority = self.door.broker, self.door.authority
         self.harness.add(iot)
 

@@ -216,8 +216,8 @@ async def test_csr_and_foreign_certificates(world: World) -> None:
 async def test_the_endpoint_is_the_truth(world: World) -> None:
     told = await world.harness.call("iot", "DescribeEndpoint", endpointType="iot:Data-ATS")
     assert told["endpointAddress"] == f"localhost:{world.port}"
-    unbuilt = await fails(world.harness.call("iot", "DescribeEndpoint", endpointType="iot:Jobs"))
-    assert unbuilt.http_status == 501
+    unknown = await fails(world.harness.call("iot", "DescribeEndpoint", endpointType="iot:Other"))
+    assert unknown.error_code == "InvalidRequestException"
 
 
 async def test_rules_are_kept_and_checked(world: World) -> None:

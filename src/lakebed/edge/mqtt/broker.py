@@ -12,7 +12,7 @@ https://docs.aws.amazon.com/iot/latest/developerguide/life-cycle-events.html
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -82,6 +82,7 @@ class MessageBroker:
         self._delayed: dict[tuple[Scope, str], PendingWill] = {}
         self._background: set[asyncio.Task[None]] = set()
         self._gate: DeviceGate | None = None
+        self.connections_made: Callable[[DeviceIdentity], asyncio.Protocol] | None = None  # set by the door
         self.bound = BrokerAddress(k.settings.mqtt.host, None, None)
 
     # Life
@@ -342,6 +343,10 @@ class MessageBroker:
         except QuotaExceededError as reached:
             raise ValueError(str(reached)) from None
         self.commit()
+
+    def connect(self, identity: DeviceIdentity) -> asyncio.Protocol:
+        assert self.connections_made is not None, "the door was not made"
+        return self.connections_made(identity)
 
     def retained(self, scope: Scope, topic: str) -> RetainedMessage | None:
         found = self.store.retained(scope, topic)

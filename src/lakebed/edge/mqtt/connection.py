@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections.abc import Callable
 from typing import Any, cast
 
 from lakebed.edge.mqtt import limits
@@ -53,9 +54,17 @@ class Connection(asyncio.Protocol):
 
     identity: DeviceIdentity
 
-    def __init__(self, broker: MessageBroker, sockets: set[Connection]) -> None:
+    def __init__(
+        self,
+        broker: MessageBroker,
+        sockets: set[Connection],
+        *,
+        signed: DeviceIdentity | None = None,
+        http: Callable[[], asyncio.Protocol] | None = None,
+    ) -> None:
+        """``signed`` is who was authenticated before (WebSocket); ``http`` takes over where a client speaks HTTP."""
         self.broker, self.gate, self.clock = broker, broker.gate, broker.k.clock
-        self._sockets = sockets
+        self._sockets, self._signed, self._http = sockets, signed, http
         self.session: Session | None = None
         self.client_id = ""
         self.receive_maximum = limits.IN_FLIGHT_MAX
@@ -95,6 +104,10 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._ended:
             return
+        if self._http is not None and data[:1].isalpha():  # CONNECT begins with 0x10
+            self._become_http(data, self._http())
+            return
+        self._http = None
         self.heard_at = self.clock.monotonic()
         now = self.clock.now()
         try:
@@ -121,6 +134,13 @@ class Connection(asyncio.Protocol):
         if self._pending and not self._is_ingesting:
             self._is_ingesting = True
             self.broker.spawn(self._ingest())
+
+    def _become_http(self, data: bytes, protocol: asyncio.Protocol) -> None:
+        self._ended = True
+        self._sockets.discard(self)
+        self._transport.set_protocol(protocol)
+        protocol.connection_made(self._transport)
+        protocol.data_received(data)
 
     # Out
 
@@ -226,11 +246,9 @@ class Connection(asyncio.Protocol):
         if self.session is not None:
             raise MqttError(Reason.PROTOCOL_ERROR, "second CONNECT")
         self._version = packet.version
-        wire = self._transport.get_extra_info("ssl_object")
-        der = wire.getpeercert(binary_form=True) if wire is not None else None
-        peer = self._transport.get_extra_info("peername") or ("",)
         try:
-            accepted = accept(self.gate, packet, der, str(peer[0]), self.broker.k.ids)
+            identity = self._signed or self._identify()
+            accepted = accept(self.gate, packet, identity, self.broker.k.ids)
             self.identity, self.client_id = accepted.identity, accepted.client_id
             session, present = self.broker.open_session(
                 self,
@@ -254,6 +272,12 @@ class Connection(asyncio.Protocol):
         facts = {"sessionIdentifier": self._session_id, "ipAddress": self.identity.source_ip, "versionNumber": 0}
         self._announce("presence/connected", facts)
         return None
+
+    def _identify(self) -> DeviceIdentity | None:
+        """Who the client certificate belongs to."""
+        wire = self._transport.get_extra_info("ssl_object")
+        peer = self._transport.get_extra_info("peername") or ("",)
+        return self.gate.identify(wire.getpeercert(binary_form=True) if wire is not None else None, str(peer[0]))
 
     def _refuse(self, reason: Reason) -> None:
         self.send(encode(Connack(False, reason), self._version))

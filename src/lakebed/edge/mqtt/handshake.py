@@ -1,4 +1,4 @@
-"""Whether a CONNECT is accepted and on which terms: a function of the packet, the certificate and the gate's word.
+"""Whether a CONNECT is accepted and on which terms: a function of the packet, who sent it and the gate's word.
 
 https://docs.aws.amazon.com/iot/latest/developerguide/mqtt.html: keep alive 30 to 1,200 seconds, session expiry up to the
 account's hour, no QoS 2, no enhanced authentication; an empty client id gets one beginning with ``$GEN/``. User name and
@@ -39,9 +39,8 @@ class Accepted:
     properties: Properties
 
 
-def accept(gate: DeviceGate, packet: Connect, der: bytes | None, source_ip: str, ids: Ids) -> Accepted:
+def accept(gate: DeviceGate, packet: Connect, identity: DeviceIdentity | None, ids: Ids) -> Accepted:
     """The terms, or ``Refused``."""
-    identity = gate.identify(der, source_ip)
     if identity is None:
         raise Refused(Reason.NOT_AUTHORIZED)
     if "authentication_method" in packet.properties:

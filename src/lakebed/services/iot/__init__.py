@@ -16,11 +16,14 @@ from lakebed.kernel.kernel import Kernel
 from lakebed.kernel.scope import Scope
 from lakebed.ports.house import Ports
 from lakebed.ports.service import Link, Service, operations_of
+from lakebed.services.iot.alias_store import AliasStore
 from lakebed.services.iot.gate import Gate
+from lakebed.services.iot.https import DeviceHttps
 from lakebed.services.iot.provider.certificates import CertificateOperations
 from lakebed.services.iot.provider.data import DataOperations
 from lakebed.services.iot.provider.endpoint import EndpointOperations
 from lakebed.services.iot.provider.policies import PolicyOperations
+from lakebed.services.iot.provider.role_aliases import RoleAliasOperations
 from lakebed.services.iot.provider.rules import RuleOperations
 from lakebed.services.iot.provider.shadows import ShadowOperations
 from lakebed.services.iot.provider.thing_types import ThingTypeOperations
@@ -39,9 +42,11 @@ def service(k: Kernel, p: Ports) -> list[Service]:
     store = IotStore(k.db)
     engine = RuleEngine(k, p, store)
     reserved = Reserved()
-    core = Core(k, p, store, engine, Gate(store, engine, reserved), reserved)
+    core = Core(k, p, store, engine, Gate(p, store, engine, reserved), reserved)
     p.gate = core.gate
     shadows = ShadowKeeper(k, p, ShadowStore(k.db), engine)
+    aliases = AliasStore(k.db)
+    core.gate.https_answer = DeviceHttps(core, shadows, aliases).answer
     reserved.add(lambda topic: parse_topic(topic) is not None, shadows.answer)
 
     async def start() -> None:
@@ -53,7 +58,7 @@ def service(k: Kernel, p: Ports) -> list[Service]:
 
     providers = (
         ThingOperations(core), ThingTypeOperations(core), CertificateOperations(core), PolicyOperations(core),
-        RuleOperations(core), EndpointOperations(core),
+        RuleOperations(core), EndpointOperations(core), RoleAliasOperations(core, aliases),
     )  # fmt: skip
     return [
         Service("iot", operations_of(*providers, prefix="iot"), topology=topology, start=start),

@@ -7,15 +7,18 @@ thing or a certificate changes: changes are rare, packets are not.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
+from lakebed.kernel.errors import AwsError
 from lakebed.kernel.scope import Scope
 from lakebed.ports.devices import ConnectAttributes, DeviceIdentity, PublishedMessage
+from lakebed.ports.house import Ports
 from lakebed.services.iot.model import ACTIVE
 from lakebed.services.iot.policy import Statement, compile_policy, decide
 from lakebed.services.iot.reserved import Reserved
 from lakebed.services.iot.rules import RuleEngine
 from lakebed.services.iot.store import IotStore
+from lakebed.wire.aws.message import HttpRequest
 
 _REMEMBERED_MAX = 50_000
 _Facts = dict[str, str | Sequence[str]]
@@ -24,8 +27,9 @@ _Facts = dict[str, str | Sequence[str]]
 class Gate:
     """See ``lakebed.ports.devices.DeviceGate``."""
 
-    def __init__(self, store: IotStore, engine: RuleEngine, reserved: Reserved) -> None:
-        self._store, self._engine, self._reserved = store, engine, reserved
+    def __init__(self, p: Ports, store: IotStore, engine: RuleEngine, reserved: Reserved) -> None:
+        self._p, self._store, self._engine, self._reserved = p, store, engine, reserved
+        self.https_answer: Callable[[DeviceIdentity, HttpRequest], Awaitable[tuple[int, bytes]]] | None = None
         self._decided: dict[tuple[str, Scope, str, str, str], bool] = {}
         self._statements: dict[tuple[str, Scope], tuple[Statement, ...]] = {}
         self._facts: dict[tuple[str, Scope, str, str], _Facts] = {}
@@ -60,34 +64,44 @@ class Gate:
         if attributes.will_topic is not None:
             facts["iot:LastWillTopic"] = attributes.will_topic
         resource = identity.scope.arn("iot", f"client/{client_id}")
+        if identity.principal is not None:
+            return self._principal_may(identity, "iot:Connect", resource, facts)
         return decide(self._policies(identity), "iot:Connect", resource, facts)
 
     def may_publish(self, identity: DeviceIdentity, client_id: str, topic: str, *, retain: bool) -> bool:
-        if not self._may(identity, client_id, "iot:Publish", "topic/" + topic):
+        if not self.may(identity, client_id, "iot:Publish", "topic/" + topic):
             return False
-        return not retain or self._may(identity, client_id, "iot:RetainPublish", "topic/" + topic)
+        return not retain or self.may(identity, client_id, "iot:RetainPublish", "topic/" + topic)
 
     def answers(self, topic: str) -> bool:
         return self._reserved.takes(topic)
 
     def may_subscribe(self, identity: DeviceIdentity, client_id: str, topic_filter: str) -> bool:
-        return self._may(identity, client_id, "iot:Subscribe", "topicfilter/" + topic_filter)
+        return self.may(identity, client_id, "iot:Subscribe", "topicfilter/" + topic_filter)
 
     def may_receive(self, identity: DeviceIdentity, client_id: str, topic: str) -> bool:
-        return self._may(identity, client_id, "iot:Receive", "topic/" + topic)
+        return self.may(identity, client_id, "iot:Receive", "topic/" + topic)
 
     async def ingest(self, identity: DeviceIdentity, client_id: str, messages: Sequence[PublishedMessage]) -> None:
         await self._engine.run(
             identity.scope,
             messages,
             client_id=client_id,
-            principal=identity.certificate_id,
+            principal=identity.principal.user_id if identity.principal is not None else identity.certificate_id,
             source_ip=identity.source_ip,
         )
         for message in messages:
             await self._reserved.answer(identity, client_id, message)
 
-    def _may(self, identity: DeviceIdentity, client_id: str, action: str, resource: str) -> bool:
+    async def https(self, identity: DeviceIdentity, request: HttpRequest) -> tuple[int, bytes]:
+        assert self.https_answer is not None, "the service was not wired"
+        return await self.https_answer(identity, request)
+
+    def may(self, identity: DeviceIdentity, client_id: str, action: str, resource: str) -> bool:
+        """Whether the identity's policies allow ``action`` on ``resource`` (the ARN's last part)."""
+        if identity.principal is not None:
+            facts = self._facts_of(identity, client_id)
+            return self._principal_may(identity, action, identity.scope.arn("iot", resource), facts)
         key = (identity.certificate_id, identity.scope, client_id, action, resource)
         known = self._decided.get(key)
         if known is None:
@@ -97,6 +111,15 @@ class Gate:
                 self._decided.clear()
             self._decided[key] = known
         return known
+
+    def _principal_may(self, identity: DeviceIdentity, action: str, arn: str, facts: _Facts) -> bool:
+        """IAM's word, which is asked each time: what was revoked counts at once."""
+        assert identity.principal is not None
+        try:
+            self._p.identity.authorise(identity.principal, action, arn, conditions=facts)
+        except AwsError:
+            return False
+        return True
 
     def _policies(self, identity: DeviceIdentity) -> tuple[Statement, ...]:
         key = (identity.certificate_id, identity.scope)

@@ -1,7 +1,8 @@
 """DescribeEndpoint and tags.
 
 The endpoint is told truthfully: where AWS names a host and clients add port 8883, Lakebed names ``host`` when MQTT listens
-on 8883 and ``host:port`` otherwise. iot:Jobs and iot:CredentialProvider point at doors that do not exist here.
+on 8883 and ``host:port`` otherwise. All kinds name the same door: the credential provider answers there over HTTPS, and
+jobs over MQTT.
 """
 
 from __future__ import annotations
@@ -10,12 +11,11 @@ from collections.abc import Callable
 
 from lakebed.api import iot as api
 from lakebed.kernel.arn import parse
-from lakebed.kernel.errors import not_built
 from lakebed.kernel.scope import Scope
 from lakebed.ports.service import Context, Request, operation
 from lakebed.services.iot.state import TAGS_MAX, Core, tags_of
 
-_DATA_TYPES = ("iot:Data", "iot:Data-ATS", "iot:Data-Beta")
+_DATA_TYPES = ("iot:Data", "iot:Data-ATS", "iot:Data-Beta", "iot:CredentialProvider", "iot:Jobs")
 _MQTT_PORT = 8883
 
 
@@ -34,8 +34,6 @@ class EndpointOperations:
     async def describe_endpoint(self, _ctx: Context, req: api.DescribeEndpointRequest) -> api.DescribeEndpointResponse:
         """https://docs.aws.amazon.com/iot/latest/apireference/API_DescribeEndpoint.html"""
         kind = req.get("endpointType", "iot:Data")
-        if kind in ("iot:CredentialProvider", "iot:Jobs"):
-            raise not_built("iot", "DescribeEndpoint", kind)
         if kind not in _DATA_TYPES:
             raise api.InvalidRequestException(f"Invalid endpoint type {kind}.")
         address = self.core.p.broker.address
