@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +33,26 @@ def seed() -> int:
 
 
 class Server:
-    """``lakebed up`` as a process of its own. Ports are chosen at the first start and kept."""
+    """``lakebed up`` as a process of its own. Ports are chosen at the first start and kept.
 
-    def __init__(self, data: Path) -> None:
-        self.data = data
+    ``module`` runs in its place (tests.faults.server: the same server with a switch in it); ``environment`` is added to
+    ours at each start. ``log``: where it writes when the data directory itself is to be full.
+    """
+
+    def __init__(
+        self,
+        data: Path,
+        *,
+        module: str = "lakebed.cli.main",
+        environment: Mapping[str, str] | None = None,
+        log: Path | None = None,
+    ) -> None:
+        self.data, self.log = data, log or data / "server.log"
+        self.environment = dict(environment or {})
         self.http_port = self.mqtt_port = 0
         self.starts = 0
         self.slowest_start = 0.0
+        self._module = module
         self._process: subprocess.Popen[bytes] | None = None
         data.mkdir(parents=True, exist_ok=True)
 
@@ -47,14 +60,15 @@ class Server:
         """Start and return once it answers."""
         began = time.monotonic()
         (self.data / "address.json").unlink(missing_ok=True)
-        with (self.data / "server.log").open("ab") as log:
+        with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [
-                    sys.executable, "-m", "lakebed.cli.main", "up", "--data", str(self.data),
+                    sys.executable, "-m", self._module, "up", "--data", str(self.data),
                     "--port", str(self.http_port), "--mqtt-port", str(self.mqtt_port),
                 ],
                 stdout=log,
                 stderr=log,
+                env=os.environ | self.environment,
             )  # fmt: skip
         while not (self.data / "address.json").exists():
             assert self._process.poll() is None, self.tail()
@@ -77,6 +91,33 @@ class Server:
         self._process.send_signal(signal.SIGKILL)
         self._process.wait()
 
+    def signal(self, number: int) -> None:
+        """Send it a signal (SIGSTOP, SIGCONT)."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    @property
+    def pid(self) -> int:
+        """The process that runs, or ran last."""
+        assert self._process is not None
+        return self._process.pid
+
+    def died(self, within: float = 0.0) -> bool:
+        """Whether it ended by itself, at the latest after so many seconds."""
+        assert self._process is not None
+        try:
+            self._process.wait(within)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def rss_mb(self) -> float:
+        """Resident memory of the server itself, without its children."""
+        for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1]) / 1024
+        return 0.0
+
     def stop(self) -> int:
         """SIGTERM; the exit code."""
         assert self._process is not None
@@ -91,18 +132,19 @@ class Server:
 
     def tail(self) -> str:
         """The end of its log."""
-        return (self.data / "server.log").read_text("utf-8", "replace")[-3000:]
+        return self.log.read_text("utf-8", "replace")[-3000:]
 
-    def client(self, service: str, **config: Any) -> Any:
-        """A boto3 client that gives up quickly: a killed server must not stall the rig."""
+    def client(self, service: str, *, port: int = 0, **config: Any) -> Any:
+        """A boto3 client that gives up quickly: a killed server must not stall the rig. ``port``: a proxy's."""
         settings = {
             "retries": {"max_attempts": 1, "mode": "standard"},
             "connect_timeout": 2,
             "read_timeout": 10,
+            "s3": {"addressing_style": "path"},
         } | config
         return boto3.client(
             service,
-            endpoint_url=f"http://127.0.0.1:{self.http_port}",
+            endpoint_url=f"http://127.0.0.1:{port or self.http_port}",
             region_name="us-east-1",
             aws_access_key_id="test",
             aws_secret_access_key="test",
