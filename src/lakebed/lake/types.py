@@ -41,6 +41,7 @@ _HIVE = {
     "boolean": BOOLEAN, "tinyint": TINYINT, "smallint": SMALLINT, "int": INTEGER, "integer": INTEGER, "bigint": BIGINT,
     "long": BIGINT, "float": REAL, "real": REAL, "double": DOUBLE, "string": VARCHAR, "varchar": VARCHAR, "binary": VARBINARY,
     "varbinary": VARBINARY, "date": DATE, "timestamp": TIMESTAMP, "json": JSON, "time": TIME,
+    "timestamp with time zone": TIMESTAMPTZ,
 }  # fmt: skip
 _TO_HIVE = {"integer": "int", "real": "float", "varbinary": "binary", "unknown": "string", "json": "string",
             "timestamp with time zone": "timestamp", "time": "string"}  # fmt: skip

@@ -20,6 +20,7 @@ from lakebed.ports.queues import Queues
 from lakebed.ports.runtime import FunctionRuntime
 from lakebed.ports.sql import SqlEngine
 from lakebed.ports.streams import Streams
+from lakebed.ports.tables import Tables
 from lakebed.ports.topics import Topics
 
 
@@ -59,6 +60,7 @@ class Ports:
     authority: CertificateAuthority = field(init=False)
     gate: DeviceGate = field(init=False)
     sql: SqlEngine = field(init=False)
+    tables: Tables = field(init=False)
     converter: Converter = field(init=False)
     runtime: FunctionRuntime = field(init=False)
     metrics: Metrics = field(default_factory=Unpublished)

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class SqlFailure(Exception):  # noqa: N818 - the field's word: a query fails
@@ -26,11 +26,17 @@ class SqlFailure(Exception):  # noqa: N818 - the field's word: a query fails
 
 @dataclass(frozen=True, slots=True)
 class TableName:
-    """A table as written in a statement: missing parts are the session's."""
+    """A table as written in a statement: missing parts are the session's.
+
+    ``version`` is the text of its FOR … AS OF, ``as_of`` what that means: ``id:<snapshot>``, ``ref:<name>``,
+    ``millis:<epoch milliseconds>``.
+    """
 
     catalog: str
     database: str
     name: str
+    version: str = ""
+    as_of: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +47,28 @@ class DataFile:
     size: int
     compression: str = ""
     partition: int = -1
+    location: str = ""  # its URI: ``$path``, and its name in Iceberg's position deletes
+    modified: float = 0.0  # epoch seconds
+    deletes: Sequence[int] = ()  # places in Relation.deletes
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteFile:
+    """Iceberg: rows that are gone, by position (no ``field_ids``) or by the values of some columns."""
+
+    path: str
+    size: int
+    field_ids: Sequence[int] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Relation:
     """A table resolved to files, or a view (then ``view_sql`` is its text and ``view_database`` its session's).
 
-    Columns are (name, Hive type). ``format`` is parquet, json, csv or opencsv; ``options`` are its serde's.
+    Columns are (name, Hive type). ``format`` is parquet, orc, avro, json, cloudtrail, csv, opencsv, regex or grok, or rows
+    (then they stand in ``rows``, as texts); ``options`` are its serde's. An Iceberg
+    table's is iceberg: ``field_ids`` are those of its columns by name, two more columns tell a row's file and position
+    where ``positions`` is set; ``version`` is the FOR … AS OF it was asked for with.
     """
 
     database: str
@@ -60,6 +81,11 @@ class Relation:
     options: Mapping[str, str] = field(default_factory=dict)
     view_sql: str = ""
     view_database: str = ""
+    version: str = ""
+    field_ids: Mapping[str, int] = field(default_factory=dict)
+    deletes: Sequence[DeleteFile] = ()
+    positions: bool = False
+    rows: Sequence[Sequence[str | None]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +158,11 @@ class SqlEngine(Protocol):
 
     async def prune(self, job: SqlJob) -> Sequence[Sequence[int]]:
         """For each relation of the job, the places of the partitions the query may need. No file is opened."""
+        ...
+
+    async def predicates(self, job: SqlJob) -> Sequence[Any]:
+        """For each relation of the job, what the query demands of its rows, as a tree of ``lake.tables.predicates``;
+        None where nothing is known. No file is opened."""
         ...
 
     async def describe(self, job: SqlJob) -> Sequence[ResultColumn]:

@@ -41,13 +41,17 @@ class DuckdbEngine:
 
     async def references(self, sql: str, *, database: str = "default") -> Sequence[TableName]:
         _check_size(sql)
-        request = {"op": "references", "sql": sql, "database": database}
+        request = {"op": "references", "sql": sql, "database": database, "now": self._k.clock.now()}
         found = await self._pool.ask(self._k.ids.uuid(), request, _PARSE_SECONDS)
         return [TableName(*names) for names in found]
 
     async def prune(self, job: SqlJob) -> Sequence[Sequence[int]]:
         kept: Sequence[Sequence[int]] = await self._pool.ask(job.id, _request("prune", job), _PARSE_SECONDS * 4)
         return kept
+
+    async def predicates(self, job: SqlJob) -> Sequence[Any]:
+        demanded: Sequence[Any] = await self._pool.ask(job.id, _request("predicates", job), _PARSE_SECONDS)
+        return demanded
 
     async def describe(self, job: SqlJob) -> Sequence[ResultColumn]:
         columns = await self._pool.ask(job.id, _request("describe", job), _PARSE_SECONDS)

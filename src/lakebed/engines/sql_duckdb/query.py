@@ -12,10 +12,10 @@ from typing import Any
 import msgspec
 from sqlglot import exp
 
-from lakebed.engines.sql_duckdb import scan, scanned
+from lakebed.engines.sql_duckdb import iceberg, scan, scanned, travel
 from lakebed.engines.sql_duckdb.instance import Instances, execute, literal
 from lakebed.lake.sql import render
-from lakebed.lake.sql.dialect import bind, names, parse
+from lakebed.lake.sql.dialect import bind, parse
 from lakebed.lake.sql.query import Compiler, Query, RelationInfo
 from lakebed.lake.sql.scope import Scope, Source
 from lakebed.lake.sql.typed import Typed, cast, common
@@ -27,15 +27,9 @@ _PRECISION = {"tinyint": 3, "smallint": 5, "integer": 10, "bigint": 19, "real": 
 _VARCHAR_MAX = 2147483647
 
 
-def references(_: Instances, request: dict[str, Any]) -> list[list[str]]:
+def references(instances: Instances, request: dict[str, Any]) -> list[list[str]]:
     """Tables a query names."""
-    tree = parse(request["sql"])
-    found = []
-    for catalog, database, name in names(tree):
-        if catalog not in ("", "awsdatacatalog"):
-            raise SqlFailure("CATALOG_NOT_FOUND", f"line 1:1: Catalog '{catalog}' does not exist")
-        found.append([catalog, database or request["database"].lower(), name])
-    return found
+    return travel.references(instances, parse(request["sql"]), request)
 
 
 def prune(instances: Instances, request: dict[str, Any]) -> list[list[int]]:
@@ -50,6 +44,17 @@ def prune(instances: Instances, request: dict[str, Any]) -> list[list[int]]:
             continue
         kept.append(_kept(connection, compiler, number, relation))
     return kept
+
+
+def predicates(instances: Instances, request: dict[str, Any]) -> list[Any]:
+    """What the statement demands of each Iceberg relation's rows."""
+    job = job_of(request)
+    _, compiler = compiled(job)
+    connection = instances.open([], [])
+    return [
+        iceberg.demands(connection, compiler, number) if relation.format == "iceberg" else None
+        for number, relation in enumerate(job.relations)
+    ]
 
 
 def _kept(connection: Any, compiler: Compiler, number: int, relation: Relation) -> list[int]:
@@ -125,13 +130,14 @@ def run(instances: Instances, request: dict[str, Any]) -> dict[str, Any]:
     made, compiler = compiled(job)
     job.output.directory.mkdir(parents=True, exist_ok=True)
     files = [file.path for relation in job.relations for file in relation.files]
+    files += [delete.path for relation in job.relations for delete in relation.deletes]
     connection = instances.open(files, [job.output.directory])
     size = scanned.total(connection, compiler, list(job.relations))
     if job.scanned_bytes_max and size > job.scanned_bytes_max:
         raise SqlFailure("EXCEEDED_SCAN_LIMIT", f"Bytes scanned limit was exceeded: {size} > {job.scanned_bytes_max}")
     for number, relation in enumerate(job.relations):
         if number in compiler.used:
-            scan.create(connection, number, relation)
+            (iceberg if relation.format == "iceberg" else scan).create(connection, number, relation)
     planned = time.perf_counter()
     columns = [_described(name, kind) for name, kind in made.columns]
     if job.output.format == "result":
@@ -158,7 +164,7 @@ def compiled(job: SqlJob) -> tuple[Query, Compiler]:
         info = RelationInfo(
             number, relation.database, relation.name, columns, relation.view_sql, relation.view_database
         )
-        relations[relation.database.lower(), relation.name.lower()] = info
+        relations[relation.database.lower(), relation.name.lower() + relation.version] = info
     compiler = Compiler(relations, job.database.lower(), now=job.now)
     return compiler.query(parse(bind(job.sql, list(job.parameters)))), compiler
 

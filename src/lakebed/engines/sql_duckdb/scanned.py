@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from sqlglot import exp
 
+from lakebed.engines.sql_duckdb import iceberg
 from lakebed.engines.sql_duckdb.instance import execute, literal
 from lakebed.lake.sql.query import Compiler
 from lakebed.lake.types import Type, duckdb_text, parse_hive
@@ -74,6 +75,8 @@ def filters(compiler: Compiler) -> dict[int, list[Filter]]:
 
 
 def _relation(connection: Any, relation: Relation, used: set[str], wanted: list[Filter]) -> int:
+    if relation.format == "iceberg":
+        return iceberg.scanned(connection, relation, used)
     if relation.format != "parquet":
         return sum(file.size for file in relation.files)
     columns = {name.lower(): parse_hive(kind) for name, kind in relation.columns}

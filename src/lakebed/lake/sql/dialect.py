@@ -104,6 +104,12 @@ def where(node: exp.Expr) -> str:
     return "line 1:1: "
 
 
+def version_of(table: exp.Expr) -> str:
+    """The text of a table's FOR TIMESTAMP|VERSION AS OF, empty without one: two versions of a table are two relations."""
+    version = table.args.get("version")
+    return f"@{version.sql(dialect='trino')}" if version is not None else ""
+
+
 def names(tree: exp.Expr) -> list[tuple[str, str, str]]:
     """Tables a query names that are not its own WITH names, in order, each once: (catalog, database, name)."""
     local = {cte.alias.lower() for cte in tree.find_all(exp.CTE)}

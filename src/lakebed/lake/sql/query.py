@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from sqlglot import exp
 
-from lakebed.lake.sql.dialect import parse, where
+from lakebed.lake.sql.dialect import parse, version_of, where
 from lakebed.lake.sql.expressions import Expressions
 from lakebed.lake.sql.ordering import limit_of, order_by, ties_of
 from lakebed.lake.sql.scope import Column, Scope, Source
@@ -344,7 +344,7 @@ class Compiler:
     def _table(self, node: exp.Expr, scope: Scope, ctes: Mapping[str, Query]) -> str:
         if node.args.get("sample") and not isinstance(node, exp.Table):
             raise SqlFailure("NOT_SUPPORTED", "TABLESAMPLE belongs to tables here")
-        for clause in ("pivots", "version", "when", "hints", "partition", "rows_from", "only"):
+        for clause in ("pivots", "when", "hints", "partition", "rows_from", "only"):
             if node.args.get(clause):
                 raise SqlFailure("NOT_SUPPORTED", f"{clause.upper()} of a table is not built")
         if isinstance(node, exp.Unnest):
@@ -376,9 +376,9 @@ class Compiler:
 
     def _named(self, node: exp.Table, scope: Scope, ctes: Mapping[str, Query]) -> str:
         name, database = node.name.lower(), node.db.lower()
-        if not database and name in ctes:
+        if not database and name in ctes and not version_of(node):
             return self._derived(ctes[name], node, scope, name)
-        relation = self.relations.get((database or self.database, name))
+        relation = self.relations.get((database or self.database, name + version_of(node)))
         if relation is None:
             full = f"awsdatacatalog.{database or self.database}.{name}"
             raise SqlFailure("TABLE_NOT_FOUND", f"{where(node)}Table '{full}' does not exist")
