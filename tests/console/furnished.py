@@ -25,6 +25,7 @@ def furnish(lakebed: RunningLakebed) -> None:
     make_permissions(lakebed)
     make_streams(lakebed)
     make_compute(lakebed)
+    make_signals(lakebed)
     make_logs(lakebed)
     make_tables(lakebed)
     lakebed.settle()
@@ -97,6 +98,14 @@ def make_compute(lakebed: RunningLakebed) -> None:
         Description=HOSTILE,
         Environment={"Variables": {"TEXT": HOSTILE, "DB_PASSWORD": "hunter2"}},
     )
+
+
+def make_signals(lakebed: RunningLakebed) -> None:
+    lakebed.client("sns").create_topic(Name="furnished")
+    lakebed.client("cloudwatch").put_metric_alarm(
+        AlarmName="<b>furnished</b>", Namespace="Furniture", MetricName="<i>x</i>", Statistic="Sum", Period=60,
+        EvaluationPeriods=1, Threshold=1, ComparisonOperator="GreaterThanThreshold", AlarmDescription=HOSTILE,
+    )  # fmt: skip
 
 
 def make_logs(lakebed: RunningLakebed) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from lakebed.cli.pytest_plugin import RunningLakebed
 from lakebed.console.app import _ACTIONS
-from tests.console.furnished import FUNCTION, Browser
+from tests.console.furnished import BUCKET, FUNCTION, Browser, wait_for
 
 
 @pytest.fixture
@@ -138,3 +138,35 @@ def test_alarms_tell_why(furnished: RunningLakebed, browser: Browser) -> None:
     assert "tried" in page
     assert "Alarm updated from INSUFFICIENT_DATA to ALARM" in page.replace("&#34;", '"')
     assert browser.get("/console/alarms/alarm?alarm=nope")[0] == 200
+
+
+def athena_form(**more: str) -> dict[str, str]:
+    return {"sql": "SELECT 1 AS one; ", "output": f"s3://{BUCKET}/results/", "database": "lake"} | more
+
+
+def test_a_query_is_saved_found_and_deleted(furnished: RunningLakebed, browser: Browser, token: str) -> None:
+    status, text, where = post(browser, "athena/save", token, **athena_form(name="kept <i>"))
+    assert status == 200
+    assert "SELECT 1 AS one" in text
+    saved = re.findall(r"saved=([\w-]+)", where)[0]
+    assert furnished.client("athena").get_named_query(NamedQueryId=saved)["NamedQuery"]["Name"] == "kept <i>"
+    assert saved not in post(browser, "athena/forget", token, saved=saved)[1]
+
+
+def test_only_what_is_selected_runs_and_parameters_go_with_it(
+    furnished: RunningLakebed, browser: Browser, token: str
+) -> None:
+    form = athena_form(sql="SELECT nonsense; SELECT ? AS two", selection="SELECT ? AS two", parameters="'a'\n")
+    _, _, where = post(browser, "athena/run", token, **form)
+    query = re.findall(r"query=([\w-]+)", where)[0]
+    assert wait_for(furnished, query) == "SUCCEEDED"
+    rows = furnished.client("athena").get_query_results(QueryExecutionId=query)["ResultSet"]["Rows"]
+    assert [row["Data"][0]["VarCharValue"] for row in rows] == ["two", "a"]
+
+
+def test_a_query_becomes_a_view(furnished: RunningLakebed, browser: Browser, token: str) -> None:
+    _, _, where = post(browser, "athena/view", token, **athena_form(name="lake.one_row"))
+    assert wait_for(furnished, re.findall(r"query=([\w-]+)", where)[0]) == "SUCCEEDED"
+    assert (
+        furnished.client("glue").get_table(DatabaseName="lake", Name="one_row")["Table"]["TableType"] == "VIRTUAL_VIEW"
+    )

@@ -109,3 +109,27 @@ def test_a_shard_is_followed_live(furnished: RunningLakebed, browser: Browser, c
     page.get_by_text("<b>now</b>").wait_for(timeout=10_000)
     page.get_by_role("button", name="Stop following").click()
     page.close()
+
+
+def test_drafts_stay_in_their_tabs_and_a_selection_runs_alone(browser: Browser, context: Any) -> None:
+    page = context.new_page()
+    page.goto(f"{browser.base}/console/athena?database=lake")
+    editor = page.locator("lb-editor[data-ready] .cm-content")
+    editor.fill("SELECT 1 AS first")
+    page.get_by_role("button", name="New query").click()
+    editor.fill("SELECT wrong; SELECT 2 AS second")
+    page.get_by_role("button", name="Query 1", exact=True).click()
+    assert editor.inner_text() == "SELECT 1 AS first"
+    page.reload()
+    page.locator("lb-editor[data-ready]").wait_for()
+    page.get_by_role("button", name="Query 2", exact=True).click()
+    assert editor.inner_text() == "SELECT wrong; SELECT 2 AS second"
+    editor.press("Control+End")
+    for _ in range(len("SELECT 2 AS second")):
+        editor.press("Shift+ArrowLeft")
+    editor.press("Control+Enter")
+    page.locator("th", has_text="second").wait_for()
+    assert editor.inner_text() == "SELECT wrong; SELECT 2 AS second", "the draft outlives the run of a part of it"
+    page.get_by_role("button", name="Close query 1").click()
+    assert page.get_by_role("button", name="Query 2", exact=True).count() == 0
+    page.close()

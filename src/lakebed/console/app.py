@@ -100,6 +100,10 @@ _PAGES: dict[str, Draw] = {
 }
 _ACTIONS: dict[str, Act] = {
     "athena/run": queries.run,
+    "athena/explain": queries.explain,
+    "athena/view": queries.view,
+    "athena/save": queries.save,
+    "athena/forget": queries.forget,
     "athena/stop": queries.stop,
     "lambda/test": functions_try.run,
     "sns/publish": sns.publish,

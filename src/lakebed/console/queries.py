@@ -1,4 +1,4 @@
-"""Running, stopping and watching Athena queries from a page."""
+"""What the query editor does: run, explain, stop, watch, save under a name, save as a view."""
 
 from __future__ import annotations
 
@@ -16,8 +16,47 @@ _DONE = ("SUCCEEDED", "FAILED", "CANCELLED")
 
 async def run(backend: Backend, form: Mapping[str, str]) -> str:
     """Start the query of the form, and go to where it is shown."""
-    sql = form.get("sql", "").strip().removesuffix(";")
+    return await _start(backend, form, _text(form))
+
+
+async def explain(backend: Backend, form: Mapping[str, str]) -> str:
+    """Ask for the plan of the query of the form."""
+    return await _start(backend, form, f"EXPLAIN {_text(form)}")
+
+
+async def view(backend: Backend, form: Mapping[str, str]) -> str:
+    """Make, or make anew, a view of the query of the form."""
+    name = ".".join('"' + part.replace('"', '""') + '"' for part in form.get("name", "").split("."))
+    return await _start(backend, form, f"CREATE OR REPLACE VIEW {name} AS\n{_text(form)}")
+
+
+async def save(backend: Backend, form: Mapping[str, str]) -> str:
+    """Keep the query of the form under a name, for everyone in the workgroup."""
+    params = {
+        "Name": form.get("name", ""),
+        "Database": form.get("database") or "default",
+        "QueryString": _text(form),
+        "WorkGroup": form.get("workgroup") or "primary",
+    }
+    saved = await backend.call("athena", "CreateNamedQuery", params, backend.scope)
+    return to("athena", saved=saved["NamedQueryId"], database=form.get("database"), workgroup=form.get("workgroup"))
+
+
+async def forget(backend: Backend, form: Mapping[str, str]) -> str:
+    """Delete a saved query."""
+    await backend.call("athena", "DeleteNamedQuery", {"NamedQueryId": form.get("saved", "")}, backend.scope)
+    return to("athena", workgroup=form.get("workgroup"))
+
+
+def _text(form: Mapping[str, str]) -> str:
+    """What was selected in the editor, else all of it."""
+    return (form.get("selection") or form.get("sql", "")).strip().removesuffix(";")
+
+
+async def _start(backend: Backend, form: Mapping[str, str], sql: str) -> str:
     params: dict[str, Any] = {"QueryString": sql, "WorkGroup": form.get("workgroup") or "primary"}
+    if values := [line.strip() for line in form.get("parameters", "").splitlines() if line.strip()]:
+        params["ExecutionParameters"] = values
     if form.get("database"):
         params["QueryExecutionContext"] = {"Database": form["database"]}
     if form.get("output"):

@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from lakebed.console.asked import Asked, to
 from lakebed.console.backend import Backend
-from lakebed.console.parts import embedded, empty, notice, panel, table
+from lakebed.console.parts import act, button, embedded, empty, notice, panel, table
 from lakebed.console.queries import RUN, output_location
 from lakebed.console.results import execution_of, recent_table, shown
 from lakebed.console.shell import Page
@@ -84,16 +84,28 @@ async def _form(backend: Backend, sql: str, database: str, workgroup: str, table
     known = Markup('<script type="application/json">') + Markup(embedded(schema)) + Markup("</script>")
     return h.form(".panel.query", method="post", action=RUN)[
         h.input(type="hidden", name="token", value=backend.token),
+        h.input(type="hidden", name="selection"),
         Markup("<lb-editor>") + known
         + Markup(str(h.textarea(name="sql", rows="8", spellcheck="false", aria_label="SQL", required=True,
                                 placeholder="SELECT …   (Ctrl-Enter runs it)")[sql]))
         + Markup("</lb-editor>"),
         h.div(".query-bar")[
-            h.button(".button.primary", type="submit", title="Ctrl-Enter")["Run"],
+            h.button(".button.primary", type="submit", title="Ctrl-Enter; what is selected, else all of it")["Run"],
+            h.button(".button", type="submit", formaction="/console/athena/explain")["Explain"],
             h.label["Database ", h.input(type="text", name="database", value=database, size="16")],
             h.label["Workgroup ", h.select(name="workgroup")[
                 [h.option(value=name, selected=name == workgroup)[name] for name in names]]],
             h.label(".wide")["Results go to ", h.input(type="text", name="output", value=output, placeholder="s3://bucket/prefix/")],
+        ],
+        h.details(".more")[
+            h.summary["Parameters, saving"],
+            h.div(".query-bar")[
+                h.label(".wide")["Values of the ?s, one a line, as SQL writes them ",
+                                 h.textarea(name="parameters", rows="2", spellcheck="false", placeholder="'UA'")],
+                h.label["Name ", h.input(type="text", name="name", size="24", maxlength="128")],
+                h.button(".button", type="submit", formaction="/console/athena/save")["Save query"],
+                h.button(".button", type="submit", formaction="/console/athena/view")["Save as view"],
+            ],
         ],
         None if output else notice("info", "There is no bucket for results yet. ", h.code["aws s3 mb s3://results"]),
     ]  # fmt: skip
@@ -161,7 +173,8 @@ async def _saved(backend: Backend, workgroup: str) -> h.Element:
             one["Database"],
             one.get("Description") or "—",
             h.code[" ".join(one["QueryString"].split())[:90]],
+            act(backend.token, "athena/forget", button("Delete"), saved=one["NamedQueryId"], workgroup=workgroup),
         )
         for one in answer["NamedQueries"]
     ]
-    return panel("Saved queries", table(("Name", "Database", "Description", "SQL"), rows, key="saved-table"))
+    return panel("Saved queries", table(("Name", "Database", "Description", "SQL", ""), rows, key="saved-table"))
