@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from lakebed.kernel.errors import AwsError
 from lakebed.kernel.scope import Scope
 
 Point = tuple[str, Mapping[str, str], float, str]
@@ -22,9 +23,17 @@ class Metrics(Protocol):
         further ones of that second are dropped."""
         ...
 
+    def set_alarm_state(self, scope: Scope, name: str, state: str, reason: str) -> None:
+        """As SetAlarmState; AwsError ResourceNotFound where there is no such alarm. Permission is the caller's to ask."""
+        ...
+
 
 class Unpublished:
     """Where CloudWatch is not part of the house (a test of one service): points go nowhere."""
 
     def put(self, scope: Scope, namespace: str, points: Sequence[Point], *, at: float | None = None) -> None:
         """Nobody looks."""
+
+    def set_alarm_state(self, scope: Scope, name: str, state: str, reason: str) -> None:
+        """There is no alarm."""
+        raise AwsError("ResourceNotFound", f"The alarm {name} does not exist", status=404)

@@ -238,9 +238,12 @@ async def test_rules_are_kept_and_checked(world: World) -> None:
     links = world.harness.services["iot"].topology(SCOPE)  # type: ignore[misc]
     assert links[1].target == "arn:aws:kinesis:us-east-1:000000000000:stream/s"
     for payload, code in (
-        ({"sql": "SELECT regexp_matches(a, 'b') FROM 'x'", "actions": []}, "SqlParseException"),
+        ({"sql": "SELECT regexp_matches(a, '(') FROM 'x'", "actions": []}, "SqlParseException"),
         ({"sql": "SELECT * FROM 'a/#/b'", "actions": []}, "SqlParseException"),
-        ({"sql": "SELECT * FROM 'x'", "actions": [{"sns": {"targetArn": "a", "roleArn": ROLE}}]}, "NotImplemented"),
+        (
+            {"sql": "SELECT * FROM 'x'", "actions": [{"stepFunctions": {"stateMachineName": "a", "roleArn": ROLE}}]},
+            "NotImplemented",
+        ),
         ({"sql": "SELECT * FROM 'x'", "actions": [], "awsIotSqlVersion": "2015-10-08"}, "NotImplemented"),
     ):
         refused = await fails(call("iot", "CreateTopicRule", ruleName="bad", topicRulePayload=payload))

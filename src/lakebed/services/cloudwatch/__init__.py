@@ -31,7 +31,7 @@ def service(k: Kernel, p: Ports) -> Service:
     k.db.migrate("cloudwatch", "lakebed.services.cloudwatch", k.clock)
     ledger = Ledger(k)
     publisher = p.metrics = Publisher(ledger)
-    evaluator = Evaluator(ledger, p)
+    evaluator = publisher.evaluator = Evaluator(ledger, p)
     providers = (
         MetricOperations(ledger), DataOperations(ledger), AlarmOperations(evaluator), DashboardOperations(k),
         TagOperations(k),

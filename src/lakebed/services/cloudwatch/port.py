@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from lakebed.kernel.errors import AwsError
 from lakebed.kernel.scope import Scope
 from lakebed.ports.metrics import Point
 from lakebed.services.cloudwatch.aggregate import bounded, of_values
+from lakebed.services.cloudwatch.evaluation import Evaluator
 from lakebed.services.cloudwatch.model import DIMENSIONS_MAX, Datum, Key
 from lakebed.services.cloudwatch.reading import Ledger
 
@@ -29,6 +31,7 @@ class Publisher:
         self._k = ledger.k
         self._waiting: dict[_Place, dict[float, float]] = {}
         self._not_before = 0.0
+        self.evaluator: Evaluator  # set when the service is wired: alarms need metrics, and metrics set alarms
 
     def put(self, scope: Scope, namespace: str, points: Sequence[Point], *, at: float | None = None) -> None:
         """See the port."""
@@ -45,6 +48,14 @@ class Publisher:
                 if len(values) > _DISTINCT_MAX:
                     self._waiting[place] = dict(bounded(values.items()))
         self._k.tasks.poke(FLUSH_TASK)
+
+    def set_alarm_state(self, scope: Scope, name: str, state: str, reason: str) -> None:
+        """See the port."""
+        with self._k.db.tx() as tx:
+            alarm = self.evaluator.alarms.find(scope, name)
+            if alarm is None:
+                raise AwsError("ResourceNotFound", f"The alarm {name} does not exist", status=404)
+            self.evaluator.change(tx, scope, alarm, state, reason, "")
 
     async def activate(self) -> float | None:
         """Write, unless that was done less than a second ago."""

@@ -1,4 +1,4 @@
-"""Rule actions: kinesis, firehose, s3, lambda, sqs, republish and cloudwatchLogs.
+"""Rule actions on data: kinesis, firehose, s3, lambda, sqs, republish and cloudwatchLogs; ``alerting`` has the others.
 
 https://docs.aws.amazon.com/iot/latest/developerguide/iot-rule-actions.html. Each action takes a whole batch and says
 which messages failed. Roles are assumed for each batch as ``iot.amazonaws.com``, so what was revoked counts at once.
@@ -8,64 +8,27 @@ Other actions are refused by name when the rule is created.
 from __future__ import annotations
 
 import base64
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 from urllib.parse import urlsplit
+
+import msgspec
 
 from lakebed.api import iot as api
 from lakebed.kernel.errors import AwsError, not_built
 from lakebed.kernel.kernel import Kernel
-from lakebed.kernel.scope import Principal, Scope
+from lakebed.kernel.scope import Principal
 from lakebed.ports.devices import NO_PROPERTIES, MessageProperties
 from lakebed.ports.house import Ports
+from lakebed.services.iot import alerting
+from lakebed.services.iot.acting import SERVICE, Action, Failure, Maker, Outcome, Selected
 from lakebed.services.iot.model import Rule
-from lakebed.services.iot.sql.template import Template, UndefinedPartError, compile_template
+from lakebed.services.iot.sql.template import UndefinedPartError, compile_template
 from lakebed.services.iot.sql.values import Env
 
-SERVICE = "iot.amazonaws.com"
 _PUT_RECORDS_MAX = 500
 _PUT_BYTES_MAX = 4 << 20
-_ATTEMPTS_MAX = 8
-_THROTTLED = frozenset(
-    {"ProvisionedThroughputExceededException", "ThrottlingException", "ServiceUnavailableException", "SlowDown"}
-)
 _SEPARATORS = ("\n", "\t", "\r\n", ",")
-
-
-class Selected(NamedTuple):
-    """A message and what the rule selected of it."""
-
-    env: Env
-    payload: bytes
-
-
-class Failure(NamedTuple):
-    """One message an action could not deliver; ``place`` is where in the batch it stood."""
-
-    place: int
-    action: str
-    resource: str
-    message: str
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What an action did not do, and messages that now go round again."""
-
-    failures: list[Failure] = field(default_factory=list)
-    republished: list[Env] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class Action:
-    """A compiled action. ``target`` is the ARN the pipeline graph shows, where it does not depend on the message."""
-
-    kind: str
-    rule: Rule
-    target: str | None
-    role_arn: str | None
-    run: Callable[[Sequence[Selected]], Awaitable[Outcome]]
 
 
 def compile_action(given: Mapping[str, Any], rule: Rule, k: Kernel, p: Ports) -> Action:
@@ -77,75 +40,10 @@ def compile_action(given: Mapping[str, Any], rule: Rule, k: Kernel, p: Ports) ->
     maker = _MAKERS.get(kind)
     if maker is None:
         raise not_built("iot", "CreateTopicRule", f"action {kind}")
-    return maker(given[kind], _Maker(rule, k, p))
+    return maker(given[kind], Maker(rule, k, p))
 
 
-@dataclass(frozen=True, slots=True)
-class _Maker:
-    """What every kind of action is made with."""
-
-    rule: Rule
-    k: Kernel
-    p: Ports
-
-    @property
-    def scope(self) -> Scope:
-        return self.rule.scope
-
-    def assume(self, role_arn: str) -> Principal:
-        return self.p.identity.service_session(role_arn, SERVICE, session_name=self.rule.name[:64])
-
-    def action(
-        self,
-        kind: str,
-        target: str | None,
-        role_arn: str | None,
-        run: Callable[[Sequence[Selected]], Awaitable[Outcome]],
-    ) -> Action:
-        return Action(kind, self.rule, target, role_arn, run)
-
-    async def deliver(self, call: Callable[[], Awaitable[object]]) -> str | None:
-        """Call, again while throttled; what went wrong in the end."""
-        for attempt in range(_ATTEMPTS_MAX):
-            try:
-                await call()
-            except AwsError as failure:
-                if failure.error_code not in _THROTTLED or attempt == _ATTEMPTS_MAX - 1:
-                    return f"{failure.error_code}: {failure.message}"
-                await self.k.clock.sleep_until(self.k.clock.now() + min(0.05 * 2**attempt, 1.0))
-            else:
-                return None
-        return None
-
-    def sent(self, count: int, size: int, target: str) -> None:
-        self.k.meters.out(self.rule.arn, count, size, to=target)
-
-    async def each(
-        self, kind: str, selected: Sequence[Selected], fill: Template, send: Callable[[str, Selected], Awaitable[str]]
-    ) -> Outcome:
-        """One call for each message; ``send`` gives the ARN it reached."""
-        outcome = Outcome()
-        for index, item in enumerate(selected):
-            resource = ""
-            try:
-                resource = fill(item.env)
-                reached = ""
-
-                async def call(resource: str = resource, item: Selected = item) -> None:
-                    nonlocal reached
-                    reached = await send(resource, item)
-
-                wrong = await self.deliver(call)
-            except UndefinedPartError as undefined:
-                wrong = str(undefined)
-            if wrong is None:
-                self.sent(1, len(item.payload), reached)
-            else:
-                outcome.failures.append(Failure(index, kind, resource, wrong))
-        return outcome
-
-
-def _kinesis(given: Mapping[str, Any], make: _Maker) -> Action:
+def _kinesis(given: Mapping[str, Any], make: Maker) -> Action:
     """https://docs.aws.amazon.com/iot/latest/developerguide/kinesis-rule-action.html"""
     stream, role = given["streamName"], given["roleArn"]
     key = compile_template(given.get("partitionKey") or "${newuuid()}")
@@ -176,13 +74,12 @@ def _kinesis(given: Mapping[str, Any], make: _Maker) -> Action:
     return make.action("kinesis", target, role, run)
 
 
-def _firehose(given: Mapping[str, Any], make: _Maker) -> Action:
+def _firehose(given: Mapping[str, Any], make: Maker) -> Action:
     """https://docs.aws.amazon.com/iot/latest/developerguide/kinesis-firehose-rule-action.html"""
     name, role, separator = given["deliveryStreamName"], given["roleArn"], given.get("separator", "")
     if separator and separator not in _SEPARATORS:
         raise api.InvalidRequestException("separator must be a newline, a tab, a Windows newline or a comma.")
-    if given.get("batchMode"):
-        raise not_built("iot", "CreateTopicRule", "firehose batchMode")
+    is_batch = bool(given.get("batchMode"))
     name_of, tail = compile_template(name), separator.encode()
     target = None if "${" in name else make.scope.arn("firehose", f"deliverystream/{name}")
 
@@ -192,7 +89,8 @@ def _firehose(given: Mapping[str, Any], make: _Maker) -> Action:
         for index, item in enumerate(selected):
             try:
                 arn = target or make.scope.arn("firehose", f"deliverystream/{name_of(item.env)}")
-                groups.setdefault(arn, []).append((index, "", item.payload + tail))
+                each = array_of(item.payload) if is_batch else [item.payload]
+                groups.setdefault(arn, []).extend((index, "", payload + tail) for payload in each)
             except UndefinedPartError as undefined:
                 outcome.failures.append(Failure(index, "FirehoseAction", name, str(undefined)))
         for arn, group in groups.items():
@@ -210,6 +108,27 @@ def _firehose(given: Mapping[str, Any], make: _Maker) -> Action:
     return make.action("firehose", target, role, run)
 
 
+def array_of(payload: bytes) -> list[bytes]:
+    """The elements of an array, as batch mode delivers them one by one; anything else is one element."""
+    try:
+        tree = msgspec.json.decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return [payload]
+    return [msgspec.json.encode(one) for one in tree] if isinstance(tree, list) else [payload]
+
+
+def _events(item: Selected) -> list[tuple[float, str]]:
+    """Log events of a batch: objects with ``timestamp`` (milliseconds) and ``message``."""
+    found: list[tuple[float, str]] = []
+    for one in array_of(item.payload):
+        tree = msgspec.json.decode(one)
+        if not isinstance(tree, dict) or not isinstance(tree.get("message"), str):
+            raise AwsError("InvalidParameterException", "A batch is an array of objects with timestamp and message.")
+        stamp = tree.get("timestamp")
+        found.append((stamp / 1000 if isinstance(stamp, int | float) else item.env.now, tree["message"]))
+    return found
+
+
 def _parts(group: Sequence[tuple[int, str, bytes]]) -> list[list[tuple[int, str, bytes]]]:
     """Batches as one put takes them."""
     parts: list[list[tuple[int, str, bytes]]] = [[]]
@@ -223,7 +142,7 @@ def _parts(group: Sequence[tuple[int, str, bytes]]) -> list[list[tuple[int, str,
     return [part for part in parts if part]
 
 
-def _s3(given: Mapping[str, Any], make: _Maker) -> Action:
+def _s3(given: Mapping[str, Any], make: Maker) -> Action:
     """https://docs.aws.amazon.com/iot/latest/developerguide/s3-rule-action.html"""
     role, bucket = given["roleArn"], given["bucketName"]
     if given.get("cannedAcl", "private") != "private":
@@ -241,7 +160,7 @@ def _s3(given: Mapping[str, Any], make: _Maker) -> Action:
     return make.action("s3", None if "${" in bucket else f"arn:{make.scope.partition}:s3:::{bucket}", role, run)
 
 
-def _lambda(given: Mapping[str, Any], make: _Maker) -> Action:
+def _lambda(given: Mapping[str, Any], make: Maker) -> Action:
     """https://docs.aws.amazon.com/iot/latest/developerguide/lambda-rule-action.html: asynchronous, by resource policy."""
     function = given["functionArn"]
     service = Principal(make.scope.account, SERVICE, "service", SERVICE)
@@ -258,7 +177,7 @@ def _lambda(given: Mapping[str, Any], make: _Maker) -> Action:
     return make.action("lambda", None if "${" in function else function, None, run)
 
 
-def _sqs(given: Mapping[str, Any], make: _Maker) -> Action:
+def _sqs(given: Mapping[str, Any], make: Maker) -> Action:
     """https://docs.aws.amazon.com/iot/latest/developerguide/sqs-rule-action.html"""
     role, url, in_base64 = given["roleArn"], given["queueUrl"], bool(given.get("useBase64"))
 
@@ -280,7 +199,7 @@ def _sqs(given: Mapping[str, Any], make: _Maker) -> Action:
     return make.action("sqs", None if "${" in url else arn_of(url), role, run)
 
 
-def _republish(given: Mapping[str, Any], make: _Maker) -> Action:
+def _republish(given: Mapping[str, Any], make: Maker) -> Action:
     """https://docs.aws.amazon.com/iot/latest/developerguide/republish-rule-action.html"""
     role, qos = given["roleArn"], given.get("qos", 0)
     if qos not in (0, 1):
@@ -336,17 +255,16 @@ def _headers(given: Mapping[str, Any]) -> Callable[[Env], MessageProperties]:
     return fill
 
 
-def _logs(given: Mapping[str, Any], make: _Maker) -> Action:
+def _logs(given: Mapping[str, Any], make: Maker) -> Action:
     """https://docs.aws.amazon.com/iot/latest/developerguide/cloudwatch-logs-rule-action.html"""
     role, group = given["roleArn"], given["logGroupName"]
-    if given.get("batchMode"):
-        raise not_built("iot", "CreateTopicRule", "cloudwatchLogs batchMode")
+    is_batch = bool(given.get("batchMode"))
     fill = compile_template(group)
 
     async def send(name: str, item: Selected) -> str:
         arn = make.scope.arn("logs", f"log-group:{name}")
         make.p.identity.authorise(make.assume(role), "logs:PutLogEvents", f"{arn}:*")
-        events = [(item.env.now, item.payload.decode("utf-8", "replace"))]
+        events = _events(item) if is_batch else [(item.env.now, item.payload.decode("utf-8", "replace"))]
         make.p.logs.write(make.scope, name, make.rule.name, events)
         return arn
 
@@ -356,7 +274,7 @@ def _logs(given: Mapping[str, Any], make: _Maker) -> Action:
     return make.action("cloudwatchLogs", None, role, run)
 
 
-_MAKERS: dict[str, Callable[[Mapping[str, Any], _Maker], Action]] = {
+_MAKERS: dict[str, Callable[[Mapping[str, Any], Maker], Action]] = {
     "kinesis": _kinesis,
     "firehose": _firehose,
     "s3": _s3,
@@ -364,4 +282,7 @@ _MAKERS: dict[str, Callable[[Mapping[str, Any], _Maker], Action]] = {
     "sqs": _sqs,
     "republish": _republish,
     "cloudwatchLogs": _logs,
+    "sns": alerting.sns,
+    "cloudwatchMetric": alerting.metric,
+    "cloudwatchAlarm": alerting.alarm,
 }

@@ -65,24 +65,27 @@ class Gate:
             facts["iot:LastWillTopic"] = attributes.will_topic
         resource = identity.scope.arn("iot", f"client/{client_id}")
         if identity.principal is not None:
-            return self._principal_may(identity, "iot:Connect", resource, facts)
-        return decide(self._policies(identity), "iot:Connect", resource, facts)
+            return self._counted(identity, "Connect", self._principal_may(identity, "iot:Connect", resource, facts))
+        return self._counted(identity, "Connect", decide(self._policies(identity), "iot:Connect", resource, facts))
 
     def may_publish(self, identity: DeviceIdentity, client_id: str, topic: str, *, retain: bool) -> bool:
-        if not self.may(identity, client_id, "iot:Publish", "topic/" + topic):
-            return False
-        return not retain or self.may(identity, client_id, "iot:RetainPublish", "topic/" + topic)
+        allowed = self.may(identity, client_id, "iot:Publish", "topic/" + topic)
+        if allowed and retain:
+            allowed = self.may(identity, client_id, "iot:RetainPublish", "topic/" + topic)
+        return allowed or self._counted(identity, "PublishIn", allowed)
 
     def answers(self, topic: str) -> bool:
         return self._reserved.takes(topic)
 
     def may_subscribe(self, identity: DeviceIdentity, client_id: str, topic_filter: str) -> bool:
-        return self.may(identity, client_id, "iot:Subscribe", "topicfilter/" + topic_filter)
+        allowed = self.may(identity, client_id, "iot:Subscribe", "topicfilter/" + topic_filter)
+        return self._counted(identity, "Subscribe", allowed)
 
     def may_receive(self, identity: DeviceIdentity, client_id: str, topic: str) -> bool:
-        return self.may(identity, client_id, "iot:Receive", "topic/" + topic)
+        return self._counted(identity, "PublishOut", self.may(identity, client_id, "iot:Receive", "topic/" + topic))
 
     async def ingest(self, identity: DeviceIdentity, client_id: str, messages: Sequence[PublishedMessage]) -> None:
+        self._count(identity, "PublishIn.Success", len(messages))
         await self._engine.run(
             identity.scope,
             messages,
@@ -111,6 +114,14 @@ class Gate:
                 self._decided.clear()
             self._decided[key] = known
         return known
+
+    def _counted(self, identity: DeviceIdentity, what: str, allowed: bool) -> bool:
+        self._count(identity, f"{what}.{'Success' if allowed else 'AuthError'}", 1)
+        return allowed
+
+    def _count(self, identity: DeviceIdentity, name: str, count: int) -> None:
+        """https://docs.aws.amazon.com/iot/latest/developerguide/metrics_dimensions.html#message-broker-metrics"""
+        self._p.metrics.put(identity.scope, "AWS/IoT", [(name, {"Protocol": "MQTT"}, float(count), "Count")])
 
     def _principal_may(self, identity: DeviceIdentity, action: str, arn: str, facts: _Facts) -> bool:
         """IAM's word, which is asked each time: what was revoked counts at once."""

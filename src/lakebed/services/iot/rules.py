@@ -23,15 +23,19 @@ from lakebed.kernel.scope import Scope
 from lakebed.ports.devices import NO_PROPERTIES, IngestUnavailableError, MessageProperties, PublishedMessage
 from lakebed.ports.house import Ports
 from lakebed.ports.service import Link
-from lakebed.services.iot.actions import Action, Failure, Selected, compile_action
+from lakebed.services.iot.acting import Action, Failure, Selected
+from lakebed.services.iot.actions import compile_action
+from lakebed.services.iot.lookups import Lookups
 from lakebed.services.iot.model import Rule
 from lakebed.services.iot.sql.lexer import SqlError
+from lakebed.services.iot.sql.outside import Calls
 from lakebed.services.iot.sql.parser import Statement, parse
 from lakebed.services.iot.sql.values import Env
 from lakebed.services.iot.store import IotStore
 from lakebed.wire.mqtt.topics import matches
 
 _HOPS_MAX = 8
+_ROUNDS_MAX = 6
 _RULES_MAX = 1000
 _REMEMBERED_MAX = 4096
 _BASIC_INGEST = "$aws/rules/"
@@ -52,6 +56,7 @@ class RuleEngine:
 
     def __init__(self, k: Kernel, p: Ports, store: IotStore) -> None:
         self._k, self._p, self._store = k, p, store
+        self._lookups = Lookups(k, p, store)
         self._compiled: dict[Scope, list[Compiled]] = {}
         self._matching: dict[tuple[Scope, str], list[Compiled]] = {}
 
@@ -113,6 +118,7 @@ class RuleEngine:
             size = sum(len(env.raw) for env in met)
             self._k.meters.out(broker, len(met), size, to=compiled.rule.arn)
             self._k.meters.into(compiled.rule.arn, len(met), size)
+            self._count(compiled.rule, "TopicMatch", len(met))
             await self._run_rule(compiled, met, hops)
 
     def _rules_for(self, scope: Scope, topic: str) -> list[Compiled]:
@@ -122,6 +128,9 @@ class RuleEngine:
             if topic.startswith(_BASIC_INGEST):
                 name = topic[len(_BASIC_INGEST) :].partition("/")[0]
                 found = [compiled for compiled in rules if compiled.rule.name == name]
+                if not found:
+                    points = [("RuleNotFound", {"RuleName": name}, 1.0, "Count")]
+                    self._p.metrics.put(scope, "AWS/IoT", points)
             else:
                 found = [
                     compiled
@@ -151,11 +160,12 @@ class RuleEngine:
         selected: list[Selected] = []
         for env in envs:
             try:
-                payload = compiled.statement.result(env) if compiled.statement.accepts(env) else None
+                payload = await self._select(compiled, env)
             except (TypeError, ValueError, ArithmeticError, RecursionError) as wrong:
                 # One message that an expression can not cope with must not hold up the device's others.
                 self._k.log.warning("rule not evaluated", rule=compiled.rule.arn, topic=env.topic, exc=wrong)
                 self._k.meters.error(compiled.rule.arn)
+                self._count(compiled.rule, "ParseError", 1)
                 continue
             if payload is not None:
                 selected.append(Selected(env, payload))
@@ -165,10 +175,26 @@ class RuleEngine:
             return
         failures: dict[int, list[Failure]] = {}
         for action in compiled.actions:
-            for failure in await self._run_action(action, selected, hops):
+            failed = await self._run_action(action, selected, hops)
+            for failure in failed:
                 failures.setdefault(failure.place, []).append(failure)
+            lost = len({failure.place for failure in failed})
+            self._count(compiled.rule, "Success", len(selected) - lost, action.kind)
+            self._count(compiled.rule, "Failure", lost, action.kind)
         if failures:
             await self._report(compiled, selected, failures, hops)
+
+    async def _select(self, compiled: Compiled, env: Env) -> bytes | None:
+        """What the statement makes of a message; evaluated again while it waits for functions it calls."""
+        statement = compiled.statement
+        env.reach, env.variables = self._lookups, {}
+        calls = env.calls = Calls()
+        for _ in range(_ROUNDS_MAX):
+            payload = statement.result(env) if statement.accepts(env) else None
+            if not calls.wanted:
+                return payload
+            await self._lookups.call_functions(compiled.rule, calls)
+        raise ValueError("aws_lambda is called with other arguments each time")
 
     async def _run_action(self, action: Action, selected: Sequence[Selected], hops: int) -> Sequence[Failure]:
         """The failures; what succeeded is durable. OSError is the disk's and nobody's mistake."""
@@ -213,9 +239,19 @@ class RuleEngine:
                 ],
             }
             reports.append(Selected(env, msgspec.json.encode(body)))
-        for failure in await self._run_action(compiled.error_action, reports, hops):
+        unreported = await self._run_action(compiled.error_action, reports, hops)
+        lost = len({failure.place for failure in unreported})
+        self._count(rule, "ErrorActionSuccess", len(reports) - lost)
+        self._count(rule, "ErrorActionFailure", lost)
+        for failure in unreported:
             self._k.log.warning("error action failed", rule=rule.arn, action=failure.action, detail=failure.message)
             break
+
+    def _count(self, rule: Rule, name: str, count: int, kind: str = "") -> None:
+        """https://docs.aws.amazon.com/iot/latest/developerguide/metrics_dimensions.html#rules-metrics"""
+        if count:
+            dimensions = {"RuleName": rule.name, **({"ActionType": kind[0].upper() + kind[1:]} if kind else {})}
+            self._p.metrics.put(rule.scope, "AWS/IoT", [(name, dimensions, float(count), "Count")])
 
     async def tell(self, scope: Scope, topic: str, payload: bytes) -> None:
         """A message of the service itself (shadows, jobs) at QoS 1: to subscribers and through the rules."""

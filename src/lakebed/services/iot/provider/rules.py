@@ -14,7 +14,7 @@ from lakebed.api import iot as api
 from lakebed.kernel.errors import not_built
 from lakebed.kernel.scope import Scope
 from lakebed.ports.service import Context, Request, operation
-from lakebed.services.iot.actions import SERVICE
+from lakebed.services.iot.acting import SERVICE
 from lakebed.services.iot.model import Rule
 from lakebed.services.iot.sql.lexer import SqlError
 from lakebed.services.iot.state import TAGS_MAX, Core
@@ -134,7 +134,7 @@ class RuleOperations:
         topic_filter = compiled.statement.topic_filter
         if topic_filter and not is_filter(topic_filter):
             raise api.SqlParseException(f"FROM names a malformed topic filter: {topic_filter}")
-        for role_arn in _roles(payload):
+        for role_arn in (*_roles(payload), *compiled.statement.roles):
             self.core.p.identity.check_pass_role(ctx.principal, role_arn, SERVICE)
         return rule._replace(topic_filter=topic_filter)
 

@@ -4,7 +4,7 @@
 undefined, ``functions`` the functions, ``template`` the ``${...}`` substitutions of action parameters.
 
 https://docs.aws.amazon.com/iot/latest/developerguide/iot-sql-reference.html. Refused with SqlParseException naming them:
-functions that reach other services (aws_lambda, get_secret, get_dynamodb, get_thing_shadow, get_registry_data,
-get_public_key, machinelearning_predict, decode to protobuf), regular expressions (a stranger's pattern could stop the
-house), parse_time and transform.
+functions on services that do not exist here (get_secret, get_dynamodb, machinelearning_predict), decode from protobuf, md2,
+and aws_lambda in substitution templates. ``patterns`` holds regular expressions, ``times`` times by pattern, ``outside``
+what reaches beyond the message.
 """

@@ -15,13 +15,13 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from lakebed.services.iot.sql import outside, patterns, times
 from lakebed.services.iot.sql.lexer import SqlError
 from lakebed.services.iot.sql.values import UNDEFINED, Env, Eval, boolean, bounded, is_number, number, text
 
 _TEXT_MAX = 262_144
 _NOT_BUILT = frozenset({
-    "aws_lambda", "get_dynamodb", "get_secret", "get_thing_shadow", "get_registry_data", "get_public_key",
-    "machinelearning_predict", "parse_time", "transform", "regexp_matches", "regexp_replace", "regexp_substr",
+    "get_dynamodb", "get_secret", "get_public_key", "machinelearning_predict", "md2",
 })  # fmt: skip
 
 
@@ -41,8 +41,10 @@ def call(name: str, arguments: Sequence[Eval]) -> Eval:
     if function is None:
         known = "is not implemented by Lakebed" if key in _NOT_BUILT else "does not exist"
         raise SqlError(f"Function {name} {known}")
-    if not function.least <= len(arguments) <= function.most:
+    if key != "decode" and not function.least <= len(arguments) <= function.most:
         raise SqlError(f"Function {name} does not take {len(arguments)} arguments")
+    if key == "decode" and len(arguments) > 2:
+        raise SqlError("Function decode to 'proto' is not implemented by Lakebed")
     run, sees_undefined = function.run, function.sees_undefined
 
     def evaluate(env: Env) -> Any:
@@ -51,7 +53,7 @@ def call(name: str, arguments: Sequence[Eval]) -> Eval:
             return UNDEFINED
         try:
             return run(env, *values)
-        except (ValueError, OverflowError, ArithmeticError, binascii.Error):
+        except (TypeError, ValueError, OverflowError, ArithmeticError, binascii.Error):
             return UNDEFINED
 
     return evaluate
@@ -215,7 +217,29 @@ def _length(_env: Env, value: Any) -> Any:
     return len(value) if isinstance(value, list | dict) else len(text(value))
 
 
+def _get_or_default(_env: Env, value: Any, default: Any = UNDEFINED) -> Any:
+    return default if value is UNDEFINED or value is None else value
+
+
+def _transform(_env: Env, mode: Any, attributes: Any, items: Any) -> Any:
+    """``enrichArray``: the object's members put into each object of the array."""
+    if mode != "enrichArray" or not isinstance(attributes, dict) or not isinstance(items, list):
+        return UNDEFINED
+    return [{**item, **attributes} if isinstance(item, dict) else item for item in items]
+
+
 _FUNCTIONS: dict[str, Function] = {
+    "atan2": Function(2, 2, lambda _env, a, b: math.atan2(number(a), number(b))),
+    "aws_lambda": Function(2, 2, outside.aws_lambda),
+    "get_or_default": Function(1, 2, _get_or_default, sees_undefined=True),
+    "get_registry_data": Function(3, 3, outside.get_registry_data),
+    "get_thing_shadow": Function(2, 3, outside.get_thing_shadow),
+    "parse_time": Function(2, 3, times.parse_time),
+    "regexp_matches": Function(2, 2, patterns.matches),
+    "regexp_replace": Function(3, 3, patterns.replace),
+    "regexp_substr": Function(2, 2, patterns.substring),
+    "time_to_epoch": Function(2, 2, times.time_to_epoch),
+    "transform": Function(3, 3, _transform),
     "abs": Function(1, 1, _math(abs)),
     "accountid": Function(0, 0, lambda env: env.scope.account),
     "bitand": Function(2, 2, _whole(lambda a, b: a & b)),

@@ -10,6 +10,7 @@ _TOKEN = re.compile(
     (?P<number>\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|\.\d+)
     |(?P<string>'(?:[^'\\]|\\.|'')*'|"(?:[^"\\]|\\.)*")
     |(?P<quoted>`[^`]+`)
+    |(?P<variable>@[A-Za-z0-9_]{1,64})
     |(?P<name>[A-Za-z_][A-Za-z0-9_]*)
     |(?P<sign><>|!=|<=|>=|[-+*/%=<>(),.\[\]{}:])
     )""",
@@ -22,7 +23,7 @@ class SqlError(Exception):
 
 
 class Token(NamedTuple):
-    """``kind`` is number, string, quoted (a name in backquotes), name, sign or end; ``at`` and ``end`` where it stood."""
+    """``kind`` is number, string, quoted (a name in backquotes), variable, name, sign or end; ``at``, ``end``: where."""
 
     kind: str
     text: str

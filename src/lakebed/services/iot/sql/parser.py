@@ -1,7 +1,7 @@
 """From text to closures, by recursive descent: one function for each level of precedence, no tree in between.
 
-``SELECT [VALUE] ... FROM 'filter' [WHERE ...]``. ``SELECT *`` alone keeps the payload's bytes as they came, so a
-passthrough rule neither parses nor writes JSON and carries binary payloads.
+``[SET @v = ..., ...] SELECT [VALUE] ... FROM 'filter' [WHERE ...]``. ``SELECT *`` alone keeps the payload's bytes
+as they came, so a passthrough rule neither parses nor writes JSON and carries binary payloads.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from typing import Any
 
 from lakebed.services.iot.sql import functions
 from lakebed.services.iot.sql.lexer import SqlError, Token, tokens
+from lakebed.services.iot.sql.outside import ROLE_AT_END
+from lakebed.services.iot.sql.patterns import compiled
 from lakebed.services.iot.sql.values import UNDEFINED, Env, Eval, arithmetic, boolean, compare, equal, number, output
 
 _DEPTH_MAX = 64
@@ -27,9 +29,13 @@ class Statement:
     is_passthrough: bool
     select: Eval
     where: Eval | None
+    variables: tuple[tuple[str, Eval], ...] = ()
+    roles: tuple[str, ...] = ()
 
     def accepts(self, env: Env) -> bool:
-        """WHERE; what is not true is not."""
+        """WHERE; what is not true is not. SET comes first."""
+        for name, value in self.variables:
+            env.variables[name] = value(env)
         return self.where is None or boolean(self.where(env)) is True
 
     def result(self, env: Env) -> bytes | None:
@@ -47,15 +53,18 @@ def parse(sql: str) -> Statement:
 
 def parse_expression(sql: str) -> Eval:
     """An expression alone (substitution templates)."""
-    parser = _Parser(sql)
+    parser = _Parser(sql, is_template=True)
     found = parser.expression()
     parser.expect("end", "")
     return found
 
 
 class _Parser:
-    def __init__(self, sql: str) -> None:
+    def __init__(self, sql: str, *, is_template: bool = False) -> None:
         self._sql, self._tokens, self._at, self._depth = sql, tokens(sql), 0, 0
+        self._is_template = is_template
+        self._roles: list[str] = []
+        self._known: list[str] = []
 
     # Tokens
 
@@ -88,6 +97,7 @@ class _Parser:
     # Statement
 
     def statement(self) -> Statement:
+        variables = self._variables() if self._word("set") else ()
         self.expect("name", "select")
         is_passthrough, select = self._selection()
         topic_filter = ""
@@ -97,7 +107,20 @@ class _Parser:
                 raise SqlError("FROM names no topic filter")
         where = self.expression() if self._word("where") else None
         self.expect("end", "")
-        return Statement(topic_filter, is_passthrough, select, where)
+        return Statement(topic_filter, is_passthrough, select, where, variables, tuple(self._roles))
+
+    def _variables(self) -> tuple[tuple[str, Eval], ...]:
+        """``SET @a = ..., @b = ...``: each is set once and may use those before it."""
+        found: list[tuple[str, Eval]] = []
+        while True:
+            name = self.expect("variable", "")
+            if name.text in self._known:
+                raise SqlError(f"Variable {name.text} is set twice")
+            self.expect("sign", "=")
+            found.append((name.text, self.expression()))
+            self._known.append(name.text)
+            if not self._sign(","):
+                return tuple(found)
 
     def _selection(self) -> tuple[bool, Eval]:
         following = self._tokens[self._at + 1]
@@ -176,6 +199,10 @@ class _Parser:
 
     def _membership(self, left: Eval) -> Eval:
         if self._sign("("):
+            if self._next.kind == "name" and self._next.text.lower() == "select":
+                many = self._nested()
+                self.expect("sign", ")")
+                return _inside(left, many)
             options = [self.expression()]
             while self._sign(","):
                 options.append(self.expression())
@@ -186,15 +213,7 @@ class _Parser:
                 return UNDEFINED if value is UNDEFINED else any(equal(value, one(env)) is True for one in options)
 
             return among
-        whole = self._sum()
-
-        def within(env: Env) -> Any:
-            value, many = left(env), whole(env)
-            if value is UNDEFINED or not isinstance(many, list):
-                return UNDEFINED
-            return any(equal(value, one) is True for one in many)
-
-        return within
+        return _inside(left, self._sum())
 
     def _sum(self) -> Eval:
         left = self._product()
@@ -240,6 +259,8 @@ class _Parser:
             return _constant(token.text)
         if token.kind == "quoted":
             return _root_field(token.text)
+        if token.kind == "variable":
+            return self._variable(token)
         if token.kind == "name":
             return self._named(token)
         if token.text == "(":
@@ -254,6 +275,12 @@ class _Parser:
         if token.text == "*":
             return lambda env: env.raw  # encode(*, 'base64')
         raise SqlError(f"Unexpected '{token.text or 'end'}' at position {token.at}")
+
+    def _variable(self, token: Token) -> Eval:
+        if not self._is_template and token.text not in self._known:
+            raise SqlError(f"Variable {token.text} is not set at position {token.at}")
+        name = token.text
+        return lambda env: env.variables.get(name, UNDEFINED)
 
     def _named(self, token: Token) -> Eval:
         word = token.text.lower()
@@ -273,7 +300,10 @@ class _Parser:
 
     def _call(self, token: Token) -> Eval:
         self.expect("sign", "(")
+        if token.text.lower() == "exists":
+            return self._exists()
         arguments: list[Eval] = []
+        start = self._at
         if not self._sign(")"):
             arguments.append(self.expression())
             if token.text.lower() == "cast" and self._word("as"):
@@ -281,7 +311,33 @@ class _Parser:
             while self._sign(","):
                 arguments.append(self.expression())
             self.expect("sign", ")")
+        self._check_literals(token.text.lower(), self._tokens[start : self._at - 1])
         return functions.call(token.text, arguments)
+
+    def _check_literals(self, name: str, given: list[Token]) -> None:
+        """What must be right when the rule is made: roles and patterns; and what a template can not wait for."""
+        if name == "aws_lambda" and self._is_template:
+            raise SqlError("Function aws_lambda is not implemented by Lakebed in substitution templates")
+        if name in ROLE_AT_END:
+            if not given or given[-1].kind != "string":
+                raise SqlError(f"The role of {name} must be a string")
+            self._roles.append(given[-1].text)
+        if name in ("regexp_matches", "regexp_substr") and given and given[-1].kind == "string":
+            try:
+                compiled(given[-1].text)
+            except ValueError as wrong:
+                raise SqlError(f"Invalid regular expression: {wrong}") from None
+
+    def _exists(self) -> Eval:
+        """``EXISTS (SELECT ...)``: whether the query finds anything."""
+        query = self._nested()
+        self.expect("sign", ")")
+
+        def found(env: Env) -> Any:
+            value = query(env)
+            return value is not UNDEFINED and value != []
+
+        return found
 
     def _case(self) -> Eval:
         subject = None
@@ -349,6 +405,16 @@ class _Parser:
             return UNDEFINED if value is UNDEFINED else one(env.within(value))
 
         return run
+
+
+def _inside(left: Eval, whole: Eval) -> Eval:
+    def within(env: Env) -> Any:
+        value, many = left(env), whole(env)
+        if value is UNDEFINED or not isinstance(many, list):
+            return UNDEFINED
+        return any(equal(value, one) is True for one in many)
+
+    return within
 
 
 def _object(items: list[tuple[str | None, Eval]], env: Env) -> Any:

@@ -9,13 +9,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from lakebed.kernel.ids import Ids
 from lakebed.kernel.scope import Scope
 from lakebed.ports.devices import NO_PROPERTIES, MessageProperties
+
+if TYPE_CHECKING:
+    from lakebed.services.iot.sql.outside import Calls, Reach
 
 
 class Undefined:
@@ -48,6 +51,9 @@ class Env:
     properties: MessageProperties = NO_PROPERTIES
     trace_id: str = ""
     _payload: Any = field(default=_UNREAD)
+    variables: dict[str, Any] = field(default_factory=dict)
+    reach: Reach | None = None
+    calls: Calls | None = None
 
     @property
     def payload(self) -> Any:
@@ -74,6 +80,9 @@ class Env:
             self.properties,
             self.trace_id,
             value,
+            self.variables,
+            self.reach,
+            self.calls,
         )
 
     def trace(self) -> str:
