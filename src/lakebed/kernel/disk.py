@@ -6,7 +6,7 @@ means is decided here once: with ``power_safe`` a commit waits for the platter, 
 operating system survives kill -9 of this process, and files are synced in the background.
 
 An fsync that failed is final for its file (the kernel may have dropped the dirty pages): ``DiskFailedError`` is raised on
-every later use of it.
+every later use of it. A write that failed is not: what came through of it is cut off, at the latest before the next one.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -23,6 +24,18 @@ from typing import Protocol
 
 class DiskFailedError(OSError):
     """This file can not be trusted any more; it must be reopened and recovered."""
+
+
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+_SQLITE_FULL, _SQLITE_IOERR, _SQLITE_READONLY, _SQLITE_CANTOPEN = 13, 10, 8, 14
+
+
+def is_trouble(failure: BaseException) -> bool:
+    """Whether the machine failed (a full or broken disk, no descriptor left) and not the code: it may pass."""
+    if isinstance(failure, sqlite3.OperationalError):
+        code = getattr(failure, "sqlite_errorcode", 0) & 0xFF
+        return code in (_SQLITE_FULL, _SQLITE_IOERR, _SQLITE_READONLY, _SQLITE_CANTOPEN)
+    return isinstance(failure, OSError) and failure.errno in _NO_ROOM
 
 
 class System:
@@ -74,7 +87,10 @@ class AppendFile(Protocol):
         ...
 
     def append(self, pieces: Sequence[bytes]) -> None:
-        """Write all pieces at the end; on failure what was written of them is cut off again."""
+        """Write all pieces at the end; on failure what was written of them is cut off again.
+
+        Where even that fails, it is cut off by the next append, of nothing if need be.
+        """
         ...
 
     def sync(self) -> None:
@@ -128,7 +144,7 @@ class _File:
         except OSError:
             os.close(self._fd)
             raise
-        self._failed = False
+        self._failed = self._torn = False
         self._closing = threading.Lock()  # a sync in a thread must not meet a descriptor that was closed meanwhile
 
     @property
@@ -137,19 +153,24 @@ class _File:
 
     def append(self, pieces: Sequence[bytes]) -> None:
         self._check()
+        if self._torn:
+            self._mend()
         blob = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         written = 0
         try:
             while written < len(blob):
                 written += self._system.write(self._fd, blob[written:] if written else blob)
         except OSError:
-            try:
-                self._system.truncate(self._fd, self._size)
-                os.lseek(self._fd, self._size, os.SEEK_SET)
-            except OSError:
-                self._failed = True
+            with suppress(OSError):  # a disk that takes nothing at all: the next append finds it torn
+                self._mend()
             raise
         self._size += written
+
+    def _mend(self) -> None:
+        self._torn = True
+        self._system.truncate(self._fd, self._size)
+        os.lseek(self._fd, self._size, os.SEEK_SET)
+        self._torn = False
 
     def sync(self) -> None:
         with self._closing:
@@ -171,7 +192,7 @@ class _File:
 
     def _check(self) -> None:
         if self._failed:
-            raise DiskFailedError(errno.EIO, "an earlier write or sync failed, restart to recover", str(self._path))
+            raise DiskFailedError(errno.EIO, "an earlier sync failed, restart to recover", str(self._path))
 
 
 class LocalDisk:

@@ -161,6 +161,7 @@ class SegmentLog:
 
     def _roll(self) -> Segment:
         if self._file is not None:
+            self._file.append([])  # a sealed segment ends where its last frame does
             try:
                 self._file.sync()
             except OSError as failure:

@@ -19,6 +19,7 @@ from lakebed.edge.aws.answer import Answers
 from lakebed.edge.aws.dispatch import Dispatch, Trace, Who
 from lakebed.edge.aws.journal import Entry, Journal
 from lakebed.edge.aws.route import Route, Target, named_operation
+from lakebed.kernel.disk import is_trouble
 from lakebed.kernel.errors import AwsError, not_built
 from lakebed.kernel.kernel import Kernel
 from lakebed.ports.house import Ports
@@ -105,6 +106,9 @@ class _Call:
             raise
         except Exception as bug:
             what = {"service": self.trace.service, "operation": self.trace.operation}
+            if is_trouble(bug):
+                self._edge._k.log.warning("the machine fails", request_id=self._request_id, **what, detail=str(bug))
+                return self._failed(errors.unavailable())
             self._edge._k.log.error("internal failure", request_id=self._request_id, **what, exc=bug)  # noqa: TRY400
             return self._failed(errors.internal_failure())
 

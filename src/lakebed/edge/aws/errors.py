@@ -79,6 +79,12 @@ _CODES: Mapping[str, Mapping[str, tuple[str, int]]] = {
         "json": ("InternalFailure", 500),
         "rest": ("InternalFailure", 500),
     },
+    "ServiceUnavailable": {
+        "s3": ("ServiceUnavailable", 503),
+        "query": ("ServiceUnavailable", 503),
+        "json": ("ServiceUnavailable", 503),
+        "rest": ("ServiceUnavailable", 503),
+    },
 }
 _INVALID_TOKEN = "The security token included in the request is invalid."  # noqa: S105 - a message
 
@@ -116,6 +122,11 @@ def unknown_operation(service: str) -> AwsError:
 def internal_failure() -> AwsError:
     """A bug of ours; the log has it under the request id, the client learns nothing of the host."""
     return AwsError("InternalFailure", "An internal error occurred. The request id tells where to look in the log.")
+
+
+def unavailable() -> AwsError:
+    """The disk is full or failed: nothing was promised, and it may work again."""
+    return AwsError("ServiceUnavailable", "Service is unable to handle request.")
 
 
 def translated(error: AwsError, service: str, protocol: str) -> AwsError:
