@@ -97,9 +97,11 @@ class Messages(Store):
         self.sqs.get_queue_attributes(QueueUrl=self.url, AttributeNames=["All"])
 
     def found(self, wanted: set[int]) -> list[int]:
-        while got := self.server.client("sqs").receive_message(
-            QueueUrl=self.url, MaxNumberOfMessages=10, VisibilityTimeout=600
-        ).get("Messages"):
+        while (
+            got := self.server.client("sqs")
+            .receive_message(QueueUrl=self.url, MaxNumberOfMessages=10, VisibilityTimeout=600)
+            .get("Messages")
+        ):
             self._received |= {int(message["Body"]) for message in got}
         return sorted(self._received)
 
@@ -114,8 +116,10 @@ class Stream(Store):
         self.kinesis = self.client("kinesis")
         self.kinesis.create_stream(StreamName="faults", ShardCount=1)
         eventually(
-            lambda: self.kinesis.describe_stream_summary(StreamName="faults")["StreamDescriptionSummary"]["StreamStatus"]
-            == "ACTIVE",
+            lambda: (
+                self.kinesis.describe_stream_summary(StreamName="faults")["StreamDescriptionSummary"]["StreamStatus"]
+                == "ACTIVE"
+            ),
             10,
             "the stream is not active",
         )
@@ -230,7 +234,7 @@ class Delivery(Store):
         )
 
     def write(self, number: int) -> None:
-        self.firehose.put_record(DeliveryStreamName="faults", Record={"Data": f"{number}\n".encode()})
+        self.firehose.put_record(DeliveryStreamName="faults", Record={"Data": f"{number} {'.' * 400}\n".encode()})
 
     def read(self) -> None:
         self.firehose.describe_delivery_stream(DeliveryStreamName="faults")
@@ -247,7 +251,7 @@ class Delivery(Store):
             for entry in page.get("Contents", []):
                 body = s3.get_object(Bucket="faults-delivered", Key=entry["Key"])["Body"].read()
                 assert hashlib.md5(body).hexdigest() == entry["ETag"].strip('"'), "a torn body"
-                numbers += [int(line) for line in body.split()]
+                numbers += [int(line.split()[0]) for line in body.splitlines()]
         return sorted(numbers)
 
 

@@ -164,7 +164,9 @@ def test_a_full_disk(small_disk: Path, tmp_path: Path, rounds: int) -> None:
             for ledger in ledgers:
                 # A log and SQLite's WAL may still have room in the last page they own.
                 refused = sum(not ledger.write() for _ in range(40))
-                assert refused or ledger.store.name in ("tables", "sqs", "mqtt"), f"{ledger.store.name} was never refused"
+                assert refused or ledger.store.name in ("tables", "sqs", "mqtt"), (
+                    f"{ledger.store.name} was never refused"
+                )
             reads(ledgers)
             if rng.random() < 0.3:
                 server.kill()

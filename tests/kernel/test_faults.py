@@ -141,6 +141,52 @@ async def test_after_no_space_while_a_segment_is_begun_the_next_append_works(tmp
         again.close()
 
 
+@pytest.mark.parametrize("size", [10_000, 60])
+async def test_a_log_that_can_not_even_be_cut_goes_on_once_the_disk_does(tmp_path: Path, size: int) -> None:
+    """Found by tests/faults: ENOSPC and a failing truncate behind it ended the log until a restart."""
+    disk = FaultyDisk()
+    logs = store(tmp_path, disk, size=size)
+    await logs.log("x").append([b"one" * 20])
+    disk.faulty.faults += [
+        Fault("write", 2, short=5),
+        Fault("write", 3, errno.ENOSPC, lasting=True),
+        Fault("truncate", 2, errno.ENOSPC, lasting=True),
+    ]
+    if size < 100:
+        disk.faulty.faults[0] = Fault("write", 2, errno.ENOSPC)  # the new segment's first frame
+    for _ in range(2):
+        with pytest.raises(OSError, match="No space"):
+            await logs.log("x").append([b"two"])
+    await logs.flush()
+    disk.faulty.faults.clear()
+    assert await logs.log("x").append([b"three"]) == 1
+    assert everything(logs) == [b"one" * 20, b"three"]
+    again = store(tmp_path, LocalDisk(), size=size)
+    assert everything(again) == [b"one" * 20, b"three"]
+    again.close()
+    logs.close()
+
+
+async def test_a_torn_segment_is_cut_before_it_is_sealed(tmp_path: Path) -> None:
+    disk = FaultyDisk()
+    logs = store(tmp_path, disk, size=10_000)
+    log = logs.log("x")
+    await log.append([b"one"])
+    disk.faulty.faults += [
+        Fault("write", 2, short=5), Fault("write", 3, errno.ENOSPC), Fault("truncate", 2, errno.ENOSPC)
+    ]  # fmt: skip
+    with pytest.raises(OSError, match="No space"):
+        await log.append([b"two"])
+    log._roll()
+    assert await log.append([b"three"]) == 1
+    for path in tmp_path.rglob("*.idx"):
+        path.unlink()
+    again = store(tmp_path, LocalDisk(), size=10_000)
+    assert everything(again) == [b"one", b"three"]
+    again.close()
+    logs.close()
+
+
 async def test_a_failed_sync_fails_every_waiter_and_is_final(tmp_path: Path) -> None:
     disk = FaultyDisk(power_safe=True, faults=(Fault("sync", 1),))
     logs = store(tmp_path, disk, size=10_000)
