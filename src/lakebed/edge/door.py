@@ -1,8 +1,8 @@
 """The front door's application: administrators, browsers and AWS clients told apart by path and by what they carry.
 
 ``/_lakebed/…`` is Lakebed's own (no bucket may have that name). ``/console…``, and ``/`` from a browser, go to the console
-when the request carries no AWS credentials: a bucket called ``console`` stays reachable for clients that sign. All the
-rest is AWS. A WebSocket at ``/mqtt`` speaks MQTT to the broker.
+when the request carries no AWS credentials: a bucket called ``console`` stays reachable for clients that sign. ``/_lambda/…``
+and hosts with ``.lambda-url.`` are function URLs. All the rest is AWS. A WebSocket at ``/mqtt`` speaks MQTT to the broker.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 from lakebed.edge.admin.endpoints import Administration
 from lakebed.edge.aws.asgi import AsgiScope, Edge, Receive, Send
 from lakebed.edge.aws.journal import Journal
+from lakebed.edge.function_urls import FunctionUrls
 from lakebed.edge.listener import Listener
 from lakebed.edge.mqtt import websocket
 from lakebed.edge.websocket import HandshakeError
@@ -55,6 +56,7 @@ class FrontDoor:
     ) -> None:
         """What answers from now on, behind the same open port (a house that was reset)."""
         self.edge = Edge(registry, k, p, journal)
+        self._urls = FunctionUrls(k, p, journal) if "lambda" in registry else None
         self._k, self._p, self._journal = k, p, journal
         self._administration, self._console = administration, console
 
@@ -111,6 +113,8 @@ class FrontDoor:
             await self._administration.handle(scope, receive, send)
         elif self._console is not None and self._for_console(scope, path):
             await self._console(scope, receive, send)
+        elif self._urls is not None and self._urls.takes(scope):
+            await self._urls.handle(scope, receive, send)
         else:
             await self.edge.handle(scope, receive, send)
 

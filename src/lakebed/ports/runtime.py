@@ -16,8 +16,8 @@ from typing import Any, Protocol
 class FunctionSpec:
     """One published state of a function: ``key`` changes with code or configuration, so that old workers are retired.
 
-    ``layers`` is the merged folder that is ``/opt`` (None without layers), ``json_log`` whether the function writes its
-    log as JSON objects, from ``log_level`` on.
+    ``layers`` is the merged folder that is ``/opt`` (None without layers), ``json_log`` whether the log is JSON objects:
+    the function's from ``log_level`` on, the platform's from ``system_level`` on.
     """
 
     key: str
@@ -35,6 +35,7 @@ class FunctionSpec:
     ephemeral_mb: int = 512
     json_log: bool = False
     log_level: str = ""
+    system_level: str = ""
 
 
 @dataclass(frozen=True, slots=True)

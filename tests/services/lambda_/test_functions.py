@@ -44,10 +44,8 @@ async def test_unknown_function(lab: Lab) -> None:
     [
         ({"Runtime": "nodejs20.x"}, "nodejs20.x"),
         ({"PackageType": "Image"}, "PackageType"),
-        ({"Layers": ["arn:aws:lambda:us-east-1:000000000000:layer:x:1"]}, "Layers"),
         ({"VpcConfig": {"SubnetIds": ["subnet-1"]}}, "VpcConfig"),
         ({"TracingConfig": {"Mode": "Active"}}, "TracingConfig"),
-        ({"LoggingConfig": {"LogFormat": "JSON"}}, "LoggingConfig"),
     ],
 )
 async def test_what_is_not_built_is_refused_by_name(lab: Lab, changes: dict[str, object], named: str) -> None:

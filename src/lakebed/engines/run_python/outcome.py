@@ -2,6 +2,7 @@
 
 https://docs.aws.amazon.com/lambda/latest/dg/python-exceptions.html
 https://docs.aws.amazon.com/lambda/latest/dg/python-logging.html
+https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-logformat.html
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 import json
 import math
 import signal
+from collections.abc import Mapping
+from typing import Any
 
 
 def failure(kind: str, message: str) -> bytes:
@@ -57,6 +60,22 @@ def report(
         f"Memory Size: {memory_mb} MB\tMax Memory Used: {used_mb} MB\t"
     )
     return line if init_ms is None else f"{line}Init Duration: {init_ms:.2f} ms\t"
+
+
+def platform(kind: str, stamp: str, record: Mapping[str, Any]) -> str:
+    """A line of the platform as a JSON object, ``kind`` being ``start``, ``runtimeDone`` or ``report``."""
+    return json.dumps({"time": stamp, "type": f"platform.{kind}", "record": record})
+
+
+def metrics(
+    *, duration_ms: float, billed_ms: int, memory_mb: int, used_mb: int, init_ms: float | None
+) -> dict[str, float | int]:
+    """The REPORT line's figures as the JSON format has them."""
+    told: dict[str, float | int] = {
+        "durationMs": round(duration_ms, 3), "billedDurationMs": billed_ms, "memorySizeMB": memory_mb,
+        "maxMemoryUsedMB": used_mb,
+    }  # fmt: skip
+    return told if init_ms is None else {**told, "initDurationMs": round(init_ms, 3)}
 
 
 def billed(duration_ms: float, init_ms: float | None) -> int:

@@ -184,18 +184,14 @@ class PythonRuntime:
         printed = worker.take_log() + came.notes
         if printed and not printed.endswith("\n"):
             printed += "\n"
-        report = outcome.report(
-            call.request_id,
-            duration_ms=came.duration_ms,
-            billed_ms=billed,
-            memory_mb=spec.memory_mb,
-            used_mb=used,
-            init_ms=came.init_ms,
-        )
-        log = (
+        figures: dict[str, Any] = {
+            "duration_ms": came.duration_ms, "billed_ms": billed, "memory_mb": spec.memory_mb, "used_mb": used,
+            "init_ms": came.init_ms,
+        }  # fmt: skip
+        log = self._json_log(spec, call, came, (printed, figures)) if spec.json_log else (
             f"START RequestId: {call.request_id} Version: {spec.version}\n{printed}"
-            f"END RequestId: {call.request_id}\n{report}\n"
-        )
+            f"END RequestId: {call.request_id}\n{outcome.report(call.request_id, **figures)}\n"
+        )  # fmt: skip
         return Execution(
             payload=came.payload,
             error="Unhandled" if came.failed else None,
@@ -208,6 +204,24 @@ class PythonRuntime:
             streamed=worker.streamed,
             provisioned=worker.provisioned,
         )
+
+    def _json_log(self, spec: FunctionSpec, call: _Call, came: _Outcome, printed: tuple[str, Mapping[str, Any]]) -> str:
+        """The platform's lines as objects, those that the function's system level lets through."""
+        lines, figures = printed
+        begun = _stamp(self.k.clock.now() - came.duration_ms / 1000)
+        ended, level = _stamp(self.k.clock.now()), spec.system_level or "INFO"
+        status = {"requestId": call.request_id, "status": "error" if came.failed else "success"}
+        log = ""
+        if level in ("DEBUG", "INFO"):
+            start = {"requestId": call.request_id, "version": spec.version}
+            log += outcome.platform("start", begun, start) + "\n"
+        log += lines
+        if level == "DEBUG":
+            log += outcome.platform("runtimeDone", ended, status) + "\n"
+        if level in ("DEBUG", "INFO") or came.failed:
+            record = {**status, "metrics": outcome.metrics(**figures)}
+            log += outcome.platform("report", ended, record) + "\n"
+        return log
 
     def _environment(self, worker: WorkerProcess, credentials: Mapping[str, str], kind: str) -> dict[str, str]:
         spec = worker.spec

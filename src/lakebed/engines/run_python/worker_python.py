@@ -23,7 +23,32 @@ from typing import Any
 
 _RESPONSE_BYTES_MAX = 6 * 1024 * 1024 + 100
 _RECORD_FIELDS = frozenset(
-    ["name", "msg", "args", "levelname", "levelno", "pathname", "filename", "module", "exc_info", "exc_text", "stack_info", "lineno", "funcName", "created", "msecs", "relativeCreated", "thread", "threadName", "processName", "process", "taskName", "aws_request_id", "message", "asctime"]
+    [
+        "name",
+        "msg",
+        "args",
+        "levelname",
+        "levelno",
+        "pathname",
+        "filename",
+        "module",
+        "exc_info",
+        "exc_text",
+        "stack_info",
+        "lineno",
+        "funcName",
+        "created",
+        "msecs",
+        "relativeCreated",
+        "thread",
+        "threadName",
+        "processName",
+        "process",
+        "taskName",
+        "aws_request_id",
+        "message",
+        "asctime",
+    ]
 )
 
 

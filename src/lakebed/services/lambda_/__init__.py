@@ -18,21 +18,27 @@ from collections.abc import Sequence
 from lakebed.kernel.kernel import Kernel
 from lakebed.kernel.scope import Scope
 from lakebed.ports.house import Ports
-from lakebed.ports.service import Link, Service, operations_of
+from lakebed.ports.service import Context, Link, Service, operations_of
 from lakebed.services.lambda_.code import CodeStore
 from lakebed.services.lambda_.invoking import Invoker
 from lakebed.services.lambda_.later import LaterQueue, LaterTask
+from lakebed.services.lambda_.layer_store import LayerStore
+from lakebed.services.lambda_.packages import Packages
 from lakebed.services.lambda_.port import FunctionsPort
 from lakebed.services.lambda_.provider.functions import FunctionOperations
 from lakebed.services.lambda_.provider.invocations import InvocationOperations
+from lakebed.services.lambda_.provider.layers import LayerOperations
 from lakebed.services.lambda_.provider.limits import LimitOperations
 from lakebed.services.lambda_.provider.mappings import MappingOperations, failure_links, links
 from lakebed.services.lambda_.provider.permissions import PermissionOperations
+from lakebed.services.lambda_.provider.urls import UrlOperations
 from lakebed.services.lambda_.provider.versions import VersionOperations
 from lakebed.services.lambda_.queue_store import QueueStore
+from lakebed.services.lambda_.serving import UrlServing
 from lakebed.services.lambda_.sources.pollers import Pollers
 from lakebed.services.lambda_.sources.store import MappingStore
 from lakebed.services.lambda_.store import FunctionStore
+from lakebed.services.lambda_.url_store import UrlStore
 
 
 def service(k: Kernel, p: Ports) -> Service:
@@ -44,7 +50,15 @@ def service(k: Kernel, p: Ports) -> Service:
     queue = LaterQueue(k, QueueStore(k.db), invoker.settings.later_max)
     later = LaterTask(k, p, invoker, queue)
     pollers = Pollers(k, p, invoker, MappingStore(k.db))
-    p.functions = FunctionsPort(k, invoker, queue)
+    layer_store = LayerStore(k.db)
+
+    def room(ctx: Context) -> int:
+        return invoker.settings.code_bytes_max - store.usage(ctx.scope)[1] - layer_store.usage(ctx.scope)
+
+    packages = Packages(k, p, code, store.code_in_use, room)
+    layer_operations = LayerOperations(k, p, layer_store, packages)
+    url_store = UrlStore(k.db)
+    p.functions = FunctionsPort(k, invoker, queue, UrlServing(k, p, invoker, url_store), packages)
 
     def topology(scope: Scope) -> Sequence[Link]:
         mapped = [Link(source, target, "event source mapping") for source, target in links(scope, pollers.store)]
@@ -57,7 +71,9 @@ def service(k: Kernel, p: Ports) -> Service:
     return Service(
         name="lambda",
         operations=operations_of(
-            FunctionOperations(k, p, invoker),
+            FunctionOperations(k, p, invoker, packages, layer_operations),
+            layer_operations,
+            UrlOperations(k, invoker, url_store),
             VersionOperations(k, store),
             PermissionOperations(k, store),
             InvocationOperations(invoker, queue),

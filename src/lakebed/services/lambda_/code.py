@@ -19,7 +19,7 @@ import shutil
 import stat
 import zlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -43,6 +43,7 @@ class Code(NamedTuple):
     hex: str
     sha256: str
     size: int
+    unzipped: int
 
 
 class CodeStore:
@@ -63,8 +64,8 @@ class CodeStore:
             raise invalid("Uploaded file must be a non-empty zip")
         with self.k.clock.working():
             digest = await asyncio.to_thread(lambda: hashlib.sha256(package).digest())
-            await asyncio.to_thread(check, package)
-            code = Code(digest.hex(), base64.b64encode(digest).decode(), len(package))
+            unzipped = await asyncio.to_thread(check, package)
+            code = Code(digest.hex(), base64.b64encode(digest).decode(), len(package), unzipped)
             self._keeping[code.hex] += 1
             try:
                 path = self._zips / f"{code.hex}.zip"
@@ -85,6 +86,20 @@ class CodeStore:
             task = self._unpacking[code_hex] = asyncio.create_task(self._unpack(code_hex, target))
             task.add_done_callback(lambda _: self._unpacking.pop(code_hex, None))
         await asyncio.shield(task)
+        return target
+
+    async def merged(self, layers: Sequence[str]) -> Path:
+        """Where layers lie unpacked over each other, in their order."""
+        if len(layers) == 1:
+            return await self.folder(layers[0])
+        name = hashlib.sha256("/".join(layers).encode()).hexdigest()
+        target = self._folders / f"merged-{name}"
+        if not target.exists():
+            task = self._unpacking.get(name)
+            if task is None:
+                task = self._unpacking[name] = asyncio.create_task(self._merge(layers, target))
+                task.add_done_callback(lambda _: self._unpacking.pop(name, None))
+            await asyncio.shield(task)
         return target
 
     async def read(self, code_hex: str) -> bytes:
@@ -116,6 +131,13 @@ class CodeStore:
                 self.k.disk.remove(path)
         return removed
 
+    async def _merge(self, layers: Sequence[str], target: Path) -> None:
+        draft = target.with_name(f".{target.name}.draft")
+        with self.k.clock.working():
+            for place, code_hex in enumerate(layers):
+                await asyncio.to_thread(unpack, await self.read(code_hex), draft, over=place > 0)
+            self.k.disk.replace(draft, target)
+
     async def _unpack(self, code_hex: str, target: Path) -> None:
         draft = target.with_name(f".{code_hex}.draft")
         with self.k.clock.working():
@@ -124,26 +146,29 @@ class CodeStore:
             self.k.disk.replace(draft, target)
 
 
-def check(package: bytes) -> None:
-    """Look at every entry's name, kind and declared size."""
+def check(package: bytes) -> int:
+    """Look at every entry's name, kind and declared size; the size of all of them."""
     with _opened(package) as archive:
         entries = archive.infolist()
         if not entries:
             raise invalid("Uploaded file must be a non-empty zip")
         if len(entries) > ENTRIES_MAX:
             raise invalid(_UNREADABLE)
-        if sum(entry.file_size for entry in entries) >= UNZIPPED_BYTES_MAX:
+        size = sum(entry.file_size for entry in entries)
+        if size >= UNZIPPED_BYTES_MAX:
             raise _too_large()
         for entry in entries:
             _check_entry(entry)
+    return size
 
 
-def unpack(package: bytes, folder: Path) -> None:
-    """Write every file below ``folder``, which is emptied first. Blocking."""
+def unpack(package: bytes, folder: Path, *, over: bool = False) -> None:
+    """Write every file below ``folder``, which is emptied first unless this goes ``over`` what is there. Blocking."""
     import zipfile  # a megabyte that a house without functions does without
 
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    if not over:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
     left = UNZIPPED_BYTES_MAX
     with _opened(package) as archive:
         for entry in archive.infolist():

@@ -22,6 +22,7 @@ from lakebed.kernel.scope import Principal, Scope
 from lakebed.ports.house import Ports
 from lakebed.ports.identity import Credentials
 from lakebed.ports.runtime import Circumstances, Execution, FunctionSpec, ResponseSink
+from lakebed.services.lambda_ import environment
 from lakebed.services.lambda_.code import CodeStore
 from lakebed.services.lambda_.model import FunctionVersion
 from lakebed.services.lambda_.names import LATEST, Reference, function_arn, not_found
@@ -107,10 +108,10 @@ class Invoker:
         try:
             with self.k.clock.working():
                 execution = await self.p.runtime.execute(
-                    await self._spec(scope, version),
+                    await self.spec(scope, version),
                     event.payload,
                     request_id=event.request_id,
-                    credentials=self._environment(version),
+                    credentials=self.credentials(version),
                     concurrency=reserved if reserved is not None else self.settings.concurrent_executions,
                     deadline=self.k.clock.monotonic() + self.settings.wait_seconds + wait,
                     circumstances=Circumstances(named.arn, event.client_context, event.trace, event.sink),
@@ -166,22 +167,30 @@ class Invoker:
             raise _throttled("ConcurrentInvocationLimitExceeded")
         return reserved
 
-    async def _spec(self, scope: Scope, version: FunctionVersion) -> FunctionSpec:
+    async def spec(self, scope: Scope, version: FunctionVersion) -> FunctionSpec:
+        """The version as the runtime takes it."""
+        role = self.role_session(version, version.name) if version.sealed else None
+        layers = [layer.code_hex for layer in version.layers]
         return FunctionSpec(
             key=_key(scope, version),
             code=(await self.code.folder(version.code_hex)).resolve(),
             handler=version.handler,
             runtime=version.runtime,
-            environment=version.environment,
+            environment=environment.opened(self.p, role, scope, version) if role else version.environment,
             memory_mb=version.memory,
             timeout_seconds=float(version.timeout),
             arn=function_arn(scope, version.name),
             name=version.name,
             version=version.version,
             log_group=version.group,
+            layers=(await self.code.merged(layers)).resolve() if layers else None,
+            ephemeral_mb=version.ephemeral,
+            json_log=version.log_json,
+            log_level=version.application_level,
+            system_level=version.system_level,
         )
 
-    def _environment(self, version: FunctionVersion) -> dict[str, str]:
+    def credentials(self, version: FunctionVersion) -> dict[str, str]:
         """The call's credentials, kept until they are about to be older than a worker may get."""
         try:
             # The role is there and still trusts Lambda; its id tells a role from an earlier one of the same name.

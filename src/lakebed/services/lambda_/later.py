@@ -39,7 +39,9 @@ class LaterQueue:
     def __init__(self, kernel: Kernel, store: QueueStore, limit: int) -> None:
         self.k, self.store, self._limit = kernel, store, limit
 
-    def add(self, named: Reference, payload: bytes, client_context: str = "", request_id: str = "") -> str:
+    def add(
+        self, named: Reference, payload: bytes, client_context: str = "", *, request_id: str = "", trace: str = ""
+    ) -> str:
         """Durable when this returns; the request id."""
         if self.store.waiting(named.scope) >= self._limit:
             raise TooManyRequestsException("Too many asynchronous invocations are waiting.", members={"Type": "User"})
@@ -55,6 +57,7 @@ class LaterQueue:
             0,
             payload,
             client_context,
+            trace,
         )
         with self.k.db.tx() as tx:
             self.store.add(tx, later)

@@ -1,7 +1,7 @@
 """A function's configuration: validation with AWS's messages, pure changes, and how the API tells it.
 
-``$LATEST`` changes, a published version is a copy that never does. What Lakebed does not do (layers, networks, container
-images, other languages) is refused here by name; docs/deviations/lambda.md lists what is taken and has no effect.
+``$LATEST`` changes, a published version is a copy that never does. What Lakebed does not do (networks, container images,
+file systems, other languages) is refused here by name; docs/deviations/lambda.md lists what is taken and has no effect.
 
 https://docs.aws.amazon.com/lambda/latest/api/API_CreateFunction.html
 https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
@@ -15,7 +15,12 @@ from typing import Any
 
 import msgspec
 
-from lakebed.api.lambda_ import FunctionConfiguration, InvalidParameterValueException, PreconditionFailedException
+from lakebed.api.lambda_ import (
+    FunctionConfiguration,
+    InvalidParameterValueException,
+    LoggingConfig,
+    PreconditionFailedException,
+)
 from lakebed.kernel.arn import parse
 from lakebed.kernel.errors import AwsError, not_built
 from lakebed.kernel.scope import Scope
@@ -49,14 +54,21 @@ _RESERVED = frozenset(
 # Members that ask for something Lakebed has not: refused unless they ask for nothing.
 _ABSENT: Mapping[str, Callable[[Any], bool]] = {
     "VpcConfig": lambda given: not any(given.get(key) for key in ("SubnetIds", "SecurityGroupIds", "Ipv6AllowedForDualStack")),
-    "Layers": lambda given: not given,
     "FileSystemConfigs": lambda given: not given,
-    "KMSKeyArn": lambda given: not given,
     "CodeSigningConfigArn": lambda given: not given,
     "ImageConfig": lambda given: not any(given.values()),
     "TracingConfig": lambda given: given.get("Mode", "PassThrough") == "PassThrough",
     "SnapStart": lambda given: given.get("ApplyOn", "None") == "None",
 }  # fmt: skip
+
+
+class LayerUse(msgspec.Struct, frozen=True):
+    """A layer version in a function's list, with what is needed to run it when the layer itself is deleted."""
+
+    arn: str
+    code_hex: str
+    code_size: int
+    unzipped: int
 
 
 class FunctionVersion(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -80,6 +92,13 @@ class FunctionVersion(msgspec.Struct, frozen=True, omit_defaults=True):
     architectures: tuple[str, ...] = ("x86_64",)
     log_group: str = ""
     dead_letter: str = ""
+    unzipped: int = 0
+    layers: tuple[LayerUse, ...] = ()
+    log_json: bool = False
+    application_level: str = ""
+    system_level: str = ""
+    key_arn: str = ""  # of KMS; then ``sealed`` holds the variables and ``environment`` is empty
+    sealed: bytes = b""
 
     @property
     def group(self) -> str:
@@ -99,9 +118,6 @@ def refuse_absent(operation: str, request: Mapping[str, Any]) -> None:
             raise not_built("lambda", operation, member)
     if request.get("PackageType", "Zip") != "Zip":
         raise not_built("lambda", operation, "PackageType Image")
-    logging = request.get("LoggingConfig", {})
-    if logging.get("LogFormat", "Text") != "Text" or "ApplicationLogLevel" in logging or "SystemLogLevel" in logging:
-        raise not_built("lambda", operation, "LoggingConfig.LogFormat JSON")
 
 
 def check_runtime(operation: str, runtime: str | None, can: frozenset[str]) -> str:
@@ -142,8 +158,13 @@ def check_limits(request: Mapping[str, Any]) -> None:
     target = request.get("DeadLetterConfig", {}).get("TargetArn", "")
     if target and ((arn := parse(target)) is None or arn.service not in ("sqs", "sns")):
         raise invalid(f"The provided dead letter target ARN is not valid: {target}")
-    if target and ":sns:" in target:
-        raise not_built("lambda", "CreateFunction", "DeadLetterConfig on SNS")
+
+
+def check_logging(log_json: bool, request: Mapping[str, Any]) -> None:
+    """Levels belong to the JSON format."""
+    given = request.get("LoggingConfig", {})
+    if not log_json and ("ApplicationLogLevel" in given or "SystemLogLevel" in given):
+        raise invalid("ApplicationLogLevel and SystemLogLevel are not supported when LogFormat is set to Text.")
 
 
 def changes(request: Mapping[str, Any]) -> dict[str, Any]:
@@ -160,7 +181,11 @@ def changes(request: Mapping[str, Any]) -> dict[str, Any]:
     if "Architectures" in request:
         found["architectures"] = tuple(request["Architectures"])
     if "LoggingConfig" in request:
-        found["log_group"] = request["LoggingConfig"].get("LogGroup", "")
+        given = request["LoggingConfig"]
+        found["log_json"] = given.get("LogFormat", "Text") == "JSON"
+        found["application_level"] = given.get("ApplicationLogLevel", "INFO") if found["log_json"] else ""
+        found["system_level"] = given.get("SystemLogLevel", "INFO") if found["log_json"] else ""
+        found["log_group"] = given.get("LogGroup", "")
     if "DeadLetterConfig" in request:
         found["dead_letter"] = request["DeadLetterConfig"].get("TargetArn", "")
     return found
@@ -215,13 +240,28 @@ def configuration(scope: Scope, version: FunctionVersion, *, qualified: bool = F
         "Architectures": list(version.architectures),
         "EphemeralStorage": {"Size": version.ephemeral},
         "SnapStart": {"ApplyOn": "None", "OptimizationStatus": "Off"},
-        "LoggingConfig": {"LogFormat": "Text", "LogGroup": version.group},
+        "LoggingConfig": _logging(version),
     }
     if version.environment:
         told["Environment"] = {"Variables": version.environment}
+    if version.key_arn:
+        told["KMSKeyArn"] = version.key_arn
+    if version.layers:
+        told["Layers"] = [{"Arn": layer.arn, "CodeSize": layer.code_size} for layer in version.layers]
     if version.dead_letter:
         told["DeadLetterConfig"] = {"TargetArn": version.dead_letter}
     return told
+
+
+def _logging(version: FunctionVersion) -> LoggingConfig:
+    if not version.log_json:
+        return {"LogFormat": "Text", "LogGroup": version.group}
+    return {
+        "LogFormat": "JSON",
+        "ApplicationLogLevel": version.application_level,
+        "SystemLogLevel": version.system_level,
+        "LogGroup": version.group,
+    }
 
 
 def tags_checked(tags: Mapping[str, str], existing: Mapping[str, str] | None = None) -> dict[str, str]:

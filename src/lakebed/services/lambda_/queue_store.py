@@ -21,6 +21,7 @@ class Later(msgspec.Struct, frozen=True):
     throttles: int
     payload: bytes
     client_context: str
+    trace: str = ""
 
 
 class QueueStore:
@@ -32,8 +33,8 @@ class QueueStore:
     def add(self, tx: Tx, later: Later) -> None:
         """Queue."""
         tx.execute(
-            "INSERT INTO lambda_later (account, region, id, function, qualifier, queued_at, due, payload, client_context) "
-            "VALUES (?,?,?,?,?,?,?,?,?)",
+            "INSERT INTO lambda_later (account, region, id, function, qualifier, queued_at, due, payload, client_context, "
+            "trace) VALUES (?,?,?,?,?,?,?,?,?,?)",
             (
                 later.scope.account,
                 later.scope.region,
@@ -44,6 +45,7 @@ class QueueStore:
                 later.due,
                 later.payload,
                 later.client_context,
+                later.trace,
             ),
         )
 
@@ -77,6 +79,7 @@ class QueueStore:
             row["throttles"],
             row["payload"],
             row["client_context"],
+            row["trace"],
         )
 
     def postpone(self, tx: Tx, later: Later, due: float, attempts: int, throttles: int) -> None:

@@ -22,3 +22,10 @@ class LambdaSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = 5
     mappings_max: Annotated[int, Meta(ge=1, description="Event source mappings of an account and region.")] = 1000
     code_bytes_max: Annotated[int, Meta(ge=1, description="Stored code of an account and region, zipped.")] = 75 << 30
+    url_suffix: Annotated[
+        str,
+        Meta(
+            description="Function URLs are told as http://<id>.lambda-url.<region>.<suffix>:<port>/ with this suffix, which "
+            "clients must resolve; empty: by path, under <endpoint>/_lambda/url/<id>/. Both always work."
+        ),
+    ] = ""

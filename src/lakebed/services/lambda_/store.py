@@ -31,6 +31,8 @@ class FunctionRow(msgspec.Struct, frozen=True):
     last_version: int
     reserved_concurrency: int | None
     tags: dict[str, str]
+    recursive_loop: str = "Terminate"
+    runtime_update: str = "Auto"
 
 
 class Policy(msgspec.Struct, frozen=True):
@@ -80,7 +82,13 @@ class FunctionStore:
         )
         if row is None:
             return None
-        return FunctionRow(row["last_version"], row["reserved_concurrency"], msgspec.msgpack.decode(row["tags"]))
+        return FunctionRow(
+            row["last_version"],
+            row["reserved_concurrency"],
+            msgspec.msgpack.decode(row["tags"]),
+            row["recursive_loop"],
+            row["runtime_update"],
+        )
 
     def put_version(self, tx: Tx, scope: Scope, version: FunctionVersion) -> None:
         """Write a version; for a numbered one the function's counter as well."""
@@ -97,6 +105,12 @@ class FunctionStore:
                 version.code_size,
                 msgspec.msgpack.encode(version),
             ),
+        )
+        where = (scope.account, scope.region, version.name, number)
+        tx.execute("DELETE FROM lambda_used_layer WHERE account=? AND region=? AND name=? AND version=?", where)
+        tx.executemany(
+            "INSERT INTO lambda_used_layer (account, region, name, version, place, code_hex) VALUES (?,?,?,?,?,?)",
+            [(*where, place, layer.code_hex) for place, layer in enumerate(version.layers)],
         )
         if number:
             tx.execute(
@@ -147,8 +161,10 @@ class FunctionStore:
             (*where, _number(version)),
         )
         tx.execute(
-            "DELETE FROM lambda_policy WHERE account=? AND region=? AND function=? AND qualifier=?", (*where, version)
+            "DELETE FROM lambda_used_layer WHERE account=? AND region=? AND name=? AND version=?",
+            (*where, _number(version)),
         )
+        self._forget_qualified(tx, (*where, version))
 
     def delete_function(self, tx: Tx, scope: Scope, name: str) -> None:
         """A function with everything that belongs to it but mappings, which AWS leaves as well."""
@@ -160,16 +176,28 @@ class FunctionStore:
             "DELETE FROM lambda_policy WHERE account=? AND region=? AND function=?",
             "DELETE FROM lambda_later_config WHERE account=? AND region=? AND function=?",
             "DELETE FROM lambda_later WHERE account=? AND region=? AND function=?",
+            "DELETE FROM lambda_url WHERE account=? AND region=? AND function=?",
+            "DELETE FROM lambda_provisioned WHERE account=? AND region=? AND function=?",
+            "DELETE FROM lambda_used_layer WHERE account=? AND region=? AND name=?",
         ):
             tx.execute(statement, where)
 
     def code_in_use(self, code_hex: str) -> bool:
-        """Whether any version of anyone still names a package."""
-        return self.db.one("SELECT 1 FROM lambda_version WHERE code_sha256=? LIMIT 1", (code_hex,)) is not None
+        """Whether any function or layer of anyone still names a package."""
+        found = self.db.one(
+            "SELECT 1 FROM lambda_version WHERE code_sha256=? UNION ALL SELECT 1 FROM lambda_layer WHERE code_hex=? "
+            "AND deleted=0 UNION ALL SELECT 1 FROM lambda_used_layer WHERE code_hex=? LIMIT 1",
+            (code_hex, code_hex, code_hex),
+        )
+        return found is not None
 
     def all_code(self) -> list[str]:
-        """Every package that some version names."""
-        return [row["code_sha256"] for row in self.db.all("SELECT DISTINCT code_sha256 FROM lambda_version")]
+        """Every package that some function or layer names."""
+        rows = self.db.all(
+            "SELECT code_sha256 AS code FROM lambda_version UNION SELECT code_hex FROM lambda_layer WHERE deleted=0 "
+            "UNION SELECT code_hex FROM lambda_used_layer"
+        )
+        return [row["code"] for row in rows]
 
     def usage(self, scope: Scope) -> tuple[int, int]:
         """Functions, and bytes of code of all versions."""
@@ -193,6 +221,13 @@ class FunctionStore:
         tx.execute(
             "UPDATE lambda_function SET reserved_concurrency=? WHERE account=? AND region=? AND name=?",
             (reserved, scope.account, scope.region, name),
+        )
+
+    def put_choice(self, tx: Tx, scope: Scope, name: str, *, recursive_loop: str, runtime_update: str) -> None:
+        """How loops are answered, and when the runtime is updated."""
+        tx.execute(
+            "UPDATE lambda_function SET recursive_loop=?, runtime_update=? WHERE account=? AND region=? AND name=?",
+            (recursive_loop, runtime_update, scope.account, scope.region, name),
         )
 
     def put_tags(self, tx: Tx, scope: Scope, name: str, tags: Mapping[str, str]) -> None:
@@ -229,8 +264,17 @@ class FunctionStore:
         """An alias, with its policy and settings."""
         where = (scope.account, scope.region, function, name)
         tx.execute("DELETE FROM lambda_alias WHERE account=? AND region=? AND function=? AND name=?", where)
-        tx.execute("DELETE FROM lambda_policy WHERE account=? AND region=? AND function=? AND qualifier=?", where)
-        tx.execute("DELETE FROM lambda_later_config WHERE account=? AND region=? AND function=? AND qualifier=?", where)
+        self._forget_qualified(tx, where)
+
+    def _forget_qualified(self, tx: Tx, where: tuple[str, str, str, str]) -> None:
+        """What belongs to a version or an alias goes with it."""
+        for statement in (
+            "DELETE FROM lambda_policy WHERE account=? AND region=? AND function=? AND qualifier=?",
+            "DELETE FROM lambda_later_config WHERE account=? AND region=? AND function=? AND qualifier=?",
+            "DELETE FROM lambda_url WHERE account=? AND region=? AND function=? AND qualifier=?",
+            "DELETE FROM lambda_provisioned WHERE account=? AND region=? AND function=? AND qualifier=?",
+        ):
+            tx.execute(statement, where)
 
     def policy(self, scope: Scope, function: str, qualifier: str | None) -> Policy | None:
         """The policy of a function, version or alias."""

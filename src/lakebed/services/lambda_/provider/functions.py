@@ -9,20 +9,20 @@ https://docs.aws.amazon.com/lambda/latest/api/API_CreateFunction.html
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
 from lakebed.api import lambda_ as api
-from lakebed.kernel.errors import not_built
 from lakebed.kernel.kernel import Kernel
 from lakebed.ports.house import Ports
 from lakebed.ports.service import Context, operation
-from lakebed.services.lambda_ import model, pages
-from lakebed.services.lambda_.code import S3_ZIP_BYTES_MAX, ZIP_BYTES_MAX, Code, CodeStore
+from lakebed.services.lambda_ import environment, layers, model, pages
 from lakebed.services.lambda_.invoking import SERVICE, Invoker
-from lakebed.services.lambda_.model import FunctionVersion, invalid
+from lakebed.services.lambda_.model import FunctionVersion, LayerUse, invalid
 from lakebed.services.lambda_.names import LATEST, Reference, function_arn, not_found, reference, resource
+from lakebed.services.lambda_.packages import Packages
+from lakebed.services.lambda_.provider.layers import LayerOperations
 from lakebed.services.lambda_.publishing import publish
 from lakebed.services.lambda_.store import FunctionStore
 
@@ -39,10 +39,12 @@ _REFUSED = (
 class FunctionOperations:
     """CreateFunction to DeleteFunction."""
 
-    def __init__(self, kernel: Kernel, ports: Ports, invoker: Invoker) -> None:
+    def __init__(
+        self, kernel: Kernel, ports: Ports, invoker: Invoker, packages: Packages, layer_operations: LayerOperations
+    ) -> None:
         self.k, self.p, self.invoker = kernel, ports, invoker
+        self.packages, self.layers = packages, layer_operations
         self.store: FunctionStore = invoker.store
-        self.code: CodeStore = invoker.code
 
     @operation("CreateFunction", resource=resource(), refused=_REFUSED)
     async def create_function(self, ctx: Context, req: api.CreateFunctionRequest) -> api.FunctionConfiguration:
@@ -58,8 +60,8 @@ class FunctionOperations:
         tags = model.tags_checked(req.get("Tags", {}))
         self.p.identity.check_pass_role(ctx.principal, req["Role"], SERVICE)
         self._require_absent(named)
-        code = await self._package(ctx, "CreateFunction", req["Code"])
-        self._check_storage(ctx, code)
+        changed = {**model.changes(req), **self._layers(ctx, req)}
+        code = await self.packages.take(ctx, "CreateFunction", cast(dict[str, Any], req["Code"]))
         first = FunctionVersion(
             name=named.name,
             version=LATEST,
@@ -75,14 +77,16 @@ class FunctionOperations:
             code_size=code.size,
             modified=ctx.now,
             revision=self.k.ids.uuid(),
+            unzipped=code.unzipped,
         )
-        first = msgspec.structs.replace(first, **model.changes(req))
+        first = self._checked(ctx, msgspec.structs.replace(first, **changed), req)
         with self.k.db.tx() as tx:
             self._require_absent(named)
             self.store.add(tx, ctx.scope, first, tags)
             if req.get("Publish"):
-                return model.configuration(ctx.scope, publish(tx, self.store, ctx.scope, first, self.k.ids.uuid()))
-        return model.configuration(ctx.scope, first)
+                made = publish(tx, self.store, ctx.scope, first, self.k.ids.uuid())
+                return self._told(ctx, Reference(ctx.scope, made.name, made.version), made)
+        return self._told(ctx, named, first)
 
     @operation("GetFunction", resource=resource(qualified=True))
     async def get_function(self, ctx: Context, req: api.GetFunctionRequest) -> api.GetFunctionResponse:
@@ -91,8 +95,8 @@ class FunctionOperations:
         version = self._version(named)
         row = self.store.function(named.scope, named.name)
         told: api.GetFunctionResponse = {
-            "Configuration": _told(named, version),
-            "Code": {"RepositoryType": "S3"},
+            "Configuration": self._told(ctx, named, version),
+            "Code": {"RepositoryType": "S3", "Location": self.packages.link(ctx.endpoint, version.code_hex)},
         }
         if row and row.tags:
             told["Tags"] = row.tags
@@ -106,7 +110,7 @@ class FunctionOperations:
     ) -> api.FunctionConfiguration:
         """https://docs.aws.amazon.com/lambda/latest/api/API_GetFunctionConfiguration.html"""
         named = reference(ctx.scope, req["FunctionName"], req.get("Qualifier"))
-        return _told(named, self._version(named))
+        return self._told(ctx, named, self._version(named))
 
     @operation("ListFunctions", refused=("MasterRegion",))
     async def list_functions(self, ctx: Context, req: api.ListFunctionsRequest) -> api.ListFunctionsResponse:
@@ -134,13 +138,14 @@ class FunctionOperations:
         """https://docs.aws.amazon.com/lambda/latest/api/API_UpdateFunctionCode.html"""
         named = self._unqualified(ctx, req["FunctionName"])
         model.check_revision(self._version(named).revision, req.get("RevisionId"))
-        code = await self._package(ctx, "UpdateFunctionCode", req)
-        self._check_storage(ctx, code)
+        code = await self.packages.take(ctx, "UpdateFunctionCode", cast(dict[str, Any], req))
         changed = {
-            "code_sha256": code.sha256, "code_hex": code.hex, "code_size": code.size, **model.changes(req),
+            "code_sha256": code.sha256, "code_hex": code.hex, "code_size": code.size, "unzipped": code.unzipped,
+            **model.changes(req),
         }  # fmt: skip
+        layers.check_size(code.unzipped, self._version(named).layers)
         if req.get("DryRun"):
-            return _told(named, msgspec.structs.replace(self._version(named), **changed))
+            return self._told(ctx, named, msgspec.structs.replace(self._version(named), **changed))
         return await self._change(ctx, named, req, changed)
 
     @operation(
@@ -160,7 +165,7 @@ class FunctionOperations:
             model.check_runtime("UpdateFunctionConfiguration", req["Runtime"], self.p.runtime.can)
         if "Role" in req:
             self.p.identity.check_pass_role(ctx.principal, req["Role"], SERVICE)
-        return await self._change(ctx, named, req, model.changes(req))
+        return await self._change(ctx, named, req, {**model.changes(req), **self._layers(ctx, req)})
 
     @operation("DeleteFunction", resource=resource(qualified=True))
     async def delete_function(self, ctx: Context, req: api.DeleteFunctionRequest) -> api.DeleteFunctionResponse:
@@ -195,46 +200,43 @@ class FunctionOperations:
     async def _change(
         self, ctx: Context, named: Reference, req: Mapping[str, Any], changed: dict[str, Any]
     ) -> api.FunctionConfiguration:
+        old = self._version(named)
+        model.check_revision(old.revision, req.get("RevisionId"))
+        new = msgspec.structs.replace(old, **changed, modified=ctx.now, revision=self.k.ids.uuid())
+        new = self._checked(ctx, new, req)
         with self.k.db.tx() as tx:
-            old = self._version(named)
-            model.check_revision(old.revision, req.get("RevisionId"))
-            new = msgspec.structs.replace(old, **changed, modified=ctx.now, revision=self.k.ids.uuid())
             self.store.put_version(tx, named.scope, new)
             told = publish(tx, self.store, named.scope, new, self.k.ids.uuid()) if req.get("Publish") else new
         await self._forget(named, old)
-        return model.configuration(named.scope, told)
+        return self._told(ctx, Reference(named.scope, named.name, told.version if told is not new else None), told)
 
     async def _forget(self, named: Reference, version: FunctionVersion) -> None:
         await self.invoker.retire(named.scope, version)
-        if not self.store.code_in_use(version.code_hex):
-            await self.code.remove(version.code_hex)
+        for code_hex in {version.code_hex, *(layer.code_hex for layer in version.layers)}:
+            await self.packages.forget(code_hex)
 
-    async def _package(self, ctx: Context, name: str, given: Mapping[str, Any]) -> Code:
-        for member in ("ImageUri", "SourceKMSKeyArn"):
-            if given.get(member):
-                raise not_built("lambda", name, f"Code.{member}")
-        if "S3ObjectVersion" in given or given.get("S3ObjectStorageMode", "COPY") != "COPY":
-            raise not_built("lambda", name, "S3ObjectVersion or S3ObjectStorageMode")
-        if "ZipFile" in given:
-            if "S3Bucket" in given:
-                raise invalid("Please do not provide other FunctionCode parameters when providing a ZipFile.")
-            package = given["ZipFile"]
-            if len(package) > ZIP_BYTES_MAX:
-                raise api.RequestTooLargeException(
-                    f"Request must be smaller than 69905067 bytes for the {name} operation", members={"Type": "User"}
-                )
-            return await self.code.keep(package)
-        if not given.get("S3Bucket") or not given.get("S3Key"):
-            raise invalid("Please provide a source for function code.")
-        info = await self.p.objects.head(ctx.principal, given["S3Bucket"], given["S3Key"])
-        if info.size > S3_ZIP_BYTES_MAX:
-            raise invalid(f"Unzipped size must be smaller than {S3_ZIP_BYTES_MAX} bytes")
-        return await self.code.keep(b"".join([piece async for piece in self.p.objects.read(info)]))
+    def _layers(self, ctx: Context, req: Mapping[str, Any]) -> dict[str, Any]:
+        """The layers a request sets: each there, and the caller's to use."""
+        if "Layers" not in req:
+            return {}
+        named = layers.check_list(req["Layers"], ctx.scope)
+        found = [(one, self.layers.resolve(ctx, one)) for one in named]
+        uses = [LayerUse(one.arn, layer.code_hex, layer.code_size, layer.unzipped) for one, layer in found]
+        return {"layers": tuple(uses)}
 
-    def _check_storage(self, ctx: Context, code: Code) -> None:
-        _, used = self.store.usage(ctx.scope)
-        if used + code.size > self.invoker.settings.code_bytes_max:
-            raise api.CodeStorageExceededException("Code storage limit exceeded.", members={"Type": "User"})
+    def _checked(self, ctx: Context, version: FunctionVersion, req: Mapping[str, Any]) -> FunctionVersion:
+        """What holds for the whole of a function, and its variables sealed where a key is named."""
+        layers.check_size(version.unzipped, version.layers)
+        model.check_logging(version.log_json, req)
+        return environment.sealed(self.p, ctx, version, req)
+
+    def _told(self, ctx: Context, named: Reference, version: FunctionVersion) -> api.FunctionConfiguration:
+        """The configuration with the ARN as it was asked for, and the variables where the caller may decrypt them."""
+        told = model.configuration(named.scope, version)
+        told["FunctionArn"] = function_arn(named.scope, named.name, named.qualifier)
+        if version.sealed:
+            told["Environment"] = environment.told(self.p, ctx, version)
+        return told
 
     def _require_absent(self, named: Reference) -> None:
         if self.store.function(named.scope, named.name) is not None:
@@ -262,10 +264,3 @@ class FunctionOperations:
         if found is None:
             raise not_found(named.arn)
         return found
-
-
-def _told(named: Reference, version: FunctionVersion) -> api.FunctionConfiguration:
-    """The configuration with the ARN as it was asked for."""
-    told = model.configuration(named.scope, version)
-    told["FunctionArn"] = function_arn(named.scope, named.name, named.qualifier)
-    return told

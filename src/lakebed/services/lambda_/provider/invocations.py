@@ -1,9 +1,10 @@
-"""Invoke: synchronous, asynchronous, dry.
+"""Invoke: synchronous, asynchronous, dry, and with an answer that streams.
 
 A function that fails is a success of the API: 200 with X-Amz-Function-Error. The resource policy of the function counts,
 so the permission is decided here and not in the edge.
 
 https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
+https://docs.aws.amazon.com/lambda/latest/api/API_InvokeWithResponseStream.html
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ from typing import Any
 import msgspec
 
 from lakebed.api import lambda_ as api
+from lakebed.ports.runtime import Execution, ResponseSink
 from lakebed.ports.service import Context, operation
 from lakebed.services.lambda_.invoking import Event, Invoker
 from lakebed.services.lambda_.later import LaterQueue
 from lakebed.services.lambda_.names import reference, resource
+from lakebed.services.lambda_.streaming import Stream
 
 SYNC_BYTES_MAX, ASYNC_BYTES_MAX = 6_291_456, 1_048_576
 _CONTEXT_CHARS_MAX = 3583
@@ -27,7 +30,7 @@ _TAIL_BYTES = 4096
 
 
 class InvocationOperations:
-    """Invoke."""
+    """Invoke, InvokeAsync, InvokeWithResponseStream."""
 
     def __init__(self, invoker: Invoker, queue: LaterQueue) -> None:
         self.invoker, self.queue = invoker, queue
@@ -47,9 +50,9 @@ class InvocationOperations:
             return {"StatusCode": 204, "ExecutedVersion": version.version, "Payload": b""}
         if kind == "Event":
             text = msgspec.json.encode(context).decode() if context else ""
-            self.queue.add(named, payload, text, request_id=ctx.request_id)
+            self.queue.add(named, payload, text, request_id=ctx.request_id, trace=_trace(ctx))
             return {"StatusCode": 202, "Payload": b""}
-        came = await self.invoker.run(named, version, Event(payload, ctx.request_id, context))
+        came = await self.invoker.run(named, version, Event(payload, ctx.request_id, context, trace=_trace(ctx)))
         told: api.InvocationResponse = {
             "StatusCode": 200,
             "Payload": came.payload,
@@ -58,8 +61,71 @@ class InvocationOperations:
         if came.error:
             told["FunctionError"] = came.error
         if req.get("LogType") == "Tail":
-            told["LogResult"] = base64.b64encode(came.log.encode()[-_TAIL_BYTES:]).decode()
+            told["LogResult"] = _tail(came)
         return told
+
+    @operation("InvokeAsync", action=None, resource=resource())
+    async def invoke_async(self, ctx: Context, req: api.InvokeAsyncRequest) -> api.InvokeAsyncResponse:
+        """https://docs.aws.amazon.com/lambda/latest/api/API_InvokeAsync.html (deprecated: Invoke with Event)"""
+        named = reference(ctx.scope, req["FunctionName"])
+        self.invoker.authorise(ctx.principal, named)
+        payload = await _read(req["InvokeArgs"], ASYNC_BYTES_MAX) or b"{}"
+        self.invoker.resolve(named)
+        _check_json(payload)
+        self.queue.add(named, payload, request_id=ctx.request_id, trace=_trace(ctx))
+        return {"Status": 202}
+
+    @operation("InvokeWithResponseStream", action=None, resource=resource(qualified=True), refused=("TenantId",))
+    async def invoke_with_response_stream(
+        self, ctx: Context, req: api.InvokeWithResponseStreamRequest
+    ) -> api.InvokeWithResponseStreamResponse:
+        """https://docs.aws.amazon.com/lambda/latest/api/API_InvokeWithResponseStream.html"""
+        named = reference(ctx.scope, req["FunctionName"], req.get("Qualifier"))
+        self.invoker.authorise(ctx.principal, named)
+        payload = await _read(req.get("Payload", b""), SYNC_BYTES_MAX) or b"{}"
+        version = self.invoker.resolve(named)
+        _check_json(payload)
+        context = _client_context(req.get("ClientContext", ""))
+        if req.get("InvocationType") == "DryRun":
+            return {"StatusCode": 204, "ExecutedVersion": version.version, "EventStream": _nothing()}
+        stream = Stream()
+
+        async def run(sink: ResponseSink) -> Execution:
+            event = Event(payload, ctx.request_id, context, trace=_trace(ctx), sink=sink)
+            return await self.invoker.run(named, version, event)
+
+        await stream.open(run)
+        return {
+            "StatusCode": 200,
+            "ExecutedVersion": version.version,
+            "ResponseStreamContentType": stream.content_type,
+            "EventStream": _events(stream, tail=req.get("LogType") == "Tail"),
+        }
+
+
+async def _events(stream: Stream, *, tail: bool) -> AsyncIterator[dict[str, Any]]:
+    """The pieces, and how it ended."""
+    async for piece in stream.pieces():
+        yield {"PayloadChunk": {"Payload": piece}}
+    ended: dict[str, str] = {}
+    came = stream.execution
+    if came is not None and came.error:
+        ended = {"ErrorCode": came.error, "ErrorDetails": came.payload.decode("utf-8", "replace")}
+    if came is not None and tail:
+        ended["LogResult"] = _tail(came)
+    yield {"InvokeComplete": ended}
+
+
+async def _nothing() -> AsyncIterator[dict[str, Any]]:
+    yield {"InvokeComplete": {}}
+
+
+def _tail(came: Execution) -> str:
+    return base64.b64encode(came.log.encode()[-_TAIL_BYTES:]).decode()
+
+
+def _trace(ctx: Context) -> str:
+    return ctx.headers.get("x-amzn-trace-id", "")
 
 
 async def _read(payload: bytes | AsyncIterator[bytes], limit: int) -> bytes:

@@ -29,7 +29,7 @@ class PermissionOperations:
     @operation(
         "AddPermission",
         resource=resource(),
-        refused=("FunctionUrlAuthType", "EventSourceToken", "InvokedViaFunctionUrl"),
+        refused=("EventSourceToken",),
     )
     async def add_permission(self, ctx: Context, req: api.AddPermissionRequest) -> api.AddPermissionResponse:
         """https://docs.aws.amazon.com/lambda/latest/api/API_AddPermission.html"""
@@ -116,6 +116,12 @@ def _statement(req: api.AddPermissionRequest, named: Reference) -> dict[str, Any
         conditions.setdefault("StringEquals", {})["aws:PrincipalOrgID"] = req["PrincipalOrgID"]
     if "SourceArn" in req:
         conditions["ArnLike"] = {"AWS:SourceArn": req["SourceArn"]}
+    if "FunctionUrlAuthType" in req:
+        if req["Action"] != "lambda:InvokeFunctionUrl":
+            raise invalid("FunctionUrlAuthType is only supported for lambda:InvokeFunctionUrl action")
+        conditions.setdefault("StringEquals", {})["lambda:FunctionUrlAuthType"] = req["FunctionUrlAuthType"]
+    if "InvokedViaFunctionUrl" in req:
+        conditions["Bool"] = {"lambda:InvokedViaFunctionUrl": str(req["InvokedViaFunctionUrl"]).lower()}
     statement = {
         "Sid": req["StatementId"],
         "Effect": "Allow",
