@@ -54,6 +54,11 @@ KNOWN: Mapping[str, tuple[Any, ...]] = {
     "targetkeyid": ("alias/fuzz", "00000000-0000-4000-8000-000000000000"),
     "aliasname": ("alias/fuzz", "alias/nothing", "fuzz"),
     "granteeprincipal": ("arn:aws:iam::000000000000:role/fuzz", "x"),
+    "eventpattern": ('{"source": ["a"]}', '{"source": [{"prefix": "a"}]}', "{"),
+    "eventbusname": ("default", "nothing", "arn:aws:events:us-east-1:000000000000:event-bus/default"),
+    "scheduleexpression": ("rate(5 minutes)", "cron(0 10 * * ? *)", "rate(1)"),
+    "rule": ("fuzz", "nothing"),
+    "eventsourcearn": ("arn:aws:events:us-east-1:000000000000:event-bus/default", "x"),
     "topicarn": ("arn:aws:sns:us-east-1:000000000000:fuzz", "arn:aws:sns:us-east-1:000000000000:no"),
     "subscriptionarn": (
         "arn:aws:sns:us-east-1:000000000000:fuzz:00000000-0000-0000-0000-000000000000",

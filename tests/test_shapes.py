@@ -106,6 +106,7 @@ class World:
         await call("kinesis", "CreateStream", StreamName="fuzz", ShardCount=1)
         await call("glue", "CreateDatabase", DatabaseInput={"Name": "fuzz"})
         await call("logs", "CreateLogGroup", logGroupName="fuzz")
+        await call("events", "PutRule", Name="fuzz", EventPattern='{"source": ["a"]}')
         key = (await call("kms", "CreateKey"))["KeyMetadata"]["KeyId"]
         await call("kms", "CreateAlias", AliasName="alias/fuzz", TargetKeyId=key)
         await call(

@@ -58,6 +58,7 @@ from lakebed.ports.service import Service
 from lakebed.services import (
     athena,
     cloudwatch,
+    events,
     firehose,
     glue,
     iam,
@@ -77,7 +78,7 @@ VERSION = "0.1.0"
 # early: what others publish while they stop still arrives.
 SERVICES: tuple[Callable[[Kernel, Ports], Service | Sequence[Service]], ...] = (
     iam.service, sts.service, kms.service, logs.service, cloudwatch.service, s3.service, sqs.service, lambda_.service,
-    kinesis.service, firehose.service, glue.service, athena.service, iot.service, sns.service,
+    kinesis.service, firehose.service, glue.service, athena.service, iot.service, sns.service, events.service,
 )  # fmt: skip
 # What a reset takes away: the kernel's files and those of the services. Keys, children's logs and what an operator put
 # into the directory stay.

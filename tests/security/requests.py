@@ -116,6 +116,28 @@ def _kms(s: Stage) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _events(s: Stage) -> dict[str, Any]:
+    n = s.names
+    event = {"Source": "attack", "DetailType": "attack", "Detail": "{}", "EventBusName": n["bus_arn"]}
+    return {
+        "EventBusName": n["bus_arn"], "Name": f"{MARK}-rule", "Rule": f"{MARK}-rule", "ResourceARN": n["rule_arn"],
+        "TargetArn": n["queue_arn"], "EventPattern": '{"source": ["a"]}', "Entries": [event],
+        "Targets": [{"Id": "attack", "Arn": n["queue_arn"]}], "Ids": [f"{MARK}-target"], "Action": "events:PutEvents",
+        "Principal": BETA, "StatementId": "attack", "Tags": [{"Key": "a", "Value": "b"}], "TagKeys": ["a"],
+        "ArchiveName": f"{MARK}-archive", "EventSourceArn": n["archive_arn"], "ReplayName": f"{MARK}-replay",
+        "Destination": {"Arn": n["bus_arn"]}, "EventStartTime": 1_700_000_000, "EventEndTime": 1_700_000_001,
+        "Event": '{"id": "1", "detail-type": "d", "source": "a", "account": "1", "time": "t", "region": "r", "resources": []}',
+    }  # fmt: skip
+
+
+def _no_filter(_: Stage) -> dict[str, Any]:
+    return {"EventSourceArn": None, "NamePrefix": None, "State": None}
+
+
+def _bus(_: Stage) -> dict[str, Any]:
+    return {"Name": f"{MARK}-bus"}
+
+
 def _kinesis(s: Stage) -> dict[str, Any]:
     n = s.names
     return {
@@ -258,7 +280,7 @@ _CSR = _csr()
 _TABLES = {
     "s3": _s3, "sqs": _sqs, "kinesis": _kinesis, "firehose": _firehose, "lambda": _lambda, "glue": _glue, "athena": _athena,
     "iam": _iam, "iot": _iot, "iot-data": _iot, "logs": _logs, "sts": _sts, "cloudwatch": _cloudwatch, "sns": _sns,
-    "kms": _kms,
+    "kms": _kms, "events": _events,
 }  # fmt: skip
 
 
@@ -274,6 +296,14 @@ def _no_stream_name(_: Stage) -> dict[str, Any]:
 
 
 _SPECIAL: dict[tuple[str, str], Any] = {
+    ("events", "CreateEventBus"): lambda _: {"Name": "attack"},
+    ("events", "DeleteEventBus"): _bus,
+    ("events", "DescribeEventBus"): _bus,
+    ("events", "UpdateEventBus"): _bus,
+    ("events", "CreateArchive"): lambda s: {"ArchiveName": "attack", "EventSourceArn": s.names["bus_arn"]},
+    ("events", "ListArchives"): _no_filter,
+    ("events", "ListReplays"): _no_filter,
+    ("events", "PutRule"): lambda _: {"Tags": None},
     ("kms", "CreateKey"): lambda _: {"KeyId": None, "Policy": None},
     ("kms", "CreateAlias"): lambda _: {"AliasName": "alias/attack"},
     ("kms", "ListGrants"): lambda _: {"GranteePrincipal": None},

@@ -36,8 +36,8 @@ LIMITS = {
     "LAKEBED_SERVICES_ATHENA_DML_TIMEOUT_SECONDS": "1.5",
 }
 SERVICES = (
-    "athena", "cloudwatch", "firehose", "glue", "iam", "iot", "iot-data", "kinesis", "kms", "lambda", "logs", "s3", "sns", "sqs",
-    "sts",
+    "athena", "cloudwatch", "events", "firehose", "glue", "iam", "iot", "iot-data", "kinesis", "kms", "lambda", "logs",
+    "s3", "sns", "sqs", "sts",
 )  # fmt: skip
 
 
@@ -151,6 +151,7 @@ def furnish(stage: Stage) -> None:
     n["iot_role"] = stage.role(f"{m}-iot", "iot.amazonaws.com", everything)
     _keys(stage)
     _storage(stage)
+    _events(stage)
     _streams(stage)
     _functions(stage)
     _lake(stage)
@@ -168,6 +169,24 @@ def _keys(stage: Stage) -> None:
     n["grant"] = kms.create_grant(
         KeyId=n["key"], GranteePrincipal=f"arn:aws:iam::{ALPHA}:role/{m}-role", Operations=["Decrypt"]
     )["GrantId"]
+
+
+def _events(stage: Stage) -> None:
+    n, m = stage.names, MARK
+    events = stage.client("events")
+    events.create_event_bus(Name=f"{m}-bus")
+    n["rule_arn"] = events.put_rule(Name=f"{m}-rule", EventBusName=f"{m}-bus", EventPattern='{"source": ["never"]}')[
+        "RuleArn"
+    ]
+    events.put_targets(
+        Rule=f"{m}-rule", EventBusName=f"{m}-bus", Targets=[{"Id": f"{m}-target", "Arn": n["queue_arn"]}]
+    )
+    n["bus_arn"] = f"arn:aws:events:{REGION}:{ALPHA}:event-bus/{m}-bus"
+    n["archive_arn"] = events.create_archive(ArchiveName=f"{m}-archive", EventSourceArn=n["bus_arn"])["ArchiveArn"]
+    events.start_replay(
+        ReplayName=f"{m}-replay", EventSourceArn=n["archive_arn"], EventStartTime=1_700_000_000,
+        EventEndTime=1_700_000_001, Destination={"Arn": n["bus_arn"]},
+    )  # fmt: skip
 
 
 def _storage(stage: Stage) -> None:

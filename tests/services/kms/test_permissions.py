@@ -39,7 +39,7 @@ async def call(house: Harness, operation: str, **params: Any) -> dict[str, Any]:
     return await house.call("kms", operation, **params)
 
 
-async def denied(house: Harness, caller: Principal, operation: str, **params: Any) -> None:
+async def expect_denial(house: Harness, caller: Principal, operation: str, **params: Any) -> None:
     with pytest.raises(AwsError) as caught:
         await house.call("kms", operation, caller=caller, **params)
     assert caught.value.error_code == "AccessDeniedException", caught.value
@@ -54,7 +54,7 @@ async def test_the_default_policy_leaves_it_to_iam(house: Harness) -> None:
     bob = await user(house, "bob", {"Effect": "Allow", "Action": "kms:Encrypt", "Resource": "*"})
     assert await call(house, "Encrypt", caller=bob, KeyId=key, Plaintext=b"x")
     blob = (await call(house, "Encrypt", KeyId=key, Plaintext=b"x"))["CiphertextBlob"]
-    await denied(house, bob, "Decrypt", CiphertextBlob=blob)
+    await expect_denial(house, bob, "Decrypt", CiphertextBlob=blob)
     assert (await call(house, "Decrypt", CiphertextBlob=blob))["Plaintext"] == b"x"  # root
 
 
@@ -66,8 +66,8 @@ async def test_a_policy_that_does_not_name_the_account_rules_alone(house: Harnes
         await call(house, "CreateKey", Policy=document(only_bob))
     key = await new_key(house, Policy=document(only_bob), BypassPolicyLockoutSafetyCheck=True)
     assert await call(house, "Encrypt", caller=bob, KeyId=key, Plaintext=b"x")
-    await denied(house, eve, "Encrypt", KeyId=key, Plaintext=b"x")
-    await denied(house, ROOT, "Encrypt", KeyId=key, Plaintext=b"x")
+    await expect_denial(house, eve, "Encrypt", KeyId=key, Plaintext=b"x")
+    await expect_denial(house, ROOT, "Encrypt", KeyId=key, Plaintext=b"x")
 
 
 async def test_conditions_see_the_encryption_context(house: Harness) -> None:
@@ -83,7 +83,7 @@ async def test_conditions_see_the_encryption_context(house: Harness) -> None:
         if is_allowed:
             assert await call(house, "Decrypt", caller=bob, CiphertextBlob=blob, EncryptionContext=context)
         else:
-            await denied(house, bob, "Decrypt", CiphertextBlob=blob, EncryptionContext=context)
+            await expect_denial(house, bob, "Decrypt", CiphertextBlob=blob, EncryptionContext=context)
 
 
 async def test_a_grant_counts_until_it_is_revoked(house: Harness) -> None:
@@ -96,8 +96,8 @@ async def test_a_grant_counts_until_it_is_revoked(house: Harness) -> None:
     blob = (await call(house, "Encrypt", KeyId=key, Plaintext=b"x", EncryptionContext=context))["CiphertextBlob"]
     bare = (await call(house, "Encrypt", KeyId=key, Plaintext=b"x"))["CiphertextBlob"]
     assert await call(house, "Decrypt", caller=bob, CiphertextBlob=blob, EncryptionContext=context)
-    await denied(house, bob, "Decrypt", CiphertextBlob=bare)
-    await denied(house, bob, "Encrypt", KeyId=key, Plaintext=b"x", EncryptionContext=context)
+    await expect_denial(house, bob, "Decrypt", CiphertextBlob=bare)
+    await expect_denial(house, bob, "Encrypt", KeyId=key, Plaintext=b"x", EncryptionContext=context)
     listed = (await call(house, "ListGrants", KeyId=key))["Grants"]
     assert [one["GrantId"] for one in listed] == [made["GrantId"]]
     again = await call(
@@ -106,7 +106,7 @@ async def test_a_grant_counts_until_it_is_revoked(house: Harness) -> None:
     )  # fmt: skip
     assert again == made
     await call(house, "RetireGrant", caller=bob, GrantToken=made["GrantToken"])
-    await denied(house, bob, "Decrypt", CiphertextBlob=blob, EncryptionContext=context)
+    await expect_denial(house, bob, "Decrypt", CiphertextBlob=blob, EncryptionContext=context)
     with pytest.raises(AwsError, match="NotFoundException"):
         await call(house, "RevokeGrant", KeyId=key, GrantId=made["GrantId"])
 
@@ -116,7 +116,7 @@ async def test_a_deny_wins_over_a_grant(house: Harness) -> None:
     key = await new_key(house)
     await call(house, "CreateGrant", KeyId=key, GranteePrincipal=BOB, Operations=["Decrypt"])
     blob = (await call(house, "Encrypt", KeyId=key, Plaintext=b"x"))["CiphertextBlob"]
-    await denied(house, bob, "Decrypt", CiphertextBlob=blob)
+    await expect_denial(house, bob, "Decrypt", CiphertextBlob=blob)
 
 
 async def test_another_account_needs_both_sides(house: Harness) -> None:
@@ -124,7 +124,7 @@ async def test_another_account_needs_both_sides(house: Harness) -> None:
     arn = SCOPE.arn("kms", f"key/{key}")
     stranger = Principal("111111111111", "arn:aws:iam::111111111111:root", "root", "111111111111")
     place = Scope("111111111111", "us-east-1")
-    await denied(house, stranger, "Encrypt", KeyId=arn, Plaintext=b"x", place=place)
+    await expect_denial(house, stranger, "Encrypt", KeyId=arn, Plaintext=b"x", place=place)
     lets_in = {"Effect": "Allow", "Principal": {"AWS": "111111111111"}, "Action": "kms:*", "Resource": "*"}
     await call(house, "PutKeyPolicy", KeyId=key, Policy=document(ADMIN, lets_in))
     sealed = await call(house, "Encrypt", caller=stranger, place=place, KeyId=arn, Plaintext=b"x")
@@ -144,7 +144,7 @@ async def test_the_port_makes_keys_of_services_and_sees_a_disabled_key_at_once(h
     service = Principal("000000000000", "sns.amazonaws.com", "service", "sns.amazonaws.com")
     with pytest.raises(AwsError, match="AccessDenied"):
         keys.generate_data_key(service, SCOPE, "alias/aws/s3", context=context, via="s3")
-    await denied(house, ROOT, "ScheduleKeyDeletion", KeyId=made.key_arn)
+    await expect_denial(house, ROOT, "ScheduleKeyDeletion", KeyId=made.key_arn)
     assert (await call(house, "DescribeKey", KeyId="alias/aws/s3"))["KeyMetadata"]["KeyManager"] == "AWS"
 
     own = await new_key(house)

@@ -149,7 +149,7 @@ class Keyring:
         """The plain material and its id."""
         found = self.keys.material(key, version or key.version)
         if found is None:
-            raise api.InvalidCiphertextException("")
+            raise _unreadable()
         return self._vault.open_bytes(found.sealed, self._owner(key, found.version)), found.id
 
     def _owner(self, key: Key, version: int) -> str:
@@ -167,10 +167,10 @@ class Keyring:
         try:
             sealed = ciphertext.parse(blob)
         except ciphertext.BrokenError:
-            raise api.InvalidCiphertextException("") from None
+            raise _unreadable() from None
         key = self.keys.anywhere(region, sealed.key_id)
         if key is None:
-            raise api.InvalidCiphertextException("")
+            raise _unreadable()
         return key, sealed
 
     def open(self, key: Key, sealed: ciphertext.Sealed, context: Mapping[str, str]) -> tuple[bytes, str]:
@@ -179,4 +179,11 @@ class Keyring:
         try:
             return ciphertext.decrypt(secret, sealed, context), material_id
         except ciphertext.BrokenError:
-            raise api.InvalidCiphertextException("") from None
+            raise _unreadable() from None
+
+
+def _unreadable() -> api.InvalidCiphertextException:
+    """One message for all reasons: which it was is nobody's business."""
+    return api.InvalidCiphertextException(
+        "The ciphertext is damaged, of another key, or its encryption context differs."
+    )

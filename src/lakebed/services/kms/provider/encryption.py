@@ -189,7 +189,7 @@ class EncryptionOperations(Desk):
     def _open_pair(self, key: Key, algorithm: str, blob: bytes) -> bytes:
         plaintext = asymmetric.decrypt(self.ring.material(key)[0], algorithm, blob)
         if plaintext is None:
-            raise api.InvalidCiphertextException("")
+            raise api.InvalidCiphertextException("The ciphertext does not open under this key.")
         return plaintext
 
 

@@ -42,7 +42,7 @@ class SigningOperations(Desk):
         except asymmetric.WrongInputError as wrong:
             raise model.invalid(str(wrong)) from None
         if not valid:
-            raise api.KMSInvalidSignatureException("")
+            raise api.KMSInvalidSignatureException("The signature does not fit the message.")
         return {"KeyId": key.arn, "SignatureValid": True, "SigningAlgorithm": req["SigningAlgorithm"]}
 
     def _signer(self, ctx: Context, req: Mapping[str, Any]) -> tuple[Key, bytes, bool]:
@@ -65,7 +65,7 @@ class SigningOperations(Desk):
         """https://docs.aws.amazon.com/kms/latest/APIReference/API_VerifyMac.html"""
         key, made = self._mac(ctx, req)
         if not hmac.compare_digest(made, req["Mac"]):
-            raise api.KMSInvalidMacException("")
+            raise api.KMSInvalidMacException("The MAC does not fit the message.")
         return {"KeyId": key.arn, "MacValid": True, "MacAlgorithm": req["MacAlgorithm"]}
 
     def _mac(self, ctx: Context, req: Mapping[str, Any]) -> tuple[Key, bytes]:
