@@ -15,9 +15,16 @@ from lakebed.kernel.arn import parse
 from lakebed.kernel.errors import AwsError, not_built
 from lakebed.services.firehose import prefix
 from lakebed.services.firehose.buffers import Hints
+from lakebed.services.firehose.destinations import Settings
 from lakebed.services.firehose.extraction import Query
 
-Settings = Mapping[str, Any]
+KIND = "s3"
+CONFIGURATION = "ExtendedS3DestinationConfiguration"
+UPDATE = "ExtendedS3DestinationUpdate"
+_BASIC = (
+    "RoleARN", "BucketARN", "Prefix", "ErrorOutputPrefix", "BufferingHints", "CompressionFormat", "EncryptionConfiguration",
+    "CloudWatchLoggingOptions",
+)  # fmt: skip
 MIB = 1 << 20
 PARTITIONED_SIZE_MIN, CONVERTED_SIZE_DEFAULT = 64, 128
 PARTITIONS_MAX = 500  # https://docs.aws.amazon.com/firehose/latest/dev/limits.html
@@ -26,22 +33,22 @@ _LAMBDA_DEFAULTS = {"NumberOfRetries": "3", "BufferSizeInMBs": "1", "BufferInter
 
 def complete(given: Settings) -> dict[str, Any]:
     """A checked extended destination with its defaults."""
-    made = _basic(given)
+    made = basic(given)
     for member in ("FileExtension", "CustomTimeZone"):
         if given.get(member):
             made[member] = given[member]
     prefix.zone(given.get("CustomTimeZone", ""))
     made["S3BackupMode"] = given.get("S3BackupMode", "Disabled")
-    made["ProcessingConfiguration"] = _processing(given.get("ProcessingConfiguration") or {})
+    made["ProcessingConfiguration"] = processing(given.get("ProcessingConfiguration") or {})
     partitioned = _partitioning(given, made)
     converted = _conversion(given, made)
-    made["BufferingHints"] = _hints(given.get("BufferingHints") or {}, partitioned=partitioned, converted=converted)
+    made["BufferingHints"] = hints(given.get("BufferingHints") or {}, partitioned=partitioned, converted=converted)
     prefix.check_pair(made.get("Prefix", ""), made.get("ErrorOutputPrefix", ""), partitioned=partitioned)
     if made["S3BackupMode"] == "Enabled":
         backup = given.get("S3BackupConfiguration") or given.get("S3BackupDescription")
         if not backup:
             raise api.InvalidArgumentException("S3BackupConfiguration must be specified when S3BackupMode is Enabled.")
-        made["S3BackupDescription"] = _basic(backup)
+        made["S3BackupDescription"] = basic(backup)
         prefix.check_pair(backup.get("Prefix", ""), backup.get("ErrorOutputPrefix", ""), partitioned=False)
     return made
 
@@ -75,8 +82,8 @@ def bucket_of(settings: Settings) -> str:
 
 def hints_of(settings: Settings) -> Hints:
     """A destination's or backup's buffering hints."""
-    hints = settings["BufferingHints"]
-    return Hints(hints["SizeInMBs"] * MIB, float(hints["IntervalInSeconds"]))
+    given = settings["BufferingHints"]
+    return Hints(given["SizeInMBs"] * MIB, float(given["IntervalInSeconds"]))
 
 
 def lambda_parameters(made: Settings) -> dict[str, str] | None:
@@ -115,7 +122,15 @@ def is_partitioned(made: Settings) -> bool:
     return bool((made.get("DynamicPartitioningConfiguration") or {}).get("Enabled"))
 
 
-def _basic(given: Settings) -> dict[str, Any]:
+def described(made: Settings) -> dict[str, Any]:
+    """The description, whole and in the older, smaller shape."""
+    return {
+        "S3DestinationDescription": {key: made[key] for key in _BASIC if key in made},
+        "ExtendedS3DestinationDescription": dict(made),
+    }
+
+
+def basic(given: Settings) -> dict[str, Any]:
     """What destination and backup share."""
     bucket = parse(given["BucketARN"])
     if bucket is None or bucket.service != "s3" or not bucket.resource or "/" in bucket.resource:
@@ -128,10 +143,10 @@ def _basic(given: Settings) -> dict[str, Any]:
     made = {
         "RoleARN": given["RoleARN"],
         "BucketARN": given["BucketARN"],
-        "BufferingHints": _hints(given.get("BufferingHints") or {}, partitioned=False, converted=False),
+        "BufferingHints": hints(given.get("BufferingHints") or {}),
         "CompressionFormat": compression,
         "EncryptionConfiguration": {"NoEncryptionConfig": "NoEncryption"},
-        "CloudWatchLoggingOptions": _logging(given.get("CloudWatchLoggingOptions") or {}),
+        "CloudWatchLoggingOptions": logging(given.get("CloudWatchLoggingOptions") or {}),
     }
     for member in ("Prefix", "ErrorOutputPrefix"):
         if given.get(member):
@@ -139,7 +154,8 @@ def _basic(given: Settings) -> dict[str, Any]:
     return made
 
 
-def _logging(given: Settings) -> dict[str, Any]:
+def logging(given: Settings) -> dict[str, Any]:
+    """Checked logging options."""
     if given.get("Enabled") and not (given.get("LogGroupName") and given.get("LogStreamName")):
         raise api.InvalidArgumentException(
             "CloudWatchLoggingOptions: LogGroupName and LogStreamName must be specified when logging is enabled."
@@ -147,7 +163,8 @@ def _logging(given: Settings) -> dict[str, Any]:
     return {"Enabled": False, **given}
 
 
-def _hints(given: Settings, *, partitioned: bool, converted: bool) -> dict[str, int]:
+def hints(given: Settings, *, partitioned: bool = False, converted: bool = False) -> dict[str, int]:
+    """Checked buffering hints with defaults."""
     if ("SizeInMBs" in given) != ("IntervalInSeconds" in given):
         raise api.InvalidArgumentException(
             "BufferingHints: SizeInMBs and IntervalInSeconds must be specified together."
@@ -162,7 +179,7 @@ def _hints(given: Settings, *, partitioned: bool, converted: bool) -> dict[str, 
     return made
 
 
-def _processing(given: Settings) -> dict[str, Any]:
+def processing(given: Settings) -> dict[str, Any]:
     enabled = bool(given.get("Enabled"))
     processors = given.get("Processors") or []
     kinds = [processor["Type"] for processor in processors]

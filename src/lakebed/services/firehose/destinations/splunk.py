@@ -1,0 +1,14 @@
+"""Splunk: the HTTP event collector with its acknowledgements. Not built.
+
+https://docs.aws.amazon.com/firehose/latest/dev/create-destination.html. Its members are refused by name.
+"""
+
+from __future__ import annotations
+
+from lakebed.services.firehose.destinations import Seam
+
+SEAM = Seam(
+    configurations=("SplunkDestinationConfiguration", ),
+    updates=("SplunkDestinationUpdate", ),
+    needs="nothing but the HEC protocol on http_client (raw and event endpoints, acknowledgement polling)",
+)
