@@ -19,6 +19,7 @@ from typing import Any
 import duckdb
 
 from lakebed.lake.sql.macros import needed
+from lakebed.ports.sql import SqlFailure
 
 _SPARES = 2  # one for pruning partitions, one for the statement
 
@@ -32,10 +33,21 @@ class Instances:
         self._current: Any = None
         self._lock = threading.Lock()
         self._chores = ThreadPoolExecutor(1)
+        self._stopped = False
 
     def limit(self, threads: int, memory_mb: int, spill_gb: int) -> None:
         """Set what each instance may take; comes before the first ``prepare``."""
         self._limits = {"threads": threads, "memory_mb": memory_mb, "spill_gb": spill_gb}
+
+    @property
+    def spill_bytes(self) -> int:
+        """How much a statement may write beside its results."""
+        return self._limits["spill_gb"] << 30
+
+    def check(self) -> None:
+        """Raises where the running statement was stopped; for work outside DuckDB."""
+        if self._stopped:
+            raise SqlFailure("USER_CANCELED", "Query was canceled")
 
     def prepare(self) -> None:
         """The statement has ended: its instance is closed and the next ones are opened, both in the background."""
@@ -60,12 +72,13 @@ class Instances:
         connection.execute("SET enable_external_access=false")
         connection.execute("SET lock_configuration=true")
         with self._lock:
-            self._current = connection
+            self._current, self._stopped = connection, False
         return connection
 
     def interrupt(self) -> None:
         """Stop what runs."""
         with self._lock:
+            self._stopped = True
             if self._current is not None:
                 self._current.interrupt()
 

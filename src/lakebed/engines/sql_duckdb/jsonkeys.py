@@ -35,16 +35,16 @@ def structure(connection: Any, scan: str) -> dict[str, Any]:
 
 
 def columns(
-    wanted: Sequence[tuple[str, str, Type]], found: dict[str, Any], *, fold: bool
+    wanted: Sequence[tuple[str, str, Type]], found: dict[str, Any], *, fold: bool, dots: bool = False
 ) -> tuple[list[tuple[str, str]], list[str]]:
     """(key, type) pairs to read, and for each wanted (column, key, type) the expression that makes it."""
     read: list[tuple[str, str]] = []
     made = []
     for name, key, kind in wanted:
-        spellings = _spellings(key, found, fold)
+        spellings = _spellings(key, found, fold, dots)
         parts = []
         for spelling in spellings:
-            field = field_of(kind, found.get(spelling), 0)
+            field = field_of(kind, found.get(spelling), 0, dots)
             read.append((spelling, field.read))
             parts.append(field.made.replace("{}", quote(spelling)) if field.made else quote(spelling))
         value = parts[0] if len(parts) == 1 else f"coalesce({', '.join(parts)})"
@@ -52,35 +52,40 @@ def columns(
     return read, made
 
 
-def _spellings(key: str, found: dict[str, Any], fold: bool) -> list[str]:
-    if not fold:
-        return [key]
-    same = [spelling for spelling in found if spelling.lower() == key.lower()]
+def _spellings(key: str, found: dict[str, Any], fold: bool, dots: bool) -> list[str]:
+    """The keys that mean this one; ``dots.in.keys`` lets ``a.b`` mean ``a_b`` where there is no ``a_b`` itself."""
+
+    def alike(spelling: str) -> bool:
+        return spelling == key or (fold and spelling.lower() == key.lower())
+
+    same = [spelling for spelling in found if alike(spelling)]
+    if dots:
+        same += [each for each in found if "." in each and each not in same and alike(each.replace(".", "_"))]
     return same[:20] or [key]
 
 
-def field_of(kind: Type, found: Any, depth: int) -> Field:
+def field_of(kind: Type, found: Any, depth: int, dots: bool = False) -> Field:
     """How to read a value of ``kind`` that looks like ``found``."""
     if kind.base == "varbinary":
-        return Field("VARCHAR", "encode({})")
+        return Field("VARCHAR", "coalesce(TRY(from_base64({})), encode({}))")
     if kind.base == "array" and depth < _DEPTH_MAX:
-        inner = field_of(kind.args[0], found[0] if isinstance(found, list) and found else None, depth + 1)
+        inner = field_of(kind.args[0], found[0] if isinstance(found, list) and found else None, depth + 1, dots)
         name = f"k{depth}_"
         made = inner.made.replace("{}", name)
         return Field(f"{inner.read}[]", f"list_transform({{}}, lambda {name}: {made})" if inner.made else "")
     if kind.base == "row" and depth < _DEPTH_MAX:
-        return _row(kind, found if isinstance(found, dict) else {}, depth)
+        return _row(kind, found if isinstance(found, dict) else {}, depth, dots)
     return Field(duckdb_text(kind), "")
 
 
-def _row(kind: Type, found: dict[str, Any], depth: int) -> Field:
+def _row(kind: Type, found: dict[str, Any], depth: int, dots: bool) -> Field:
     name, read, packed, plain = f"k{depth}_", [], [], True
     for at, (label, part) in enumerate(kind.args):
         own = field_name(label, at)
-        spellings = _spellings(own, found, True)
+        spellings = _spellings(own, found, True, dots)
         values = []
         for spelling in spellings:
-            inner = field_of(part, found.get(spelling), depth + 1)
+            inner = field_of(part, found.get(spelling), depth + 1, dots)
             read.append(f"{quote(spelling)} {inner.read}")
             values.append(
                 inner.made.replace("{}", f"{name}.{quote(spelling)}") if inner.made else f"{name}.{quote(spelling)}"

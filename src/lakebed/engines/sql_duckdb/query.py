@@ -14,6 +14,7 @@ from sqlglot import exp
 
 from lakebed.engines.sql_duckdb import iceberg, scan, scanned, travel
 from lakebed.engines.sql_duckdb.instance import Instances, execute, literal
+from lakebed.engines.sql_duckdb.staging import Stage
 from lakebed.lake.sql import render
 from lakebed.lake.sql.dialect import bind, parse
 from lakebed.lake.sql.query import Compiler, Query, RelationInfo
@@ -135,9 +136,10 @@ def run(instances: Instances, request: dict[str, Any]) -> dict[str, Any]:
     size = scanned.total(connection, compiler, list(job.relations))
     if job.scanned_bytes_max and size > job.scanned_bytes_max:
         raise SqlFailure("EXCEEDED_SCAN_LIMIT", f"Bytes scanned limit was exceeded: {size} > {job.scanned_bytes_max}")
+    stage = Stage(job.output.directory, instances.spill_bytes, instances.check)
     for number, relation in enumerate(job.relations):
         if number in compiler.used:
-            (iceberg if relation.format == "iceberg" else scan).create(connection, number, relation)
+            scan.create(connection, number, relation, compiler.used[number], stage)
     planned = time.perf_counter()
     columns = [_described(name, kind) for name, kind in made.columns]
     if job.output.format == "result":
@@ -162,8 +164,9 @@ def compiled(job: SqlJob) -> tuple[Query, Compiler]:
     for number, relation in enumerate(job.relations):
         columns = [(name.lower(), parse_hive(kind)) for name, kind in [*relation.columns, *relation.partition_columns]]
         info = RelationInfo(
-            number, relation.database, relation.name, columns, relation.view_sql, relation.view_database
-        )
+            number, relation.database, relation.name, columns, relation.view_sql, relation.view_database,
+            relation.format not in ("rows", "iceberg"),
+        )  # fmt: skip
         relations[relation.database.lower(), relation.name.lower() + relation.version] = info
     compiler = Compiler(relations, job.database.lower(), now=job.now)
     return compiler.query(parse(bind(job.sql, list(job.parameters)))), compiler

@@ -45,6 +45,9 @@ _PLACES = re.compile(r"(/[\w.\-]+){2,}")
 def translated(message: str) -> SqlFailure:
     """The failure a DuckDB message means; an unknown one is ours, not the user's."""
     if (ours := _OURS.search(message)) is not None:
+        named = re.match(r"(HIVE_[A-Z_]+): (.*)", ours.group(1), re.DOTALL)
+        if named is not None:
+            return SqlFailure(named.group(1), named.group(2)[:1000])
         return SqlFailure("INVALID_FUNCTION_ARGUMENT", ours.group(1)[:1000])
     first = message.split("\n")[0].strip()
     for pattern, name, text in _RULES:

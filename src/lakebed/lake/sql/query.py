@@ -32,9 +32,11 @@ from lakebed.lake.sql.shapes import (
     unwrapped,
 )  # fmt: skip
 from lakebed.lake.sql.typed import Typed, cast, coerce, common, mismatch, same_zones, unify
-from lakebed.lake.types import BIGINT, Type, duckdb_text, quote
+from lakebed.lake.types import BIGINT, TIMESTAMPTZ, VARCHAR, Type, duckdb_text, quote
 from lakebed.ports.sql import SqlFailure
 
+# https://docs.aws.amazon.com/athena/latest/ug/querying-glue-catalog.html, https://trino.io/docs/current/connector/hive.html
+HIDDEN = {"$path": VARCHAR, "$file_size": BIGINT, "$file_modified_time": TIMESTAMPTZ}
 _DEPTH_MAX = 60
 _RECURSION_MAX = 10  # https://trino.io/docs/current/sql/select.html#with-recursive-clause
 
@@ -55,6 +57,7 @@ class RelationInfo(NamedTuple):
     columns: list[tuple[str, Type]]
     view_sql: str = ""
     view_database: str = ""
+    files: bool = False  # its rows come from files: it has the hidden columns
 
 
 @dataclass(slots=True)
@@ -260,9 +263,10 @@ class Compiler:
             raise SqlFailure("COLUMN_NOT_FOUND", "line 1:8: SELECT * not allowed in queries without FROM clause")
         listed = [] if wanted else list(scope.joined.values())
         listed += [c for source in sources for c in source.columns if wanted or c.name not in scope.joined]
+        listed = [column for column in listed if not column.hidden]
         for column in listed:
             self.touch(column)
-        return [(column.name, column.value) for column in listed if not column.hidden]
+        return [(column.name, column.value) for column in listed]
 
     def touch(self, column: Column | None) -> None:
         """A column is read."""
@@ -395,6 +399,12 @@ class Compiler:
         if given:
             pairs = renamed([(c.name, c.value.type) for c in columns], given, node)
             columns = [Column(new, c.value, c.origin) for (new, _), c in zip(pairs, columns, strict=True)]
+        if relation.files:  # behind the table's own, so that one of this name wins
+            columns += [
+                Column(label, Typed(f"{alias}.{quote(label)}", kind), (relation.number, label), hidden=True)
+                for label, kind in HIDDEN.items()
+                if label not in {column.name for column in columns}
+            ]
         scope.sources.append(Source((node.alias or name).lower(), columns, relation.database, alias))
         return f"rel_{relation.number} AS {alias}{sampled(node)}"
 

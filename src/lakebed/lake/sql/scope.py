@@ -17,7 +17,7 @@ class Column:
     name: str
     value: Typed
     origin: tuple[int, str] | None = None
-    hidden: bool = False
+    hidden: bool = False  # found by its name, left out of ``*``
 
 
 @dataclass(slots=True)
@@ -75,7 +75,7 @@ class Scope:
                 for source in self.sources
                 if used == 1 or (source.alias == names[used - 2] and (used == 2 or source.database == names[0]))
                 for column in source.columns
-                if column.name == names[used - 1] and not column.hidden
+                if column.name == names[used - 1]
             ]
             if len(matches) > 1:
                 raise SqlFailure("AMBIGUOUS_NAME", f"{place}Column '{'.'.join(names[:used])}' is ambiguous")
