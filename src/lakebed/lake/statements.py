@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from lakebed.lake.tables import statements as tables
 from lakebed.lake.tokens import Cursor
 from lakebed.ports.sql import SqlFailure
 
@@ -27,6 +28,8 @@ class Statement:
     @property
     def type(self) -> str:
         """Athena's StatementType."""
+        if self.kind in tables.DML:
+            return "DML"
         return {"query": "DML", "ctas": "DDL", "insert": "DML", "unload": "DML"}.get(
             self.kind, "UTILITY" if self.kind.startswith(("show", "describe")) else "DDL"
         )
@@ -34,7 +37,8 @@ class Statement:
     @property
     def substatement(self) -> str:
         """Athena's SubstatementType."""
-        names = {"query": "SELECT", "ctas": "CREATE_TABLE_AS_SELECT"}
+        names = {"query": "SELECT", "ctas": "CREATE_TABLE_AS_SELECT", "create_iceberg_table": "CREATE_TABLE",
+                 "alter_iceberg_table": "ALTER_TABLE"}  # fmt: skip
         return names.get(self.kind, self.kind.upper())
 
 
@@ -43,6 +47,9 @@ def classify(sql: str) -> Statement:
     cursor = Cursor(sql)
     if cursor.ended:
         raise SqlFailure("SYNTAX_ERROR", "line 1:1: mismatched input '<EOF>'")
+    if (found := tables.read(cursor)) is not None:
+        kind, database, name, facts = found
+        return Statement(kind, database, name, facts=facts)
     for words, reader in _READERS:
         if cursor.take(*words):
             return reader(cursor)

@@ -46,7 +46,7 @@ class State:
         if snapshot_id is not None:
             snapshot = self._snapshot(snapshot_id)
             wanted = snapshot.get("schema-id", wanted) if snapshot else wanted
-        return next(each for each in schemas if each.get("schema-id", 0) == wanted)  # type: ignore[no-any-return]
+        return next(each for each in schemas if each.get("schema-id", 0) == wanted)
 
     def columns(self, snapshot_id: int | None = None) -> list[tuple[str, str]]:
         """(name in lower case, Hive type)."""

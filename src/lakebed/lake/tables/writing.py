@@ -47,6 +47,7 @@ def data_files(metadata: Any, io: Any, source: Path, names: Names) -> list[DataF
     partitions: set[Any] = set()
     for table in _chunks(source, wanted):
         for file in _dataframe_to_data_files(metadata, table, io, uuid.UUID(names.uuid), counter):
+            file.spec_id = metadata.default_spec_id
             made.append(file)
             partitions.add(file.partition)
         if partitioned and len(partitions) > _PARTITIONS_MAX:

@@ -63,6 +63,8 @@ async def drop_database(work: Work, statement: Statement) -> Lines:
 async def create_table(work: Work, statement: Statement) -> Lines:
     """CREATE EXTERNAL TABLE"""
     facts, database = statement.facts, _database(work, statement)
+    if facts["properties"].get("table_type", "").upper() == "ICEBERG":
+        raise SqlFailure("NOT_SUPPORTED", "External keyword not supported for table type ICEBERG")
     if not facts.get("location"):
         told = "No location was specified for table. An S3 location must be specified"
         raise SqlFailure("INVALID_TABLE_PROPERTY", f"line 1:1: {told}")

@@ -20,7 +20,7 @@ from lakebed.lake import formats, location
 from lakebed.lake.statements import Statement
 from lakebed.ports.house import Ports
 from lakebed.ports.sql import Output, OutputFile, ResultColumn, SqlFailure, SqlJob, SqlOutcome
-from lakebed.services.athena import projection
+from lakebed.services.athena import iceberg_commit, projection
 from lakebed.services.athena.resolve import Resolver, objects_under, pairs, view_text
 
 Body = dict[str, Any]
@@ -46,15 +46,21 @@ class Work:
         """The session's database."""
         return str(self.body["context"].get("Database", "default")).lower()
 
-    async def prepared(self, sql: str, output: Output) -> SqlJob:
-        """A job with its tables resolved, partitions pruned and files listed."""
-        resolver = Resolver(self.p, self.principal, self.scope, self.k.clock.now())
+    async def prepared(
+        self, sql: str, output: Output, *, pinned: Mapping[tuple[str, str], Any] | None = None
+    ) -> SqlJob:
+        """A job with its tables resolved, partitions pruned and files listed; ``pinned`` are Iceberg tables at the state
+        a change is made over."""
+        resolver = Resolver(self.p, self.principal, self.scope, self.k.clock.now(), scratch=self.scratch)
+        resolver.iceberg.pinned.update(pinned or {})
         relations = await resolver.relations(sql, self.database)
         job = SqlJob(
             id=self.body["id"], sql=sql, output=output, database=self.database, relations=relations,
             parameters=self.body.get("parameters", []), scanned_bytes_max=self.body.get("cutoff", 0),
             timeout_seconds=self.timeout_seconds, now=self.k.clock.now(),
         )  # fmt: skip
+        job = await resolver.iceberg.filled(job)
+        relations = list(job.relations)
         kept = await self.p.sql.prune(job) if any(relation.partition_columns for relation in relations) else None
         filled = [
             await resolver.files(relation, kept[at] if kept is not None else ())
@@ -278,6 +284,7 @@ async def _place(
 
 async def undo(work: Work) -> None:
     """Take away what an earlier run of this execution had begun to place when the server died."""
+    await iceberg_commit.undo(work)
     begun = work.body.get("placing")
     if begun is None:
         return

@@ -11,6 +11,7 @@ import binascii
 import dataclasses
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -21,6 +22,7 @@ from lakebed.lake import formats, location
 from lakebed.ports.house import Ports
 from lakebed.ports.sql import DataFile, Relation, SqlFailure, TableName
 from lakebed.services.athena import projection
+from lakebed.services.athena.iceberg_relations import IcebergRelations
 
 _VIEW_PREFIX, _VIEW_SUFFIX = "/* Presto View: ", " */"
 _FILES_MAX = 100_000
@@ -31,7 +33,10 @@ _VIEW_DEPTH_MAX = 10
 class Resolver:
     """One statement's tables."""
 
-    def __init__(self, p: Ports, principal: Principal, scope: Scope, now: float = 0.0) -> None:
+    def __init__(
+        self, p: Ports, principal: Principal, scope: Scope, now: float = 0.0, *, scratch: Path = Path("/nonexistent")
+    ) -> None:
+        self.iceberg = IcebergRelations(p, principal, scratch)
         self._p, self._principal, self._scope, self._now = p, principal, scope, now
         self.tables: dict[tuple[str, str], Mapping[str, Any]] = {}
         self._partitions: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
@@ -59,10 +64,10 @@ class Resolver:
         if depth > _VIEW_DEPTH_MAX:
             raise SqlFailure("VIEW_IS_RECURSIVE", "Views are nested too deeply")
         for named in await self._p.sql.references(sql, database=database):
-            key = (named.database, named.name)
+            key = (named.database, named.name + named.version)
             if key in found:
                 continue
-            relation = found[key] = self._relation(named)
+            relation = found[key] = await self.iceberg.of(named, self.table) or self._relation(named)
             if relation.view_sql:
                 await self._collect(relation.view_sql, relation.view_database, found, depth + 1)
 
@@ -89,7 +94,7 @@ class Resolver:
 
     async def files(self, relation: Relation, kept: Sequence[int]) -> Relation:
         """The relation with the files of the partitions that are left."""
-        if relation.view_sql:
+        if relation.view_sql or relation.files or relation.format == "iceberg":
             return relation
         table = self.tables[relation.database, relation.name]
         if not relation.partition_columns:
@@ -113,7 +118,16 @@ class Resolver:
             name = info.key[len(prefix) :]
             if not info.size or any(part.startswith(("_", ".")) for part in name.split("/")):
                 continue
-            found.append(DataFile(str(info.path), info.size, formats.compression(form, info.key), partition))
+            found.append(
+                DataFile(
+                    str(info.path),
+                    info.size,
+                    formats.compression(form, info.key),
+                    partition,
+                    location=f"s3://{bucket}/{info.key}",
+                    modified=info.modified,
+                )
+            )
         return found
 
 

@@ -22,7 +22,7 @@ from lakebed.lake.statements import Statement, classify
 from lakebed.lake.types import UnknownTypeError
 from lakebed.ports.house import Ports
 from lakebed.ports.sql import SqlFailure
-from lakebed.services.athena import ddl, model, queries
+from lakebed.services.athena import ddl, iceberg, model, queries
 from lakebed.services.athena.settings import AthenaSettings
 from lakebed.services.athena.store import Store
 
@@ -94,6 +94,8 @@ class Runner:
         if run.attempts > _ATTEMPTS_MAX:
             raise SqlFailure("GENERIC_INTERNAL_ERROR", "The server stopped while it ran.", category=1, retryable=True)
         statement = classify(body.get("effective_sql") or body["sql"])
+        if (taken := await iceberg.taken(work, statement, run.attempts)) is not None:
+            return taken
         if statement.kind in _QUERIES:
             made: Body = await _QUERIES[statement.kind](work, statement)
         else:

@@ -69,7 +69,8 @@ class ExecutionOperations:
             raise api.InvalidRequestException(f"Catalog {context['Catalog']} does not exist")
         parameters, sql = list(req.get("ExecutionParameters", [])), req["QueryString"]
         statement, effective = self._statement(ctx.scope, group["Name"], sql, parameters)
-        ending = {"query": ".csv", "ctas": "", "insert": "", "unload": ""}.get(statement.kind, ".txt")
+        ending = {"query": ".csv", "ctas": "", "insert": "", "unload": "", "update": "", "delete": "",
+                  "merge": ""}.get(statement.kind, ".txt")
         made: Body = {
             "id": query_id, "workgroup": group["Name"], "state": "QUEUED", "submitted": ctx.now, "sql": sql,
             "type": statement.type, "substatement": statement.substatement, "context": context,
