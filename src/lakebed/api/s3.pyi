@@ -14,6 +14,7 @@ class InvalidWriteOffset(ModelledError): ...
 class NoSuchBucket(ModelledError): ...
 class NoSuchKey(ModelledError): ...
 class NoSuchUpload(ModelledError): ...
+class ObjectAlreadyInActiveTierError(ModelledError): ...
 class ObjectNotInActiveTierError(ModelledError): ...
 class TooManyParts(ModelledError): ...
 
@@ -55,6 +56,9 @@ class BucketInfo(TypedDict, total=False):
 class BucketLifecycleConfiguration(TypedDict, total=False):
     Rules: Required[list[LifecycleRule]]
 
+class CORSConfiguration(TypedDict, total=False):
+    CORSRules: Required[list[CORSRule]]
+
 class CORSRule(TypedDict, total=False):
     ID: str
     AllowedHeaders: list[str]
@@ -62,6 +66,22 @@ class CORSRule(TypedDict, total=False):
     AllowedOrigins: Required[list[str]]
     ExposeHeaders: list[str]
     MaxAgeSeconds: int
+
+class CSVInput(TypedDict, total=False):
+    FileHeaderInfo: str
+    Comments: str
+    QuoteEscapeCharacter: str
+    RecordDelimiter: str
+    FieldDelimiter: str
+    QuoteCharacter: str
+    AllowQuotedRecordDelimiter: bool
+
+class CSVOutput(TypedDict, total=False):
+    QuoteFields: str
+    QuoteEscapeCharacter: str
+    RecordDelimiter: str
+    FieldDelimiter: str
+    QuoteCharacter: str
 
 class Checksum(TypedDict, total=False):
     ChecksumCRC32: str
@@ -337,6 +357,10 @@ class DeleteBucketLifecycleRequest(TypedDict, total=False):
     Bucket: Required[str]
     ExpectedBucketOwner: str
 
+class DeleteBucketOwnershipControlsRequest(TypedDict, total=False):
+    Bucket: Required[str]
+    ExpectedBucketOwner: str
+
 class DeleteBucketPolicyRequest(TypedDict, total=False):
     Bucket: Required[str]
     ExpectedBucketOwner: str
@@ -425,6 +449,11 @@ class Destination(TypedDict, total=False):
     EncryptionConfiguration: EncryptionConfiguration
     ReplicationTime: ReplicationTime
     Metrics: Metrics
+
+class Encryption(TypedDict, total=False):
+    EncryptionType: Required[str]
+    KMSKeyId: str
+    KMSContext: str
 
 class EncryptionConfiguration(TypedDict, total=False):
     ReplicaKmsKeyID: str
@@ -613,6 +642,16 @@ class GetObjectAttributesRequest(TypedDict, total=False):
     ExpectedBucketOwner: str
     ObjectAttributes: Required[list[str]]
 
+class GetObjectLegalHoldOutput(TypedDict, total=False):
+    LegalHold: ObjectLockLegalHold
+
+class GetObjectLegalHoldRequest(TypedDict, total=False):
+    Bucket: Required[str]
+    Key: Required[str]
+    VersionId: str
+    RequestPayer: str
+    ExpectedBucketOwner: str
+
 class GetObjectLockConfigurationOutput(TypedDict, total=False):
     ObjectLockConfiguration: ObjectLockConfiguration
 
@@ -691,6 +730,16 @@ class GetObjectRequest(TypedDict, total=False):
     ExpectedBucketOwner: str
     ChecksumMode: str
 
+class GetObjectRetentionOutput(TypedDict, total=False):
+    Retention: ObjectLockRetention
+
+class GetObjectRetentionRequest(TypedDict, total=False):
+    Bucket: Required[str]
+    Key: Required[str]
+    VersionId: str
+    RequestPayer: str
+    ExpectedBucketOwner: str
+
 class GetObjectTaggingOutput(TypedDict, total=False):
     VersionId: str
     TagSet: Required[list[Tag]]
@@ -708,6 +757,9 @@ class GetPublicAccessBlockOutput(TypedDict, total=False):
 class GetPublicAccessBlockRequest(TypedDict, total=False):
     Bucket: Required[str]
     ExpectedBucketOwner: str
+
+class GlacierJobParameters(TypedDict, total=False):
+    Tier: Required[str]
 
 class Grant(TypedDict, total=False):
     Grantee: Grantee
@@ -808,6 +860,18 @@ class IndexDocument(TypedDict, total=False):
 class Initiator(TypedDict, total=False):
     ID: str
     DisplayName: str
+
+class InputSerialization(TypedDict, total=False):
+    CSV: CSVInput
+    CompressionType: str
+    JSON: JSONInput
+    Parquet: ParquetInput
+
+class JSONInput(TypedDict, total=False):
+    Type: str
+
+class JSONOutput(TypedDict, total=False):
+    RecordDelimiter: str
 
 class LambdaFunctionConfiguration(TypedDict, total=False):
     Id: str
@@ -1003,6 +1067,10 @@ class LoggingEnabled(TypedDict, total=False):
     TargetPrefix: Required[str]
     TargetObjectKeyFormat: TargetObjectKeyFormat
 
+class MetadataEntry(TypedDict, total=False):
+    Name: str
+    Value: str
+
 class Metrics(TypedDict, total=False):
     Status: Required[str]
     EventThreshold: ReplicationTimeValue
@@ -1058,6 +1126,15 @@ class ObjectLockConfiguration(TypedDict, total=False):
     ObjectLockEnabled: str
     Rule: ObjectLockRule
 
+class ObjectLockLegalHold(TypedDict, total=False):
+    Status: str
+
+class ObjectLockRetention(TypedDict, total=False):
+    Mode: str
+    RetainUntilDate: float
+    EventHold: str
+    EventHoldDuration: EventHoldDuration
+
 class ObjectLockRule(TypedDict, total=False):
     DefaultRetention: DefaultRetention
 
@@ -1088,6 +1165,13 @@ class ObjectVersion(TypedDict, total=False):
     Owner: Owner
     RestoreStatus: RestoreStatus
 
+class OutputLocation(TypedDict, total=False):
+    S3: S3Location
+
+class OutputSerialization(TypedDict, total=False):
+    CSV: CSVOutput
+    JSON: JSONOutput
+
 class Owner(TypedDict, total=False):
     DisplayName: str
     ID: str
@@ -1097,6 +1181,8 @@ class OwnershipControls(TypedDict, total=False):
 
 class OwnershipControlsRule(TypedDict, total=False):
     ObjectOwnership: Required[str]
+
+class ParquetInput(TypedDict, total=False): ...
 
 class Part(TypedDict, total=False):
     PartNumber: int
@@ -1137,6 +1223,13 @@ class PutBucketAclRequest(TypedDict, total=False):
     GrantReadACP: str
     GrantWrite: str
     GrantWriteACP: str
+    ExpectedBucketOwner: str
+
+class PutBucketCorsRequest(TypedDict, total=False):
+    Bucket: Required[str]
+    CORSConfiguration: Required[CORSConfiguration]
+    ContentMD5: str
+    ChecksumAlgorithm: str
     ExpectedBucketOwner: str
 
 class PutBucketEncryptionRequest(TypedDict, total=False):
@@ -1218,6 +1311,31 @@ class PutObjectAclRequest(TypedDict, total=False):
     VersionId: str
     ExpectedBucketOwner: str
 
+class PutObjectLegalHoldOutput(TypedDict, total=False):
+    RequestCharged: str
+
+class PutObjectLegalHoldRequest(TypedDict, total=False):
+    Bucket: Required[str]
+    Key: Required[str]
+    LegalHold: ObjectLockLegalHold
+    RequestPayer: str
+    VersionId: str
+    ContentMD5: str
+    ChecksumAlgorithm: str
+    ExpectedBucketOwner: str
+
+class PutObjectLockConfigurationOutput(TypedDict, total=False):
+    RequestCharged: str
+
+class PutObjectLockConfigurationRequest(TypedDict, total=False):
+    Bucket: Required[str]
+    ObjectLockConfiguration: ObjectLockConfiguration
+    RequestPayer: str
+    Token: str
+    ContentMD5: str
+    ChecksumAlgorithm: str
+    ExpectedBucketOwner: str
+
 class PutObjectOutput(TypedDict, total=False):
     Expiration: str
     ETag: str
@@ -1291,6 +1409,20 @@ class PutObjectRequest(TypedDict, total=False):
     ObjectLockEventHold: str
     ObjectLockEventHoldDurationDays: int
     ObjectLockEventHoldDurationYears: int
+    ExpectedBucketOwner: str
+
+class PutObjectRetentionOutput(TypedDict, total=False):
+    RequestCharged: str
+
+class PutObjectRetentionRequest(TypedDict, total=False):
+    Bucket: Required[str]
+    Key: Required[str]
+    Retention: ObjectLockRetention
+    RequestPayer: str
+    VersionId: str
+    BypassGovernanceRetention: bool
+    ContentMD5: str
+    ChecksumAlgorithm: str
     ExpectedBucketOwner: str
 
 class PutObjectTaggingOutput(TypedDict, total=False):
@@ -1378,6 +1510,28 @@ class ReplicationTimeValue(TypedDict, total=False):
 class RequestPaymentConfiguration(TypedDict, total=False):
     Payer: Required[str]
 
+class RestoreObjectOutput(TypedDict, total=False):
+    RequestCharged: str
+    RestoreOutputPath: str
+
+class RestoreObjectRequest(TypedDict, total=False):
+    Bucket: Required[str]
+    Key: Required[str]
+    VersionId: str
+    RestoreRequest: RestoreRequest
+    RequestPayer: str
+    ChecksumAlgorithm: str
+    ExpectedBucketOwner: str
+
+class RestoreRequest(TypedDict, total=False):
+    Days: int
+    GlacierJobParameters: GlacierJobParameters
+    Type: str
+    Tier: str
+    Description: str
+    SelectParameters: SelectParameters
+    OutputLocation: OutputLocation
+
 class RestoreStatus(TypedDict, total=False):
     IsRestoreInProgress: bool
     RestoreExpiryDate: float
@@ -1388,6 +1542,22 @@ class RoutingRule(TypedDict, total=False):
 
 class S3KeyFilter(TypedDict, total=False):
     FilterRules: list[FilterRule]
+
+class S3Location(TypedDict, total=False):
+    BucketName: Required[str]
+    Prefix: Required[str]
+    Encryption: Encryption
+    CannedACL: str
+    AccessControlList: list[Grant]
+    Tagging: Tagging
+    UserMetadata: list[MetadataEntry]
+    StorageClass: str
+
+class SelectParameters(TypedDict, total=False):
+    InputSerialization: Required[InputSerialization]
+    ExpressionType: Required[str]
+    Expression: Required[str]
+    OutputSerialization: Required[OutputSerialization]
 
 class ServerSideEncryptionByDefault(TypedDict, total=False):
     SSEAlgorithm: Required[str]

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from lakebed.ports.browsers import Browsers
 from lakebed.ports.catalog import Catalog
 from lakebed.ports.conversion import Converter
 from lakebed.ports.delivery import Delivery
@@ -47,6 +48,7 @@ class Ports:
     addresses: Addresses = field(default_factory=Addresses)
     identity: Identity = field(init=False)
     objects: Objects = field(init=False)
+    browsers: Browsers = field(init=False)
     queues: Queues = field(init=False)
     topics: Topics = field(init=False)
     events: Events = field(init=False)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
 from lakebed.kernel.errors import AwsError
+from lakebed.ports.keys import DataKey
 from lakebed.services import s3 as package
 from tests.harness import Harness
 
@@ -73,6 +75,56 @@ class FakeFunctions:
         return "request"
 
 
+class FakeKeys:
+    """A KMS with keys that can be disabled; a wrapped key is its number, which only the same context opens."""
+
+    def __init__(self) -> None:
+        self.disabled: set[str] = set()
+        self.asked: list[tuple[str, str]] = []
+        self._made: dict[bytes, tuple[str, bytes, dict[str, str]]] = {}
+
+    def key_arn(self, principal: Any, scope: Any, key: str) -> str:
+        if "missing" in key:
+            raise AwsError("NotFoundException", f"Key '{key}' does not exist", status=400)
+        if key in self.disabled:
+            raise AwsError("DisabledException", f"{key} is disabled.", status=400)
+        return key if key.startswith("arn:") else f"arn:aws:kms:us-east-1:000000000000:key/{key.removeprefix('alias/')}"
+
+    def generate_data_key(self, principal: Any, scope: Any, key: str, *, context: Any, via: str) -> DataKey:
+        arn = self.key_arn(principal, scope, key)
+        self.asked.append(("generate", principal.arn))
+        wrapped = str(len(self._made)).encode()
+        plain = hashlib.sha256(wrapped).digest()
+        self._made[wrapped] = (key, plain, dict(context))
+        return DataKey(arn, plain, wrapped)
+
+    def decrypt(self, principal: Any, scope: Any, ciphertext: bytes, *, context: Any, via: str) -> bytes:
+        key, plain, bound = self._made[ciphertext]
+        self.key_arn(principal, scope, key)
+        self.asked.append(("decrypt", principal.arn))
+        assert dict(context) == bound
+        return plain
+
+
+class FakeEvents:
+    """Takes events."""
+
+    def __init__(self) -> None:
+        self.put_events: list[tuple[str, str, Any, Any, str | None]] = []
+
+    async def put(
+        self,
+        scope: Any,
+        source: str,
+        detail_type: str,
+        detail: Any,
+        *,
+        resources: Any = (),
+        event_id: str | None = None,
+    ) -> None:
+        self.put_events.append((source, detail_type, detail, resources, event_id))
+
+
 def caller_of(harness: Harness) -> Call:
     """``await s3("PutObject", Bucket=…)`` on a harness; streaming bodies come back as bytes."""
 
@@ -92,6 +144,8 @@ async def s3(harness: Harness) -> Call:
     harness.ports.queues = FakeQueues()  # type: ignore[assignment]
     harness.ports.topics = FakeTopics()  # type: ignore[assignment]
     harness.ports.functions = FakeFunctions()  # type: ignore[assignment]
+    harness.ports.keys = FakeKeys()
+    harness.ports.events = FakeEvents()
     harness.add(package.service)
     await harness.start()
     call = caller_of(harness)

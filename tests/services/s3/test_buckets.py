@@ -113,9 +113,6 @@ async def test_what_is_fixed_is_told(s3: Call) -> None:
     assert public.error_code == "AccessControlListNotSupported"
     told = await s3("GetBucketAcl", Bucket="shelf")
     await s3("PutBucketAcl", Bucket="shelf", AccessControlPolicy={"Owner": told["Owner"], "Grants": told["Grants"]})
-    kms = {"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms"}}]}
-    refusal = await refused(s3("PutBucketEncryption", Bucket="shelf", ServerSideEncryptionConfiguration=kms))
-    assert refusal.http_status == 501
 
 
 def statement(**changes: object) -> str:

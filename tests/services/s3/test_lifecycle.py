@@ -42,7 +42,9 @@ def test_days_end_at_midnight() -> None:
         rule(Expiration={"Days": 1}, Filter={"Prefix": "a", "ObjectSizeLessThan": 5}),
         rule(Expiration={"Days": 1}, Prefix="a"),
         rule(AbortIncompleteMultipartUpload={"DaysAfterInitiation": 1}, Filter={"Tag": {"Key": "a", "Value": "b"}}),
-        rule(Transitions=[{"Days": 1, "StorageClass": "GLACIER"}]),
+        rule(Transitions=[{"Days": 1, "StorageClass": "STANDARD_IA"}]),
+        rule(Transitions=[{"Days": 9, "StorageClass": "GLACIER"}], Expiration={"Days": 9}),
+        rule(Transitions=[{"Days": 9, "StorageClass": "STANDARD"}]),
     ],
 )
 def test_bad_rules(bad: dict[str, Any]) -> None:

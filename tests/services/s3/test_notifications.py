@@ -161,7 +161,6 @@ async def test_bad_configurations(s3: Call, harness: Harness) -> None:
     for name in ("missing", "events.fifo"):
         wrong = refused(configure(s3, TopicConfigurations=[topic(name)]))
         assert (await wrong).error_code == "InvalidArgument"
-    assert (await refused(configure(s3, EventBridgeConfiguration={}))).http_status == 501
     assert (await refused(configure(s3, queue("s3:Replication:*")))).http_status == 501
 
 

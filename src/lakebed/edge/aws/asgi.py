@@ -14,7 +14,7 @@ from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
-from lakebed.edge.aws import authenticate, errors
+from lakebed.edge.aws import authenticate, browser, errors
 from lakebed.edge.aws.answer import Answers
 from lakebed.edge.aws.dispatch import Dispatch, Trace, Who
 from lakebed.edge.aws.journal import Entry, Journal
@@ -23,7 +23,7 @@ from lakebed.kernel.disk import is_trouble
 from lakebed.kernel.errors import AwsError, not_built
 from lakebed.kernel.kernel import Kernel
 from lakebed.ports.house import Ports
-from lakebed.ports.service import Service
+from lakebed.ports.service import Context, Service
 from lakebed.wire.aws.codec import Codec, Match
 from lakebed.wire.aws.message import HttpRequest, HttpResponse
 
@@ -43,11 +43,16 @@ class Edge:
 
     def __init__(self, registry: Mapping[str, Service], k: Kernel, p: Ports, journal: Journal) -> None:
         self._k, self._p = k, p
-        self._route = Route(registry, k.settings.http.virtual_host_suffixes)
+        self._route = Route(registry, k.settings.http.virtual_host_suffixes, self._is_bucket)
         self._dispatch = Dispatch(registry, k, p)
         self._journal = journal
         self._answers = Answers(k.clock)
         self._limit = k.settings.http.body_bytes_max
+
+    def _is_bucket(self, name: str) -> bool:
+        """Whether a bucket of this name exists; there is none before S3 is."""
+        objects = getattr(self._p, "objects", None)
+        return objects is not None and objects.bucket_exists(name)
 
     def is_bucket_host(self, host: str) -> bool:
         """Whether a Host names a bucket (then a browser's GET / is for S3)."""
@@ -97,7 +102,16 @@ class _Call:
         self.match: Match | None = None
 
     async def answer(self, body: _Body) -> HttpResponse:
-        """The response, whatever happens."""
+        """The response, whatever happens, as the page of another origin may see it."""
+        response = await self._answer(body)
+        origin = self._request.headers.get("origin")
+        if origin is not None and self.trace.service == "s3" and not browser.is_preflight(self._request):
+            bucket = str(self.match.labels.get("Bucket", "")) if self.match is not None else ""
+            bucket = bucket or self.trace.resource.removeprefix("arn:aws:s3:::").partition("/")[0]
+            response.headers |= self._edge._p.browsers.exposed(bucket, origin, self._request.method)
+        return response
+
+    async def _answer(self, body: _Body) -> HttpResponse:
         try:
             return await self._run(body)
         except AwsError as error:
@@ -115,6 +129,8 @@ class _Call:
     async def _run(self, body: _Body) -> HttpResponse:
         edge, sent = self._edge, self._request
         claim = self._claim()
+        if claim is None and (browser.is_preflight(sent) or browser.is_form(sent)):
+            return await self._browse(sent, body)
         target = edge._route.identify(sent, claim.service if claim is not None else None)
         if target is None:
             raise errors.missing_token()
@@ -134,6 +150,35 @@ class _Call:
         )
         result = await edge._dispatch.run(self.codec, operation, params, who, self.trace)
         return self.codec.serialise(self.match, result or {}, self._request_id)
+
+    async def _browse(self, sent: HttpRequest, body: _Body) -> HttpResponse:
+        """What a browser sends beside S3's operations: a preflight or a form."""
+        edge, service = self._edge, "s3"
+        target = edge._route.identify(sent, None) or edge._route.identify(sent, service)
+        if target is None or target.service != service or target.built is None:
+            raise errors.missing_token()
+        self.trace.service, self.codec = service, target.codec
+        self.trace.operation = "OptionsObject" if browser.is_preflight(sent) else "PostObject"
+        if browser.is_preflight(sent):
+            return browser.preflight(edge._p, target.request)
+        reader = await browser.read_form(target.request, body.pieces())
+        principal, scope, policy = browser.signed_by(reader.fields, edge._p, edge._k)
+        self.caller = authenticate.Caller(principal, scope)
+        bucket = browser.bucket_in(target.request.raw_path)
+        self.trace.resource = f"arn:aws:s3:::{bucket}"
+        context = Context(
+            scope=scope,
+            principal=principal,
+            request_id=self._request_id,
+            now=edge._k.clock.now(),
+            service=service,
+            operation="PutObject",
+            endpoint=self._endpoint(),
+            headers={name: value for name, value in sent.headers.items() if name in ("user-agent", "referer")},
+            source_ip=self._client,
+        )
+        told = await edge._p.browsers.post(context, bucket, browser.form_of(reader, policy))
+        return HttpResponse(told.status, dict(told.headers), told.body)
 
     def _claim(self) -> authenticate.Claim | None:
         """The request's claim; one that cannot be read is refused in the protocol it seems to speak."""

@@ -21,6 +21,7 @@ from lakebed.kernel.clock import Clock
 from lakebed.kernel.errors import AwsError
 from lakebed.kernel.scope import ANONYMOUS, Principal, Scope
 from lakebed.ports.house import Ports
+from lakebed.ports.identity import AccessKey
 from lakebed.wire.aws import chunked, sigv4
 from lakebed.wire.aws.message import HttpRequest
 
@@ -61,19 +62,25 @@ def identify(claim: Claim | None, p: Ports, clock: Clock) -> Caller:
     """The caller a claim names; the signature is not verified yet."""
     if claim is None:
         return _NOBODY
-    key = p.identity.access_key(claim.access_key_id)
-    if key is None:
-        raise errors.unknown_key(claim.access_key_id)
-    if key.session_token is None:
-        if claim.session_token is not None:
-            raise errors.invalid_token()
-    elif not hmac.compare_digest(key.session_token.encode(), (claim.session_token or "").encode()):
-        raise errors.invalid_token()
-    if key.expires_at is not None and key.expires_at <= clock.now():
-        raise errors.expired_token()
+    key = known_key(claim.access_key_id, claim.session_token, p, clock)
     if not _REGION.fullmatch(claim.region) or claim.region.startswith(_OTHER_PARTITIONS):
         raise AwsError("InvalidSignatureException", "Credential should be scoped to a valid region.")
     return Caller(key.principal, Scope(key.principal.account, claim.region), claim, key.secret)
+
+
+def known_key(access_key_id: str, session_token: str | None, p: Ports, clock: Clock) -> AccessKey:
+    """The key of this id, with the token it was sent with and before its end."""
+    key = p.identity.access_key(access_key_id)
+    if key is None:
+        raise errors.unknown_key(access_key_id)
+    if key.session_token is None:
+        if session_token is not None:
+            raise errors.invalid_token()
+    elif not hmac.compare_digest(key.session_token.encode(), (session_token or "").encode()):
+        raise errors.invalid_token()
+    if key.expires_at is not None and key.expires_at <= clock.now():
+        raise errors.expired_token()
+    return key
 
 
 def verify(caller: Caller, request: HttpRequest, signed_path: str, clock: Clock, payload_sha256: str | None) -> None:

@@ -10,9 +10,11 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html
 
 from __future__ import annotations
 
+import platform
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from urllib.parse import unquote
 
 from lakebed.ports.service import Service
 from lakebed.wire.aws.codec import Codec, codec
@@ -28,9 +30,10 @@ _SIGNED_AS: Mapping[str, Sequence[str]] = {
     "states": ("stepfunctions",),
     "monitoring": ("cloudwatch",),
     "tagging": ("resourcegroupstaggingapi",),
-    "s3": ("s3", "s3control"),
     "s3express": ("s3",),
 }
+_S3_HOST = re.compile(r"(.+?)\.s3(?:-accesspoint)?[.-].+")
+_NEVER_A_BUCKET = re.compile(r"[\d.]+|\[.*|.*:.*|[^.]*|.*\.amazonaws\.com")
 _SERVICE = re.compile(r"[a-z0-9-]{1,64}")
 _HOST_PREFIXES: Mapping[str, str] = {"data-ats.iot": "iot-data", "data.iot": "iot-data"}
 
@@ -49,8 +52,14 @@ class Target:
 class Route:
     """Finds targets among the services of a registry."""
 
-    def __init__(self, registry: Mapping[str, Service], virtual_host_suffixes: Sequence[str]) -> None:
-        self._registry = registry
+    def __init__(
+        self,
+        registry: Mapping[str, Service],
+        virtual_host_suffixes: Sequence[str],
+        bucket_exists: Callable[[str], bool] | None = None,
+    ) -> None:
+        self._registry, self._bucket_exists = registry, bucket_exists
+        self._own = platform.node().lower()
         self._suffixes = sorted((suffix.lower() for suffix in virtual_host_suffixes), key=len, reverse=True)
         self._prefixes: dict[str, str] = {}
 
@@ -69,6 +78,8 @@ class Route:
 
     def _signed(self, request: HttpRequest, signing_name: str) -> Target:
         names = _SIGNED_AS.get(signing_name, (signing_name,))
+        if signing_name == "s3":
+            names = ("s3control",) if _is_s3control(request) else ("s3",)
         candidates = [name for name in names if name in self._registry] or names[:1]
         targets = [self._target(name, request) for name in candidates]
         for target in targets[:-1]:
@@ -101,19 +112,38 @@ class Route:
         # Models of services that are not built are read only for callers whose signature was verified.
         found = codec(service) if service in self._registry else None
         if service == "s3":
-            bucket = self.bucket_of(host_name(request))
+            bucket = self.bucket_of(host_name(request), request.raw_path)
             if bucket is not None:
                 request = replace(request, raw_path=f"/{bucket}{request.raw_path}")
         return Target(service, found, request, self._registry.get(service))
 
-    def bucket_of(self, host: str) -> str | None:
-        """The bucket a virtual-hosted Host names."""
+    def bucket_of(self, host: str, raw_path: str = "/") -> str | None:
+        """The bucket, or access point, that a virtual-hosted Host names.
+
+        Below a configured suffix everything is one; so it is before ``.s3.``, ``.s3-…`` of any host. Elsewhere the first
+        labels are a bucket where one of that name exists and the path does not begin with another that exists: a host
+        of one's own should be among the suffixes.
+        """
         for suffix in self._suffixes:
             if host == suffix:
                 return None
             if host.endswith(f".{suffix}"):
                 return host[: -len(suffix) - 1]
+        if (found := _S3_HOST.fullmatch(host)) is not None:
+            return found[1]
+        if self._bucket_exists is None or host == self._own or _NEVER_A_BUCKET.fullmatch(host):
+            return None
+        labels, first = host.split("."), unquote(raw_path.removeprefix("/").partition("/")[0])
+        for count in range(1, len(labels)):
+            bucket = ".".join(labels[:count])
+            if self._bucket_exists(bucket):
+                return None if first and self._bucket_exists(first) else bucket
         return None
+
+
+def _is_s3control(request: HttpRequest) -> bool:
+    """S3 Control signs as S3 and lives below a path of its own, with the account in a header."""
+    return request.raw_path.startswith("/v20180820/") and "x-amz-account-id" in request.headers
 
 
 def host_name(request: HttpRequest) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from lakebed.kernel.db import Tx
 from lakebed.kernel.kernel import Kernel
-from lakebed.services.s3.model import listing
+from lakebed.services.s3.model import archives, listing, locks
 from lakebed.services.s3.model.lifecycle import DAY, Rule, decode_rules, due
 from lakebed.services.s3.model.listing import Position
 from lakebed.services.s3.model.shapes import Bucket, Caller
@@ -99,29 +99,65 @@ class Expiry:
         became_noncurrent = place.successor_modified
         place.noncurrent = 0 if latest else place.noncurrent + 1
         place.key, place.successor_modified = row.key, row.modified
-        key, now = row.key.decode(), self._k.clock.now()
-        for rule in rules:
-            if not rule.concerns(key, row.size) or not self._has_tags(rule, bucket, row):
-                continue
-            if latest and not row.marker:
-                when = rule.expires_at(row.modified)
-                if when is not None and when <= now:
-                    self._writing.delete(tx, bucket, key, None, caller, _EVENTS)
-                    return
-            elif latest:
-                when = rule.expires_at(row.modified)
-                if (rule.expired_marker or (when is not None and when <= now)) and self._objects.is_only(
-                    bucket.name, row.key
-                ):
-                    self._writing.delete(tx, bucket, key, row.version_id, caller, _EVENTS)
-                    return
-            elif (
-                rule.noncurrent_days
-                and place.noncurrent > rule.newer_noncurrent
-                and due(became_noncurrent, rule.noncurrent_days) <= now
-            ):
-                self._writing.delete(tx, bucket, key, row.version_id, caller, _EVENTS)
+        noncurrent = None if latest else (became_noncurrent, place.noncurrent)
+        concerned = [
+            rule for rule in rules if rule.concerns(row.key.decode(), row.size) and self._has_tags(rule, bucket, row)
+        ]
+        if not concerned:
+            return
+        if any(self._is_over(bucket, rule, row, noncurrent) for rule in concerned):
+            self._expire(tx, bucket, row, noncurrent, caller)
+        elif not row.marker:
+            self._move(tx, bucket, concerned, row, noncurrent, caller)
+
+    def _is_over(self, bucket: Bucket, rule: Rule, row: ListedVersion, noncurrent: tuple[float, int] | None) -> bool:
+        """Whether a rule ends this version now; ``noncurrent`` since when it is, and how many newer ones are as well."""
+        now = self._k.clock.now()
+        if noncurrent is not None:
+            since, newer = noncurrent
+            return (
+                bool(rule.noncurrent_days) and newer > rule.newer_noncurrent and due(since, rule.noncurrent_days) <= now
+            )
+        when = rule.expires_at(row.modified)
+        expired = when is not None and when <= now
+        if row.marker:
+            return (rule.expired_marker or expired) and self._objects.is_only(bucket.name, row.key)
+        return expired
+
+    def _expire(
+        self, tx: Tx, bucket: Bucket, row: ListedVersion, noncurrent: tuple[float, int] | None, caller: Caller
+    ) -> None:
+        """Through the same path as a client's delete; a locked version stays."""
+        version_id = row.version_id if row.marker or noncurrent is not None else None
+        if version_id is not None and not row.marker:
+            version = self._objects.version(bucket.name, row.key, version_id)
+            if version is None or locks.is_locked(version.facts.lock, self._k.clock.now()):
                 return
+        self._writing.delete(tx, bucket, row.key.decode(), version_id, caller, _EVENTS)
+
+    def _move(
+        self,
+        tx: Tx,
+        bucket: Bucket,
+        rules: Sequence[Rule],
+        row: ListedVersion,
+        noncurrent: tuple[float, int] | None,
+        caller: Caller,
+    ) -> None:
+        """To the coldest class to which a transition that is due may move this version."""
+        now, chosen = self._k.clock.now(), ""
+        for rule in rules:
+            for one in rule.transitions if noncurrent is None else rule.noncurrent_transitions:
+                since, newer = noncurrent or (row.modified, 1)
+                when = one.date or due(since, one.days)
+                if when > now or newer <= one.newer or not rule.moves_to(one, row.storage_class, row.size):
+                    continue
+                if not chosen or archives.is_colder(one.storage_class, chosen):
+                    chosen = one.storage_class
+        version = self._objects.version(bucket.name, row.key, row.version_id) if chosen else None
+        if version is not None:
+            self._objects.put_class(tx, version, chosen)
+            self._writing.announce(tx, bucket, version, caller, "s3:LifecycleTransition", {"class": chosen})
 
     def _has_tags(self, rule: Rule, bucket: Bucket, row: ListedVersion) -> bool:
         if not rule.tags:

@@ -15,6 +15,7 @@ from lakebed.kernel.errors import AwsError
 from lakebed.kernel.kernel import Kernel
 from lakebed.kernel.scope import Principal
 from lakebed.ports.house import Ports
+from lakebed.services.s3.model import notifications
 from lakebed.services.s3.model.notifications import Delivery
 from lakebed.services.s3.model.shapes import Bucket
 from lakebed.services.s3.store.buckets import Buckets
@@ -43,7 +44,7 @@ class EventDelivery:
             self._k.log.warning("s3 event of a deleted bucket dropped", bucket=delivery.bucket, target=delivery.target)
             return
         try:
-            await self.send(bucket, delivery.kind, delivery.target, delivery.body)
+            await self.send(bucket, delivery.kind, delivery.target, delivery.body, delivery.id)
         except AwsError as failure:
             if failure.error_code in _TRANSIENT or (failure.http_status or 400) >= 500:
                 raise
@@ -51,9 +52,20 @@ class EventDelivery:
             return
         self._k.meters.link(bucket.arn, delivery.target, 1)
 
-    async def send(self, bucket: Bucket, kind: str, target: str, body: str) -> None:
-        """Hand a message to a queue, topic or function as S3."""
+    async def send(self, bucket: Bucket, kind: str, target: str, body: str, event_id: str = "") -> None:
+        """Hand a message to a queue, topic, function or EventBridge as S3."""
         principal = service_principal(bucket.account)
+        if kind == notifications.BRIDGE:
+            event = msgspec.json.decode(body)
+            await self._p.events.put(
+                bucket.scope,
+                "aws.s3",
+                event["type"],
+                event["detail"],
+                resources=[bucket.arn],
+                event_id=event_id or None,
+            )
+            return
         if kind == "sqs":
             await self._p.queues.send(principal, target, [body], source_arn=bucket.arn)
         elif kind == "sns":
@@ -64,6 +76,8 @@ class EventDelivery:
     def check(self, bucket: Bucket, kind: str, target: str) -> None:
         """Raise the destination's error unless S3 could deliver there now."""
         principal = service_principal(bucket.account)
+        if kind == notifications.BRIDGE:
+            return  # the default bus of an account takes every event of its services
         if kind == "sqs":
             self._p.queues.check_destination(principal, target, source_arn=bucket.arn)
         elif kind == "sns":

@@ -1,4 +1,7 @@
-"""The checksums S3 knows, fed piece by piece: CRC-32 (zlib), CRC-32C and CRC-64/NVME (``crc``), SHA and MD5 (hashlib).
+"""The checksums S3 knows, fed piece by piece: CRCs and the XXHASH family (awscrt), SHA and MD5 (hashlib).
+
+awscrt computes CRCs faster than memory delivers and combines those of neighbouring pieces; it is imported with the first
+checksum that needs it, because it takes some megabytes.
 
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html
 """
@@ -8,15 +11,28 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import zlib
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Any, NamedTuple, Protocol
 
 from lakebed.kernel.errors import AwsError, not_built
-from lakebed.wire.aws import crc
 
-CRCS: Mapping[str, crc.Crc] = {"crc32": crc.CRC32, "crc32c": crc.CRC32C, "crc64nvme": crc.CRC64NVME}
-ALGORITHMS = (*CRCS, "sha1", "sha256", "sha512", "md5")
+
+class Crc(NamedTuple):
+    """A cyclic redundancy check: its size, and awscrt's names for running and for combining it."""
+
+    size: int
+    running: str
+    combining: str
+
+
+CRCS: Mapping[str, Crc] = {
+    "crc32": Crc(4, "crc32", "combine_crc32"),
+    "crc32c": Crc(4, "crc32c", "combine_crc32c"),
+    "crc64nvme": Crc(8, "crc64nvme", "combine_crc64nvme"),
+}
+_XXHASHES = {"xxhash64": "new_xxhash64", "xxhash3": "new_xxhash3_64", "xxhash128": "new_xxhash3_128"}
+_SIZES = {"sha1": 20, "sha256": 32, "sha512": 64, "md5": 16, "xxhash64": 8, "xxhash3": 8, "xxhash128": 16}
+ALGORITHMS = (*CRCS, *_SIZES)
 HEADER = "x-amz-checksum-"
 _DESCRIBED = (f"{HEADER}algorithm", f"{HEADER}type", f"{HEADER}mode")
 
@@ -29,30 +45,63 @@ class Checksum(Protocol):
         ...
 
     def digest(self) -> bytes:
-        """The value so far; of a CRC big-endian, as S3 encodes it."""
+        """The value once all data went in; of a CRC big-endian, as S3 encodes it."""
         ...
 
 
-class _Crc32:
-    def __init__(self) -> None:
-        self._value = 0
+class _RunningCrc:
+    def __init__(self, crc: Crc) -> None:
+        from awscrt import checksums
+
+        self._value, self._size, self._more = 0, crc.size, getattr(checksums, crc.running)
 
     def update(self, data: bytes, /) -> None:
-        self._value = zlib.crc32(data, self._value)
+        self._value = self._more(data, self._value)
 
     def digest(self) -> bytes:
-        return self._value.to_bytes(4, "big")
+        return self._value.to_bytes(self._size, "big")
+
+
+class _RunningXxhash:
+    def __init__(self, algorithm: str) -> None:
+        from awscrt.checksums import XXHash
+
+        self._hash: Any = getattr(XXHash, _XXHASHES[algorithm])()
+        self._digest: bytes | None = None
+
+    def update(self, data: bytes, /) -> None:
+        self._hash.update(data)
+
+    def digest(self) -> bytes:
+        if self._digest is None:  # awscrt's hash ends with its first digest
+            self._digest = bytes(self._hash.finalize())
+        return self._digest
 
 
 def checksum(algorithm: str) -> Checksum:
     """A new checksum by S3's name of it, in lower case."""
-    if algorithm == "crc32":
-        return _Crc32()
     if algorithm in CRCS:
-        return crc.Running(CRCS[algorithm])
+        return _RunningCrc(CRCS[algorithm])
+    if algorithm in _XXHASHES:
+        return _RunningXxhash(algorithm)
     if algorithm in ALGORITHMS:
         return hashlib.new(algorithm, usedforsecurity=False)
     raise LookupError(f"no checksum {algorithm!r}")
+
+
+def digest_size(algorithm: str) -> int:
+    """The number of bytes of a checksum."""
+    return CRCS[algorithm].size if algorithm in CRCS else _SIZES[algorithm]
+
+
+def combined(algorithm: str, pieces: list[tuple[int, bytes]]) -> bytes:
+    """The CRC of pieces one after the other, from their lengths and CRCs: no byte is read again."""
+    from awscrt import checksums
+
+    crc, value = CRCS[algorithm], 0
+    for size, digest in pieces:
+        value = getattr(checksums, crc.combining)(value, int.from_bytes(digest, "big"), size)
+    return value.to_bytes(crc.size, "big")
 
 
 def encoded(digest: bytes) -> str:

@@ -44,7 +44,7 @@ _QUERY_SERVICES = frozenset({"iam", "sts", "sns", "redshift", "monitoring", "ela
 _UNNORMALISED = frozenset({"s3", "s3express", "s3-object-lambda", "s3-outposts"})
 # AWS IoT's clients add the session token to a presigned WebSocket URL after they signed it.
 # https://docs.aws.amazon.com/iot/latest/developerguide/protocols.html
-_TOKEN_AFTER_SIGNING = frozenset({"iotdevicegateway"})
+TOKEN_AFTER_SIGNING = frozenset({"iotdevicegateway"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,7 +338,7 @@ def _canonical_query(query: str, claim: Claim) -> str:
         name, _, value = item.partition("=")
         if name == "X-Amz-Signature":
             continue
-        if name == "X-Amz-Security-Token" and claim.service in _TOKEN_AFTER_SIGNING:
+        if name == "X-Amz-Security-Token" and claim.service in TOKEN_AFTER_SIGNING:
             continue
         pairs.append((quote(unquote(name), safe="-_.~"), quote(unquote(value), safe="-_.~")))
     return "&".join(f"{name}={value}" for name, value in sorted(pairs))

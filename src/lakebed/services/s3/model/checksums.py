@@ -1,9 +1,8 @@
 """Checksums of bodies: what a client may send along, what is kept, and how those of parts become one of the whole.
 
-https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html. Built: CRC32 (zlib), SHA1, SHA256,
-SHA512, MD5 (hashlib), CRC32C and CRC64NVME (``lakebed.wire.aws.crc``). Refused by name: the XXHASH family. A part's
-checksum is of the part; an upload's is COMPOSITE (hash of the parts' hashes) or, for CRCs, FULL_OBJECT (the parts' CRCs
-combined without reading a byte again).
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html. A part's checksum is of the part; an
+upload's is COMPOSITE (hash of the parts' hashes) or, for CRCs, FULL_OBJECT (the parts' CRCs combined without reading a
+byte again). Where the client names none, CRC64NVME of the whole object is kept.
 """
 
 from __future__ import annotations
@@ -15,10 +14,10 @@ from typing import Any
 
 from lakebed.kernel.errors import not_built
 from lakebed.services.s3.model.errors import invalid_request
-from lakebed.wire.aws import crc
-from lakebed.wire.aws.checksums import CRCS, Checksum, checksum, encoded
+from lakebed.wire.aws.checksums import CRCS, Checksum, checksum, combined, digest_size, encoded
 
 FULL_OBJECT, COMPOSITE = "FULL_OBJECT", "COMPOSITE"
+DEFAULT = "CRC64NVME"
 MEMBERS = {
     "CRC32": "ChecksumCRC32",
     "CRC32C": "ChecksumCRC32C",
@@ -27,9 +26,11 @@ MEMBERS = {
     "SHA256": "ChecksumSHA256",
     "SHA512": "ChecksumSHA512",
     "MD5": "ChecksumMD5",
+    "XXHASH64": "ChecksumXXHASH64",
+    "XXHASH3": "ChecksumXXHASH3",
+    "XXHASH128": "ChecksumXXHASH128",
 }
 BUILT = tuple(MEMBERS)
-REFUSED = ("XXHASH64", "XXHASH3", "XXHASH128")
 
 
 def hasher(algorithm: str) -> Checksum:
@@ -49,7 +50,7 @@ def expected(request: Mapping[str, Any], trailer: str = "") -> tuple[str, str | 
 
     ``trailer`` is the header that announces a checksum behind the body.
     """
-    stated = [name for name in (*BUILT, *REFUSED) if request.get(member(name)) is not None]
+    stated = [name for name in BUILT if request.get(member(name)) is not None]
     if len(stated) > 1:
         raise invalid_request("Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.")
     _, _, announced = trailer.strip().upper().partition("X-AMZ-CHECKSUM-")
@@ -68,7 +69,7 @@ def check_encoding(algorithm: str, value: str) -> None:
         size = len(base64.b64decode(value.partition("-")[0], validate=True))
     except (binascii.Error, ValueError):
         size = -1
-    if size != len(hasher(algorithm).digest()):
+    if size != digest_size(algorithm.lower()):
         raise invalid_request(f"Value for x-amz-checksum-{algorithm.lower()} header is invalid.")
 
 
@@ -80,8 +81,6 @@ def upload_type(algorithm: str, wanted: str | None) -> str:
                 "The x-amz-checksum-type header can only be used with the x-amz-checksum-algorithm header."
             )
         return ""
-    if algorithm in REFUSED:
-        raise not_built("s3", "CreateMultipartUpload", f"checksum algorithm {algorithm}")
     kind = wanted or (FULL_OBJECT if algorithm == "CRC64NVME" else COMPOSITE)
     if (kind == COMPOSITE and algorithm == "CRC64NVME") or (kind == FULL_OBJECT and algorithm.lower() not in CRCS):
         raise invalid_request(
@@ -99,11 +98,7 @@ def combine(algorithm: str, kind: str, parts: Sequence[tuple[int, str]]) -> str:
         whole = hasher(algorithm)
         whole.update(b"".join(digest for _, digest in digests))
         return f"{encoded(whole.digest())}-{len(parts)}"
-    parameters = CRCS[algorithm.lower()]
-    value = 0
-    for size, digest in digests:
-        value = crc.combined(parameters, value, int.from_bytes(digest, "big"), size)
-    return encoded(value.to_bytes(parameters.width // 8, "big"))
+    return encoded(combined(algorithm.lower(), digests))
 
 
 def told(algorithm: str, value: str, kind: str) -> dict[str, str]:

@@ -2,8 +2,8 @@
 
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/intro-lifecycle-rules.html. A number of days is counted from the
 version's creation (from its successor's, for a noncurrent one; from the upload's beginning) and rounded up to the next
-midnight UTC. Built: Expiration, NoncurrentVersionExpiration, AbortIncompleteMultipartUpload with every filter. Refused by
-name: transitions between storage classes.
+midnight UTC. A transition goes from a warm class to a colder one; objects below 128 KB stay where they are unless a filter
+names sizes or the configuration says ``varies_by_storage_class`` (then only the archives take them).
 """
 
 from __future__ import annotations
@@ -13,13 +13,26 @@ from typing import Any
 
 import msgspec
 
-from lakebed.kernel.errors import AwsError, not_built
+from lakebed.kernel.errors import AwsError
+from lakebed.services.s3.model import archives
 from lakebed.services.s3.model.errors import invalid_argument, invalid_request, malformed_xml
 from lakebed.wire.aws.scalars import write_rfc822
 
 DAY = 86_400
 RULES_MAX = 1000
-_OPERATION = "PutBucketLifecycleConfiguration"
+LARGER_ONLY, VARIES = "all_storage_classes_128K", "varies_by_storage_class"
+_SMALL = 128 << 10
+_CLASSES = ("STANDARD_IA", "INTELLIGENT_TIERING", "ONEZONE_IA", "GLACIER_IR", "GLACIER", "DEEP_ARCHIVE")
+_DAYS_MIN = {"STANDARD_IA": 30, "ONEZONE_IA": 30}
+
+
+class Transition(msgspec.Struct, frozen=True, omit_defaults=True):
+    """To ``storage_class`` after ``days``, or on ``date`` where that is not 0. ``newer`` noncurrent versions stay."""
+
+    storage_class: str
+    days: int = 0
+    date: float = 0.0
+    newer: int = 0
 
 
 class Rule(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -37,6 +50,9 @@ class Rule(msgspec.Struct, frozen=True, omit_defaults=True):
     noncurrent_days: int = 0
     newer_noncurrent: int = 0
     abort_days: int = 0
+    transitions: tuple[Transition, ...] = ()
+    noncurrent_transitions: tuple[Transition, ...] = ()
+    varies: bool = False
 
     def concerns(self, key: str, size: int) -> bool:
         """Whether prefix and size let the rule act; tags are asked for separately, as they cost a look at the row."""
@@ -52,6 +68,15 @@ class Rule(msgspec.Struct, frozen=True, omit_defaults=True):
             return due(modified, self.days)
         return self.date or None
 
+    def moves_to(self, transition: Transition, now: str, size: int) -> bool:
+        """Whether a transition may move an object of ``size`` that lies in class ``now``."""
+        if not archives.is_colder(transition.storage_class, now):
+            return False
+        sized = self.larger_than != -1 or self.smaller_than != 1 << 62
+        if size >= _SMALL or sized:
+            return True
+        return self.varies and transition.storage_class in archives.ARCHIVES
+
 
 decode_rules = msgspec.msgpack.Decoder(tuple[Rule, ...]).decode
 
@@ -61,20 +86,21 @@ def due(start: float, days: int) -> float:
     return float((int(start + days * DAY) // DAY + 1) * DAY)
 
 
-def parse_configuration(configured: Sequence[Mapping[str, Any]], new_ids: Sequence[str]) -> list[Rule]:
+def parse_configuration(
+    configured: Sequence[Mapping[str, Any]], new_ids: Sequence[str], smallest: str = LARGER_ONLY
+) -> list[Rule]:
     """The rules of a PutBucketLifecycleConfiguration, or what is wrong with them."""
     if not 0 < len(configured) <= RULES_MAX:
         raise malformed_xml()
-    rules = [_rule(entry, new_ids[number]) for number, entry in enumerate(configured)]
+    if smallest not in (LARGER_ONLY, VARIES):
+        raise invalid_argument("The transition default minimum object size is not valid")
+    rules = [_rule(entry, new_ids[number], smallest == VARIES) for number, entry in enumerate(configured)]
     if len({rule.id for rule in rules}) != len(rules):
         raise invalid_argument("Rule ID must be unique. Found same ID for more than one rule", "ID")
     return rules
 
 
-def _rule(entry: Mapping[str, Any], new_id: str) -> Rule:
-    for refused in ("Transitions", "NoncurrentVersionTransitions"):
-        if entry.get(refused):
-            raise not_built("s3", _OPERATION, refused)
+def _rule(entry: Mapping[str, Any], new_id: str, varies: bool) -> Rule:
     identifier = entry.get("ID") or new_id
     if len(identifier) > 255:
         raise invalid_argument("ID length should not exceed allowed limit of 255", "ID", identifier)
@@ -87,7 +113,43 @@ def _rule(entry: Mapping[str, Any], new_id: str) -> Rule:
     if chosen.get("tags") and ("abort_days" in actions or "expired_marker" in actions):
         action = "AbortIncompleteMultipartUpload" if "abort_days" in actions else "ExpiredObjectDeleteMarker"
         raise invalid_request(f"{action} cannot be specified with Tags.")
-    return Rule(id=identifier, enabled=entry["Status"] == "Enabled", **chosen, **actions)
+    rule = Rule(id=identifier, enabled=entry["Status"] == "Enabled", varies=varies, **chosen, **actions)
+    if rule.days and any(one.days >= rule.days for one in rule.transitions):
+        raise invalid_argument(
+            f"'Days' in the Expiration action for filter '(prefix={rule.prefix})' must be greater than 'Days' in the "
+            "Transition action"
+        )
+    return rule
+
+
+def _transitions(entry: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for member, name, days_member in (
+        ("Transitions", "transitions", "Days"),
+        ("NoncurrentVersionTransitions", "noncurrent_transitions", "NoncurrentDays"),
+    ):
+        listed = tuple(_transition(one, days_member) for one in entry.get(member) or ())
+        if len({one.storage_class for one in listed}) != len(listed):
+            raise invalid_argument("'StorageClass' must be different for 'Transition' actions in same 'Rule'")
+        if len({bool(one.date) for one in listed}) > 1:
+            raise invalid_request("Found mixed 'Date' and 'Days' based Transition actions in lifecycle rule")
+        if listed:
+            found[name] = listed
+    return found
+
+
+def _transition(entry: Mapping[str, Any], days_member: str) -> Transition:
+    chosen, days, date = entry.get("StorageClass"), entry.get(days_member), entry.get("Date")
+    if chosen not in _CLASSES or (days is None) == (date is None):
+        raise malformed_xml()
+    if date is not None and date % DAY:
+        raise invalid_argument("'Date' must be at midnight GMT", "Date", date)
+    if days is not None and days < _DAYS_MIN.get(chosen, 0):
+        raise invalid_argument(
+            f"'Days' in Transition action must be greater than or equal to {_DAYS_MIN.get(chosen, 0)} for storageClass "
+            f"'{chosen}'",
+        )
+    return Transition(chosen, days or 0, float(date or 0), entry.get("NewerNoncurrentVersions") or 0)
 
 
 def _filter(configured: Mapping[str, Any] | None, prefix: str | None) -> dict[str, Any]:
@@ -108,7 +170,7 @@ def _filter(configured: Mapping[str, Any] | None, prefix: str | None) -> dict[st
 
 
 def _actions(entry: Mapping[str, Any]) -> dict[str, Any]:
-    actions: dict[str, Any] = {}
+    actions = _transitions(entry)
     expiration = {name: value for name, value in (entry.get("Expiration") or {}).items() if value is not None}
     if len(expiration) > 1:
         raise malformed_xml()

@@ -3,8 +3,8 @@
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-how-to-event-types-and-destinations.html
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html (version 2.1)
 
-Built: queues, topics and functions; ObjectCreated, ObjectRemoved, ObjectTagging, LifecycleExpiration. Refused by
-name: EventBridge, and events whose cause does not exist here (restore, replication, …).
+and, for EventBridge, .../userguide/ev-events.html. Refused by name: events whose cause does not exist here (replication,
+Intelligent-Tiering's archives, annotations).
 """
 
 from __future__ import annotations
@@ -25,17 +25,41 @@ from lakebed.wire.aws.scalars import write_iso_millis
 EVENTS = {
     "s3:ObjectCreated:Put", "s3:ObjectCreated:Post", "s3:ObjectCreated:Copy", "s3:ObjectCreated:CompleteMultipartUpload",
     "s3:ObjectRemoved:Delete", "s3:ObjectRemoved:DeleteMarkerCreated",
-    "s3:ObjectTagging:Put", "s3:ObjectTagging:Delete",
-    "s3:LifecycleExpiration:Delete", "s3:LifecycleExpiration:DeleteMarkerCreated",
+    "s3:ObjectTagging:Put", "s3:ObjectTagging:Delete", "s3:ObjectAcl:Put",
+    "s3:ObjectRestore:Post", "s3:ObjectRestore:Completed", "s3:ObjectRestore:Delete",
+    "s3:LifecycleExpiration:Delete", "s3:LifecycleExpiration:DeleteMarkerCreated", "s3:LifecycleTransition",
+    "s3:ReducedRedundancyLostObject",
 }  # fmt: skip
-_WILDCARDS = {"s3:ObjectCreated:*", "s3:ObjectRemoved:*", "s3:ObjectTagging:*", "s3:LifecycleExpiration:*"}
+_WILDCARDS = {
+    f"s3:{family}:*"
+    for family in ("ObjectCreated", "ObjectRemoved", "ObjectTagging", "ObjectRestore", "LifecycleExpiration")
+}
+# EventBridge's detail type and, where its detail has one, the reason.
+_BRIDGED = {
+    "s3:ObjectCreated:Put": ("Object Created", "PutObject"),
+    "s3:ObjectCreated:Post": ("Object Created", "POST Object"),
+    "s3:ObjectCreated:Copy": ("Object Created", "CopyObject"),
+    "s3:ObjectCreated:CompleteMultipartUpload": ("Object Created", "CompleteMultipartUpload"),
+    "s3:ObjectRemoved:Delete": ("Object Deleted", "DeleteObject"),
+    "s3:ObjectRemoved:DeleteMarkerCreated": ("Object Deleted", "DeleteObject"),
+    "s3:LifecycleExpiration:Delete": ("Object Deleted", "Lifecycle Expiration"),
+    "s3:LifecycleExpiration:DeleteMarkerCreated": ("Object Deleted", "Lifecycle Expiration"),
+    "s3:ObjectTagging:Put": ("Object Tags Added", ""),
+    "s3:ObjectTagging:Delete": ("Object Tags Deleted", ""),
+    "s3:ObjectAcl:Put": ("Object ACL Updated", ""),
+    "s3:ObjectRestore:Post": ("Object Restore Initiated", ""),
+    "s3:ObjectRestore:Completed": ("Object Restore Completed", ""),
+    "s3:ObjectRestore:Delete": ("Object Restore Expired", ""),
+    "s3:LifecycleTransition": ("Object Storage Class Changed", ""),
+}
+BRIDGE = "events"
 CONFIGURATIONS_MAX = 100
 _OPERATION = "PutBucketNotificationConfiguration"
 
 
 class Target(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One QueueConfiguration, TopicConfiguration or LambdaFunctionConfiguration. ``kind`` is ``sqs``, ``sns`` or
-    ``lambda``."""
+    """One QueueConfiguration, TopicConfiguration or LambdaFunctionConfiguration, or EventBridge, which takes every event.
+    ``kind`` is ``sqs``, ``sns``, ``lambda`` or ``events``."""
 
     id: str
     kind: str
@@ -47,6 +71,8 @@ class Target(msgspec.Struct, frozen=True, omit_defaults=True):
 
     def wants(self, event: str, key: str) -> bool:
         """Whether ``s3:ObjectCreated:Put`` of this key goes to this target."""
+        if self.kind == BRIDGE:
+            return event in _BRIDGED
         return (
             key.startswith(self.prefix)
             and key.endswith(self.suffix)
@@ -63,6 +89,17 @@ class Delivery(msgspec.Struct, frozen=True):
     kind: str
     target: str
     body: str
+    id: str = ""
+
+
+class Happened(msgspec.Struct, frozen=True):
+    """What is to be told of; ``more`` are facts that only this kind of event has."""
+
+    event: str
+    version: ObjectVersion
+    caller: Caller
+    at: float
+    more: dict[str, Any] = {}
 
 
 _decode_targets = msgspec.msgpack.Decoder(tuple[Target, ...]).decode
@@ -75,8 +112,6 @@ def targets(bucket: Bucket) -> tuple[Target, ...]:
 
 def parse_configuration(configuration: Mapping[str, Any], bucket: Bucket, new_ids: Sequence[str]) -> list[Target]:
     """The targets of a PutBucketNotificationConfiguration; ``new_ids`` name those without an Id."""
-    if configuration.get("EventBridgeConfiguration") is not None:
-        raise not_built("s3", _OPERATION, "EventBridgeConfiguration")
     entries = [("sqs", "QueueArn", entry) for entry in configuration.get("QueueConfigurations") or ()]
     entries += [("sns", "TopicArn", entry) for entry in configuration.get("TopicConfigurations") or ()]
     entries += [
@@ -91,6 +126,8 @@ def parse_configuration(configuration: Mapping[str, Any], bucket: Bucket, new_id
     if len({target.id for target in found}) != len(found):
         raise invalid_argument("Same ID used for multiple configurations. IDs must be unique")
     _check_overlaps(found)
+    if configuration.get("EventBridgeConfiguration") is not None:
+        found.append(Target("", BRIDGE, bucket.scope.arn("events", "event-bus/default"), ()))
     return found
 
 
@@ -160,7 +197,7 @@ def _expanded(target: Target) -> set[str]:
 
 def configuration(found: Sequence[Target]) -> dict[str, Any]:
     """What GetBucketNotificationConfiguration tells."""
-    answer: dict[str, Any] = {}
+    answer: dict[str, Any] = {"EventBridgeConfiguration": {}} if any(one.kind == BRIDGE for one in found) else {}
     for member, kind, arn_member in (
         ("QueueConfigurations", "sqs", "QueueArn"),
         ("TopicConfigurations", "sns", "TopicArn"),
@@ -179,21 +216,29 @@ def configuration(found: Sequence[Target]) -> dict[str, Any]:
     return answer
 
 
-def event_json(event: str, bucket: Bucket, version: ObjectVersion, caller: Caller, target: Target, now: float) -> str:
-    """The message: one record, as AWS sends it."""
+def message(happened: Happened, bucket: Bucket, target: Target) -> str:
+    """The event as its target takes it: a record for queues, topics and functions, a detail for EventBridge."""
+    told = _detail(happened, bucket) if target.kind == BRIDGE else {"Records": [_record(happened, bucket, target)]}
+    return msgspec.json.encode(told).decode()
+
+
+def _record(happened: Happened, bucket: Bucket, target: Target) -> dict[str, Any]:
+    """The record, as AWS sends it."""
+    event, version, caller = happened.event, happened.version, happened.caller
     entry: dict[str, Any] = {"key": quote_plus(version.key, safe="/")}
-    if version.marker or event.startswith(("s3:ObjectCreated", "s3:ObjectTagging")):
+    if version.marker or not event.startswith(("s3:ObjectRemoved", "s3:LifecycleExpiration")):
         if not version.marker:
             entry["size"] = version.size
         entry["eTag"] = version.etag
     if bucket.versioning:
         entry["versionId"] = version.version_id
     entry["sequencer"] = version.sequencer
-    record = {
-        "eventVersion": "2.3" if event.startswith(("s3:ObjectTagging", "s3:Lifecycle")) else "2.1",
+    newer = event.startswith(("s3:ObjectTagging", "s3:Lifecycle", "s3:ObjectAcl"))
+    record: dict[str, Any] = {
+        "eventVersion": "2.3" if newer else "2.1",
         "eventSource": "aws:s3",
         "awsRegion": bucket.region,
-        "eventTime": write_iso_millis(now),
+        "eventTime": write_iso_millis(happened.at),
         "eventName": event.removeprefix("s3:"),
         "userIdentity": {"principalId": _identity(caller)},
         "requestParameters": {"sourceIPAddress": caller.source_ip},
@@ -209,7 +254,49 @@ def event_json(event: str, bucket: Bucket, version: ObjectVersion, caller: Calle
             "object": entry,
         },
     }
-    return msgspec.json.encode({"Records": [record]}).decode()
+    if "expires" in happened.more:
+        restored = {
+            "lifecycleRestorationExpiryTime": write_iso_millis(happened.more["expires"]),
+            "lifecycleRestoreStorageClass": version.storage_class,
+        }
+        record["glacierEventData"] = {"restoreEventData": restored}
+    if "class" in happened.more:
+        changed = {"destinationStorageClass": happened.more["class"]}
+        record["lifecycleEventData"] = {"transitionEventData": changed}
+    return record
+
+
+def _detail(happened: Happened, bucket: Bucket) -> dict[str, Any]:
+    """The detail of EventBridge's event, with its detail type."""
+    event, version, caller = happened.event, happened.version, happened.caller
+    entry: dict[str, Any] = {"key": version.key, "etag": version.etag}
+    removed = event.startswith(("s3:ObjectRemoved", "s3:LifecycleExpiration"))
+    if not removed:
+        entry["size"] = version.size
+    if bucket.versioning:
+        entry["version-id"] = version.version_id
+    entry["sequencer"] = version.sequencer
+    kind, reason = _BRIDGED[event]
+    detail: dict[str, Any] = {
+        "version": "0",
+        "bucket": {"name": bucket.name},
+        "object": entry,
+        "request-id": caller.request_id,
+        "requester": caller.principal.arn if caller.principal.kind == "service" else caller.principal.account,
+        "source-ip-address": caller.source_ip,
+    }
+    if reason:
+        detail["reason"] = reason
+    if removed:
+        marked = event.endswith("DeleteMarkerCreated")
+        detail["deletion-type"] = "Delete Marker Created" if marked else "Permanently Deleted"
+    if "expires" in happened.more:
+        detail["restore-expiry-time"] = write_iso_millis(happened.more["expires"])
+    if event.startswith("s3:ObjectRestore"):
+        detail["source-storage-class"] = version.storage_class
+    if "class" in happened.more:
+        detail["destination-storage-class"] = happened.more["class"]
+    return {"type": kind, "detail": detail}
 
 
 def _identity(caller: Caller) -> str:

@@ -39,8 +39,8 @@ def statements(text: str) -> list[dict[str, Any]]:
     return as_list(msgspec.json.decode(text)["Statement"])
 
 
-def check(text: str, bucket: str) -> None:
-    """Raise MalformedPolicy unless ``text`` is a policy about this bucket."""
+def check(text: str, arn: str) -> None:
+    """Raise MalformedPolicy unless ``text`` is a policy about this bucket or access point."""
     if len(text.encode()) > POLICY_BYTES_MAX:
         raise AwsError("PolicyTooLarge", "The policy exceeds the maximum allowed document size.", status=400)
     try:
@@ -57,7 +57,7 @@ def check(text: str, bucket: str) -> None:
     if not listed or not all(isinstance(entry, dict) for entry in listed):
         raise malformed("Missing required field Statement")
     for entry in listed:
-        _check_statement(entry, f"arn:aws:s3:::{bucket}")
+        _check_statement(entry, arn)
 
 
 def _check_statement(entry: dict[str, Any], arn: str) -> None:
@@ -89,8 +89,10 @@ def _is_about(resource: str, arn: str) -> bool:
     """A resource pattern may name this bucket and its keys, with wildcards."""
     if resource == "*":
         return True
+    if resource == arn or resource.startswith(f"{arn}/"):
+        return True
     named, _, _ = resource.partition("/")
-    return named == arn or (("*" in named or "?" in named) and named.startswith("arn:"))
+    return ("*" in named or "?" in named) and named.startswith("arn:")
 
 
 def is_public(text: str | None) -> bool:
@@ -106,3 +108,18 @@ def is_public(text: str | None) -> bool:
         if everybody and not keys & _NARROWING_KEYS:
             return True
     return False
+
+
+def denials(text: str | None) -> str | None:
+    """What a policy forbids, without what it allows."""
+    if text is None:
+        return None
+    kept = [entry for entry in statements(text) if entry["Effect"] == "Deny"]
+    return msgspec.json.encode({"Version": "2012-10-17", "Statement": kept}).decode() if kept else None
+
+
+def with_grant(text: str | None, action: str) -> str:
+    """A policy with one statement more: what an ACL was found to grant the caller on the resource of this request."""
+    document = msgspec.json.decode(text) if text is not None else {"Version": "2012-10-17", "Statement": []}
+    granted = {"Effect": "Allow", "Principal": "*", "Action": action, "Resource": "*"}
+    return msgspec.json.encode(document | {"Statement": [*as_list(document["Statement"]), granted]}).decode()

@@ -12,6 +12,8 @@ from typing import Any
 import msgspec
 
 from lakebed.kernel.scope import Principal, Scope
+from lakebed.services.s3.model.acl import ENFORCED, Acl
+from lakebed.services.s3.model.sealing import Encryption
 
 NULL_VERSION = "null"
 STANDARD = "STANDARD"
@@ -24,16 +26,39 @@ class PartFacts(msgspec.Struct, frozen=True, array_like=True):
     number: int
     size: int
     checksum: str = ""
+    nonce: bytes = b""
+
+
+class Lock(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What keeps a version from being deleted: a retention (``mode`` "" where there is none) and a legal hold."""
+
+    mode: str = ""
+    until: float = 0.0
+    legal_hold: bool | None = None  # None: never said
+
+
+class Restore(msgspec.Struct, frozen=True):
+    """A copy of an archived version: there from ``ready`` until ``until``."""
+
+    ready: float
+    until: float
+    tier: str = "Standard"
 
 
 class Facts(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Headers by their member name (ContentType, CacheControl, …), user metadata, tags, checksum, parts."""
+    """Headers by their member name (ContentType, CacheControl, …), user metadata, tags, checksum, parts; and what the
+    few versions have that are locked, restored, encrypted under a key, or owned by another account than their bucket."""
 
     headers: dict[str, Any] = {}
     metadata: dict[str, str] = {}
     tags: dict[str, str] = {}
     checksum: str = ""
     parts: tuple[PartFacts, ...] = ()
+    lock: Lock | None = None
+    restore: Restore | None = None
+    encryption: Encryption | None = None
+    owner: str = ""
+    acl: Acl | None = None
 
 
 class PublicAccessBlock(msgspec.Struct, frozen=True):
@@ -49,7 +74,7 @@ class PublicAccessBlock(msgspec.Struct, frozen=True):
 
 
 class Bucket(msgspec.Struct, frozen=True):
-    """A bucket with what every request on it needs. ``notification`` and ``lifecycle`` are encoded configurations."""
+    """A bucket with what every request on it needs. What is bytes here is an encoded configuration."""
 
     account: str
     region: str
@@ -61,6 +86,11 @@ class Bucket(msgspec.Struct, frozen=True):
     notification: bytes | None = None
     tags: dict[str, str] | None = None
     lifecycle: bytes | None = None
+    ownership: str = ENFORCED
+    acl: bytes | None = None
+    cors: bytes | None = None
+    object_lock: bytes | None = None
+    encryption: bytes | None = None
 
     @property
     def arn(self) -> str:
@@ -138,6 +168,7 @@ class Part(msgspec.Struct, frozen=True):
     modified: float
     checksum: str
     blob: str
+    nonce: bytes = b""
 
 
 class Caller(msgspec.Struct, frozen=True):

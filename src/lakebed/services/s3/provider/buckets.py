@@ -1,62 +1,56 @@
 """Buckets: create, delete, head, list, location, tags, versioning.
 
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingBucket.html. Names are unique over all accounts of the house.
-Refused: directory buckets, Object Lock, MFA delete, account-regional namespaces.
+Refused: directory buckets, MFA delete, account-regional namespaces.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from lakebed.api import s3 as api
 from lakebed.kernel.errors import AwsError, not_built
-from lakebed.kernel.kernel import Kernel
 from lakebed.ports.service import Context, operation
-from lakebed.services.s3.access import Access
-from lakebed.services.s3.model import tagging
+from lakebed.services.s3.access import packed
+from lakebed.services.s3.model import acl, locks, tagging
 from lakebed.services.s3.model.errors import invalid_argument, missing
 from lakebed.services.s3.model.listing import from_token
 from lakebed.services.s3.model.names import check_bucket_name
 from lakebed.services.s3.model.shapes import Bucket, PublicAccessBlock, canonical_id
 from lakebed.services.s3.provider.request import bucket_arn
-from lakebed.services.s3.settings import S3Settings
-from lakebed.services.s3.store.buckets import Buckets
-from lakebed.services.s3.store.objects import ObjectRows
-from lakebed.services.s3.store.uploads import UploadRows
-from lakebed.services.s3.writing import Writing
+from lakebed.services.s3.state import Core
 from lakebed.wire.aws.pages import sealed
 
 _FIRST_REGION = "us-east-1"
-_GRANTS = ("GrantFullControl", "GrantRead", "GrantReadACP", "GrantWrite", "GrantWriteACP")
 
 
 class BucketOperations:
     """Buckets themselves."""
 
-    def __init__(
-        self,
-        k: Kernel,
-        access: Access,
-        buckets: Buckets,
-        rows: tuple[ObjectRows, UploadRows],
-        writing: Writing,
-    ) -> None:
-        self.k, self.access, self.buckets, self.writing = k, access, buckets, writing
-        self.objects, self.uploads = rows
-        self.settings = k.settings.section("services", "s3", S3Settings)
+    def __init__(self, core: Core) -> None:
+        self.core, self.k, self.access, self.buckets, self.writing = (
+            core,
+            core.k,
+            core.access,
+            core.buckets,
+            core.writing,
+        )
+        self.objects, self.uploads, self.settings = core.objects, core.uploads, core.settings
 
-    @operation("CreateBucket", action=None, resource=bucket_arn, refused=("ObjectLockEnabledForBucket",))
+    @operation("CreateBucket", action=None, resource=bucket_arn)
     async def create_bucket(self, ctx: Context, req: dict[str, Any]) -> api.CreateBucketOutput:
         """https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html"""
         name, configuration = req["Bucket"], req.get("CreateBucketConfiguration") or {}
         check_bucket_name(name)
         self.access.account(ctx, "s3:CreateBucket", f"arn:aws:s3:::{name}")
         _check_creation(req, configuration)
+        if self.core.points.named(name) is not None:
+            raise AwsError("InvalidBucketName", "The name is that of an access point.", status=400)
         region = _region(ctx, configuration.get("LocationConstraint"))
         tags = tagging.from_set(configuration.get("Tags") or (), tagging.BUCKET_TAGS_MAX)
-        bucket = Bucket(
-            ctx.scope.account, region, name, ctx.now, public_access_block=PublicAccessBlock(), tags=tags or None
-        )
+        bucket = self._new(ctx, req, region, tags)
         with self.k.db.tx() as tx:
             existing = self.buckets.find(name)
             if existing is None:
@@ -79,6 +73,30 @@ class BucketOperations:
         location = f"/{name}" if region == _FIRST_REGION else f"http://{name}.s3.amazonaws.com/"
         return {"Location": location, "BucketArn": bucket.arn}
 
+    def _new(self, ctx: Context, req: dict[str, Any], region: str, tags: dict[str, str]) -> Bucket:
+        """The bucket as it begins: ownership and ACL, Object Lock with its versioning, tags."""
+        owner, ownership = canonical_id(ctx.scope.account), req.get("ObjectOwnership") or self.settings.object_ownership
+        if ownership == acl.ENFORCED and acl.is_given(req) and req.get("ACL") != "private":
+            raise AwsError(
+                "InvalidBucketAclWithObjectOwnership",
+                "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting",
+                status=400,
+            )
+        bucket = Bucket(
+            ctx.scope.account, region, req["Bucket"], ctx.now, tags=tags or None, ownership=ownership,
+            public_access_block=PublicAccessBlock() if self.settings.block_public_access else None,
+        )  # fmt: skip
+        wanted = acl.of_request(req, owner, owner)
+        self.access.check_public_acl(bucket, wanted)
+        if wanted != acl.private(owner):
+            self.access.account(ctx, "s3:PutBucketAcl", bucket.arn)
+            bucket = msgspec.structs.replace(bucket, acl=packed(wanted))
+        if req.get("ObjectLockEnabledForBucket"):
+            for action in ("s3:PutBucketVersioning", "s3:PutBucketObjectLockConfiguration"):
+                self.access.account(ctx, action, bucket.arn)
+            bucket = msgspec.structs.replace(bucket, versioning="Enabled", object_lock=packed(locks.Configuration()))
+        return bucket
+
     @operation("DeleteBucket", action=None, resource=bucket_arn)
     async def delete_bucket(self, ctx: Context, req: dict[str, Any]) -> None:
         """https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteBucket.html"""
@@ -91,6 +109,10 @@ class BucketOperations:
                     status=409,
                     members={"BucketName": bucket.name},
                 )
+            if self.core.points.of_bucket(bucket.name) is not None:
+                raise AwsError(
+                    "BucketHasAccessPointsAttached", "The bucket has access points attached to it", status=400
+                )
             blobs = self.uploads.remove_all(tx, bucket.name)
             self.buckets.remove(tx, bucket.name)
             self.writing.retire(tx, bucket.name, blobs)
@@ -99,7 +121,8 @@ class BucketOperations:
     async def head_bucket(self, ctx: Context, req: dict[str, Any]) -> api.HeadBucketOutput:
         """https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadBucket.html"""
         bucket = self.access.bucket(ctx, req, "s3:ListBucket")
-        return {"BucketRegion": bucket.region, "AccessPointAlias": False, "BucketArn": bucket.arn}
+        by_point = self.access.find(req["Bucket"])[1] is not None
+        return {"BucketRegion": bucket.region, "AccessPointAlias": by_point, "BucketArn": bucket.arn}
 
     @operation("ListBuckets", action=None)
     async def list_buckets(self, ctx: Context, req: dict[str, Any]) -> api.ListBucketsOutput:
@@ -171,20 +194,18 @@ class BucketOperations:
                 "The Versioning element must be specified",
                 status=400,
             )
+        if status == "Suspended" and bucket.object_lock:
+            raise AwsError(
+                "InvalidBucketState",
+                "An Object Lock configuration is present on this bucket, so the versioning state cannot be changed.",
+                status=409,
+            )
         with self.k.db.tx() as tx:
             self.buckets.put(tx, bucket.name, "versioning", status)
 
 
 def _check_creation(req: dict[str, Any], configuration: dict[str, Any]) -> None:
     """Members of CreateBucket that ask for what buckets here are not."""
-    if req.get("ObjectOwnership") not in (None, "BucketOwnerEnforced"):
-        raise not_built("s3", "CreateBucket", f"ObjectOwnership {req['ObjectOwnership']}: ACLs are not built")
-    if req.get("ACL") not in (None, "private") or any(req.get(name) for name in _GRANTS):
-        raise AwsError(
-            "InvalidBucketAclWithObjectOwnership",
-            "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting",
-            status=400,
-        )
     if req.get("BucketNamespace") not in (None, "global"):
         raise not_built("s3", "CreateBucket", f"BucketNamespace {req['BucketNamespace']}")
     for refused in ("Location", "Bucket"):

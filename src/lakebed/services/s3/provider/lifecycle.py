@@ -10,15 +10,13 @@ from typing import Any
 import msgspec
 
 from lakebed.api import s3 as api
-from lakebed.kernel.kernel import Kernel
 from lakebed.ports.service import Context, operation
-from lakebed.services.s3.access import Access
 from lakebed.services.s3.expiry import Expiry, rules_of
 from lakebed.services.s3.model import lifecycle
 from lakebed.services.s3.model.errors import missing
 from lakebed.services.s3.model.lifecycle import Rule
 from lakebed.services.s3.provider.request import bucket_arn
-from lakebed.services.s3.store.buckets import Buckets
+from lakebed.services.s3.state import Core
 
 _NO_SIZE = Rule("", True)
 
@@ -26,25 +24,27 @@ _NO_SIZE = Rule("", True)
 class LifecycleOperations:
     """Rules by which objects end."""
 
-    def __init__(self, k: Kernel, access: Access, buckets: Buckets, expiry: Expiry) -> None:
-        self.k, self.access, self.buckets, self.expiry = k, access, buckets, expiry
+    def __init__(self, core: Core, expiry: Expiry) -> None:
+        self.k, self.access, self.buckets, self.expiry = core.k, core.access, core.buckets, expiry
 
     @operation(
         "PutBucketLifecycleConfiguration",
         action=None,
         resource=bucket_arn,
-        refused=("TransitionDefaultMinimumObjectSize",),
     )
-    async def put_bucket_lifecycle_configuration(self, ctx: Context, req: dict[str, Any]) -> dict[str, Any]:
+    async def put_bucket_lifecycle_configuration(
+        self, ctx: Context, req: dict[str, Any]
+    ) -> api.PutBucketLifecycleConfigurationOutput:
         """https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketLifecycleConfiguration.html"""
         bucket = self.access.bucket(ctx, req, "s3:PutLifecycleConfiguration")
         configured = (req.get("LifecycleConfiguration") or {}).get("Rules") or []
         new_ids = [self.k.ids.uuid() for _ in range(min(len(configured), lifecycle.RULES_MAX))]
-        rules = lifecycle.parse_configuration(configured, new_ids)
+        smallest = req.get("TransitionDefaultMinimumObjectSize") or lifecycle.LARGER_ONLY
+        rules = lifecycle.parse_configuration(configured, new_ids, smallest)
         with self.k.db.tx() as tx:
             self.buckets.put(tx, bucket.name, "lifecycle", msgspec.msgpack.encode(rules))
             tx.after_commit(self.expiry.changed)
-        return {}
+        return {"TransitionDefaultMinimumObjectSize": smallest}
 
     @operation("GetBucketLifecycleConfiguration", action=None, resource=bucket_arn)
     async def get_bucket_lifecycle_configuration(
@@ -55,7 +55,8 @@ class LifecycleOperations:
         if not bucket.lifecycle:
             raise missing("NoSuchLifecycleConfiguration", "The lifecycle configuration does not exist", bucket.name)
         told: Any = [_told(rule) for rule in rules_of(bucket)]
-        return {"Rules": told}
+        smallest = lifecycle.VARIES if any(rule.varies for rule in rules_of(bucket)) else lifecycle.LARGER_ONLY
+        return {"Rules": told, "TransitionDefaultMinimumObjectSize": smallest}
 
     @operation("DeleteBucketLifecycle", action=None, resource=bucket_arn)
     async def delete_bucket_lifecycle(self, ctx: Context, req: dict[str, Any]) -> None:
@@ -77,6 +78,17 @@ def _told(rule: Rule) -> dict[str, Any]:
         told["NoncurrentVersionExpiration"] = {"NoncurrentDays": rule.noncurrent_days}
         if rule.newer_noncurrent:
             told["NoncurrentVersionExpiration"]["NewerNoncurrentVersions"] = rule.newer_noncurrent
+    if rule.transitions:
+        told["Transitions"] = [
+            ({"Days": one.days} if one.date == 0 else {"Date": one.date}) | {"StorageClass": one.storage_class}
+            for one in rule.transitions
+        ]
+    if rule.noncurrent_transitions:
+        told["NoncurrentVersionTransitions"] = [
+            {"NoncurrentDays": one.days, "StorageClass": one.storage_class}
+            | ({"NewerNoncurrentVersions": one.newer} if one.newer else {})
+            for one in rule.noncurrent_transitions
+        ]
     if rule.abort_days:
         told["AbortIncompleteMultipartUpload"] = {"DaysAfterInitiation": rule.abort_days}
     return told

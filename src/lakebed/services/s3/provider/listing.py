@@ -1,8 +1,7 @@
 """ListObjects, ListObjectsV2, ListObjectVersions: pages of keys in UTF-8 order.
 
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html. Common prefixes are found by seeking behind each
-(``model.listing``), so their cost does not depend on how many keys they hide. ``OptionalObjectAttributes`` asks for
-restore states, which no object has.
+(``model.listing``), so their cost does not depend on how many keys they hide.
 """
 
 from __future__ import annotations
@@ -11,30 +10,34 @@ from typing import Any
 
 from lakebed.api import s3 as api
 from lakebed.ports.service import Context, operation
-from lakebed.services.s3.access import Access
-from lakebed.services.s3.model import listing
+from lakebed.services.s3.model import archives, listing
 from lakebed.services.s3.model.errors import invalid_argument
 from lakebed.services.s3.model.listing import Encoding, Position
 from lakebed.services.s3.model.shapes import Bucket, canonical_id
 from lakebed.services.s3.provider.request import bucket_arn
-from lakebed.services.s3.store.objects import ListedVersion, ObjectRows
+from lakebed.services.s3.state import Core
+from lakebed.services.s3.store.objects import ListedVersion
 from lakebed.wire.aws.pages import sealed
 
 
 class ListOperations:
     """Listings of a bucket's keys."""
 
-    def __init__(self, access: Access, objects: ObjectRows) -> None:
-        self.access, self.objects = access, objects
+    def __init__(self, core: Core) -> None:
+        self.access, self.objects = core.access, core.objects
 
     def _bucket(self, ctx: Context, req: dict[str, Any], action: str) -> Bucket:
-        asked = {"s3:prefix": req.get("Prefix") or "", "s3:delimiter": req.get("Delimiter") or ""}
-        if req.get("MaxKeys") is not None:
-            asked["s3:max-keys"] = str(req["MaxKeys"])
-        return self.access.bucket(ctx, req, action, conditions=asked)
+        return self.access.bucket(ctx, {"Prefix": "", "Delimiter": "", **req}, action)
 
     def _page(
-        self, bucket: Bucket, req: dict[str, Any], marker: str | bytes | None, encode: Encoding, *, owner: bool
+        self,
+        bucket: Bucket,
+        req: dict[str, Any],
+        marker: str | bytes | None,
+        encode: Encoding,
+        now: float,
+        *,
+        owner: bool,
     ) -> tuple[dict[str, Any], listing.Page[ListedVersion]]:
         """The members that both listings of objects share, and the page itself."""
         limit = listing.page_size(req.get("MaxKeys"))
@@ -50,7 +53,10 @@ class ListOperations:
             "Prefix": encode(prefix),
             "MaxKeys": limit,
             "IsTruncated": page.truncated,
-            "Contents": [_content(row, encode, bucket if owner else None) for row in page.rows],
+            "Contents": [
+                _content(row, encode, bucket if owner else None) | self._restore_told(bucket, req, row, now)
+                for row in page.rows
+            ],
             "CommonPrefixes": [{"Prefix": encode(found)} for found in page.prefixes],
         }
         if delimiter:
@@ -67,7 +73,7 @@ class ListOperations:
         marker: str | bytes | None = start_after
         if continued is not None:
             marker = listing.from_token(continued, bytes, b"")
-        answer, page = self._page(bucket, req, marker, encode, owner=bool(req.get("FetchOwner")))
+        answer, page = self._page(bucket, req, marker, encode, ctx.now, owner=bool(req.get("FetchOwner")))
         answer["KeyCount"] = len(page.rows) + len(page.prefixes)
         if continued is not None:
             answer["ContinuationToken"] = continued
@@ -81,7 +87,7 @@ class ListOperations:
     async def list_objects(self, ctx: Context, req: dict[str, Any]) -> api.ListObjectsOutput:
         """https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjects.html"""
         bucket, encode = self._bucket(ctx, req, "s3:ListBucket"), Encoding(req.get("EncodingType"))
-        answer, page = self._page(bucket, req, req.get("Marker"), encode, owner=True)
+        answer, page = self._page(bucket, req, req.get("Marker"), encode, ctx.now, owner=True)
         answer["Marker"] = encode(req.get("Marker") or "")
         if page.truncated and req.get("Delimiter"):
             answer["NextMarker"] = encode(page.last)
@@ -99,6 +105,8 @@ class ListOperations:
             start, prefix, delimiter, limit,
         )  # fmt: skip
         versions, markers = _versions(page.rows, start, bucket, encode)
+        for told, row in zip(versions, [row for row in page.rows if not row.marker], strict=True):
+            told |= self._restore_told(bucket, req, row, ctx.now)
         answer: dict[str, Any] = {
             "Name": bucket.name,
             "Prefix": encode(prefix),
@@ -119,6 +127,15 @@ class ListOperations:
             if page.last_prefix is None and page.last_row is not None:
                 answer["NextVersionIdMarker"] = page.last_row.version_id
         return answer  # type: ignore[return-value]  # built by members
+
+    def _restore_told(self, bucket: Bucket, req: dict[str, Any], row: ListedVersion, now: float) -> dict[str, Any]:
+        """The restore state of an archived version, to a client that asks for it."""
+        if row.storage_class not in archives.ARCHIVES or "RestoreStatus" not in (
+            req.get("OptionalObjectAttributes") or ()
+        ):
+            return {}
+        version = self.objects.version(bucket.name, row.key, row.version_id)
+        return archives.status(version, now) if version is not None else {}
 
     def _start_of_versions(self, bucket: Bucket, req: dict[str, Any], prefix: bytes, delimiter: bytes) -> Position:
         key_marker, version_marker = req.get("KeyMarker"), req.get("VersionIdMarker")

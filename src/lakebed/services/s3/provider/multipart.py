@@ -1,7 +1,8 @@
-"""Multipart uploads: create, upload parts, list, complete, abort.
+"""Multipart uploads: create, upload parts, complete, abort.
 
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html. Parts are blobs; completing concatenates the named
-ones into one blob off the event loop, then swaps rows in one transaction. Unfinished uploads survive restarts.
+ones into one blob off the event loop, then swaps rows in one transaction. Unfinished uploads survive restarts. The parts
+of an encrypted upload share its key and have a nonce each, so completing joins ciphertexts as they are.
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ from lakebed.api import s3 as api
 from lakebed.kernel.errors import AwsError
 from lakebed.kernel.kernel import Kernel
 from lakebed.ports.service import Context, operation
-from lakebed.services.s3.access import Access, caller
-from lakebed.services.s3.model import checksums, conditions, listing
+from lakebed.services.s3.access import caller
+from lakebed.services.s3.datakeys import Sealed
+from lakebed.services.s3.intake import BodyChecks, Taken
+from lakebed.services.s3.model import checksums, conditions, encryption
 from lakebed.services.s3.model.errors import (
     invalid_argument,
     invalid_request,
@@ -27,27 +30,12 @@ from lakebed.services.s3.model.errors import (
     no_such_upload,
     precondition_failed,
 )
-from lakebed.services.s3.model.listing import Encoding, Position
 from lakebed.services.s3.model.names import key_bytes
-from lakebed.services.s3.model.shapes import Bucket, NewObject, ObjectVersion, Part, PartFacts, Upload, canonical_id
-from lakebed.services.s3.provider.request import (
-    CUSTOMER_KEY,
-    UNBUILT_CHECKSUMS,
-    WRITE_REFUSED,
-    bucket_arn,
-    check_acl,
-    check_encryption,
-    expiration_told,
-    facts_of,
-    object_arn,
-    storage_class,
-    version_told,
-)
-from lakebed.services.s3.settings import S3Settings
-from lakebed.services.s3.store.buckets import Buckets
-from lakebed.services.s3.store.objects import ObjectRows
-from lakebed.services.s3.store.uploads import UploadRows
-from lakebed.services.s3.writing import BodyChecks, Conditions, Taken, Writing
+from lakebed.services.s3.model.shapes import Bucket, NewObject, ObjectVersion, Part, PartFacts, Upload
+from lakebed.services.s3.provider.drafts import drafted
+from lakebed.services.s3.provider.request import EVENT_HOLDS, expiration_told, object_arn, version_told
+from lakebed.services.s3.state import Core
+from lakebed.services.s3.writing import Conditions
 from lakebed.wire.aws.checksums import bad_checksum
 
 PART_BYTES_MIN = 5 << 20
@@ -59,26 +47,25 @@ _OBJECT_BYTES_MAX = 50 << 40
 class MultipartOperations:
     """Uploads in parts."""
 
-    def __init__(
-        self, k: Kernel, access: Access, buckets: Buckets, rows: tuple[ObjectRows, UploadRows], writing: Writing
-    ):
-        self.k, self.access, self.buckets, self.writing = k, access, buckets, writing
-        self.objects, self.uploads = rows
-        self.settings = k.settings.section("services", "s3", S3Settings)
+    def __init__(self, core: Core) -> None:
+        self.core, self.k, self.access, self.buckets, self.writing = (
+            core,
+            core.k,
+            core.access,
+            core.buckets,
+            core.writing,
+        )
+        self.objects, self.uploads, self.settings = core.objects, core.uploads, core.settings
 
-    @operation("CreateMultipartUpload", action=None, resource=object_arn, refused=WRITE_REFUSED)
+    @operation("CreateMultipartUpload", action=None, resource=object_arn, refused=EVENT_HOLDS)
     async def create_multipart_upload(self, ctx: Context, req: dict[str, Any]) -> api.CreateMultipartUploadOutput:
         """https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateMultipartUpload.html"""
         key = req["Key"]
         key_bytes(key)
         bucket = self.access.bucket(ctx, req, "s3:PutObject", key)
-        check_acl(req)
-        check_encryption(req, "CreateMultipartUpload")
         algorithm = req.get("ChecksumAlgorithm") or ""
         kind = checksums.upload_type(algorithm, req.get("ChecksumType"))
-        facts, kept_in = facts_of(req), storage_class(req, "CreateMultipartUpload")
-        if facts.tags:
-            self.access.check(ctx.principal, bucket, "s3:PutObjectTagging", key)
+        facts, kept_in, _ = drafted(self.core, ctx, bucket, req)
         with self.k.db.tx() as tx:
             if self.uploads.count(bucket.name) >= self.settings.uploads_max:
                 raise AwsError("TooManyUploads", "The bucket has too many unfinished multipart uploads.", status=400)
@@ -87,14 +74,13 @@ class MultipartOperations:
                 kept_in, algorithm, kind, facts,
             )  # fmt: skip
             self.uploads.add(tx, upload)
-        answer: dict[str, Any] = {
-            "Bucket": bucket.name, "Key": key, "UploadId": upload.upload_id, "ServerSideEncryption": "AES256",
-        }  # fmt: skip
+        answer: dict[str, Any] = {"Bucket": bucket.name, "Key": key, "UploadId": upload.upload_id}
+        answer |= encryption.written(encryption.told(facts.encryption), facts.encryption)
         if algorithm:
             answer |= {"ChecksumAlgorithm": algorithm, "ChecksumType": kind}
         return answer  # type: ignore[return-value]  # built by members
 
-    @operation("UploadPart", action=None, resource=object_arn, refused=(*CUSTOMER_KEY, *UNBUILT_CHECKSUMS))
+    @operation("UploadPart", action=None, resource=object_arn)
     async def upload_part(self, ctx: Context, req: dict[str, Any]) -> api.UploadPartOutput:
         """https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPart.html"""
         bucket = self.access.bucket(ctx, req, "s3:PutObject", req["Key"])
@@ -106,9 +92,10 @@ class MultipartOperations:
                 f"Checksum Type mismatch occurred, expected checksum Type: {upload.checksum_algorithm.lower()}, "
                 f"actual checksum Type: {checks.algorithm.lower()}"
             )
-        checks = msgspec.structs.replace(checks, algorithm=checks.algorithm or upload.checksum_algorithm)
-        taken = await self.writing.take(req.get("Body"), checks)
-        part = part_of(self.k, req["PartNumber"], taken if upload.checksum_algorithm else taken._replace(checksum=""))
+        checks = msgspec.structs.replace(checks, kept=upload.checksum_algorithm or checksums.DEFAULT)
+        sealed = part_sealed(self.core, ctx, bucket, upload, req)
+        taken = await self.core.intake.take(req.get("Body"), checks, sealed.sealer() if sealed else None)
+        part = part_of(self.k, req["PartNumber"], taken, sealed)
         try:
             with self.k.db.tx() as tx:
                 self.uploads.require(bucket.name, req["Key"], upload.upload_id)
@@ -116,12 +103,14 @@ class MultipartOperations:
         except AwsError:
             self.k.blobs.delete([part.blob])
             raise
-        answer: dict[str, Any] = {"ETag": f'"{part.etag}"', "ServerSideEncryption": "AES256"}
-        if taken.checksum:
-            answer[checksums.member(checks.algorithm)] = taken.checksum
+        answer: dict[str, Any] = {"ETag": f'"{part.etag}"', **encryption.told(upload.facts.encryption)}
+        if upload.checksum_algorithm:
+            answer[checksums.member(upload.checksum_algorithm)] = taken.checksum
+        elif taken.stated:
+            answer[checksums.member(checks.algorithm)] = taken.stated
         return answer  # type: ignore[return-value]  # built by members
 
-    @operation("CompleteMultipartUpload", action=None, resource=object_arn, refused=(*CUSTOMER_KEY, *UNBUILT_CHECKSUMS))
+    @operation("CompleteMultipartUpload", action=None, resource=object_arn)
     async def complete_multipart_upload(self, ctx: Context, req: dict[str, Any]) -> api.CompleteMultipartUploadOutput:
         """https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html"""
         bucket = self.access.bucket(ctx, req, "s3:PutObject", req["Key"])
@@ -134,7 +123,7 @@ class MultipartOperations:
             version = before
         answer: dict[str, Any] = {
             "Location": f"{ctx.endpoint}/{bucket.name}/{version.key}", "Bucket": bucket.name, "Key": version.key,
-            "ETag": version.quoted_etag, "ServerSideEncryption": "AES256",
+            "ETag": version.quoted_etag, **encryption.told(version.facts.encryption),
         }  # fmt: skip
         answer |= checksums.told(version.checksum_algorithm, version.facts.checksum, version.checksum_type)
         answer |= expiration_told(bucket, version)
@@ -145,7 +134,9 @@ class MultipartOperations:
         key = req["Key"]
         upload = self.uploads.require(bucket.name, key, req["UploadId"])
         parts = _chosen(_named(req), {part.number: part for part in self.uploads.parts(upload.upload_id)}, upload)
-        checksum = _whole_checksum(req, upload, parts)
+        if req.get("SSECustomerKey") is not None:
+            self.core.keys.open(ctx.principal, bucket, upload.facts.encryption, req)
+        algorithm, kind, checksum = _whole_checksum(req, upload, parts)
         wanted = Conditions(req.get("IfMatch"), req.get("IfNoneMatch"))
         conditions.check_write(*wanted, key, self.objects.current(bucket.name, key_bytes(key)))
         with self.k.clock.working():
@@ -157,9 +148,12 @@ class MultipartOperations:
             key, sum(part.size for part in parts), _etag([part.etag for part in parts]), blob,
             msgspec.structs.replace(
                 upload.facts, checksum=checksum,
-                parts=tuple(PartFacts(part.number, part.size, part.checksum) for part in parts),
+                parts=tuple(
+                    PartFacts(part.number, part.size, part.checksum if upload.checksum_algorithm else "", part.nonce)
+                    for part in parts
+                ),
             ),
-            upload.storage_class, upload.checksum_algorithm, upload.checksum_type,
+            upload.storage_class, algorithm, kind,
         )  # fmt: skip
         return self._swap(ctx, bucket.name, upload, parts, new, wanted)
 
@@ -205,64 +199,6 @@ class MultipartOperations:
             self.writing.retire(tx, bucket.name, blobs)
         return {}
 
-    @operation("ListParts", action=None, resource=object_arn, refused=CUSTOMER_KEY)
-    async def list_parts(self, ctx: Context, req: dict[str, Any]) -> api.ListPartsOutput:
-        """https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListParts.html"""
-        bucket = self.access.bucket(ctx, req, "s3:ListMultipartUploadParts", req["Key"])
-        upload = self.uploads.require(bucket.name, req["Key"], req["UploadId"])
-        limit = listing.page_size(req.get("MaxParts"), "max-parts")
-        marker = int(req.get("PartNumberMarker") or 0)
-        found = self.uploads.parts(upload.upload_id, marker, limit + 1)
-        page = found[:limit]
-        owner = {"ID": canonical_id(bucket.account)}
-        answer: dict[str, Any] = {
-            "Bucket": bucket.name, "Key": upload.key, "UploadId": upload.upload_id, "MaxParts": limit,
-            "PartNumberMarker": marker, "NextPartNumberMarker": page[-1].number if page else marker,
-            "IsTruncated": len(found) > len(page), "StorageClass": upload.storage_class,
-            "Owner": owner, "Initiator": {"ID": upload.initiator, "DisplayName": upload.initiator.rsplit("/", 1)[-1]},
-            "Parts": [_part_told(part, upload.checksum_algorithm) for part in page],
-        }  # fmt: skip
-        if upload.checksum_algorithm:
-            answer |= {"ChecksumAlgorithm": upload.checksum_algorithm, "ChecksumType": upload.checksum_type}
-        return answer  # type: ignore[return-value]  # built by members
-
-    @operation("ListMultipartUploads", action=None, resource=bucket_arn)
-    async def list_multipart_uploads(self, ctx: Context, req: dict[str, Any]) -> api.ListMultipartUploadsOutput:
-        """https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListMultipartUploads.html"""
-        bucket = self.access.bucket(ctx, req, "s3:ListBucketMultipartUploads")
-        encode, limit = Encoding(req.get("EncodingType")), listing.page_size(req.get("MaxUploads"), "max-uploads")
-        prefix, delimiter = (req.get("Prefix") or "").encode(), (req.get("Delimiter") or "").encode()
-        page = listing.walk(
-            lambda position, end, count: self.uploads.page(bucket.name, position, end, count),
-            self._start(bucket, req, prefix, delimiter), prefix, delimiter, limit,
-        )  # fmt: skip
-        answer: dict[str, Any] = {
-            "Bucket": bucket.name, "Prefix": encode(prefix), "MaxUploads": limit, "IsTruncated": page.truncated,
-            "KeyMarker": encode(req.get("KeyMarker") or ""), "UploadIdMarker": req.get("UploadIdMarker") or "",
-            "Uploads": [_upload_told(row.upload, bucket, encode) for row in page.rows],
-            "CommonPrefixes": [{"Prefix": encode(found)} for found in page.prefixes],
-        }  # fmt: skip
-        if delimiter:
-            answer["Delimiter"] = encode(delimiter)
-        if encode.kind:
-            answer["EncodingType"] = encode.kind
-        if page.truncated:
-            answer["NextKeyMarker"] = encode(page.last)
-            if page.last_prefix is None and page.last_row is not None:
-                answer["NextUploadIdMarker"] = page.last_row.upload.upload_id
-        return answer  # type: ignore[return-value]  # built by members
-
-    def _start(self, bucket: Bucket, req: Mapping[str, Any], prefix: bytes, delimiter: bytes) -> Position:
-        marker, upload_marker = req.get("KeyMarker"), req.get("UploadIdMarker")
-        if not marker:
-            return listing.from_key(prefix)
-        if upload_marker:
-            try:
-                return Position(marker.encode(), self.uploads.require(bucket.name, marker, upload_marker).rank)
-            except AwsError:
-                raise invalid_argument("Invalid uploadId marker", "upload-id-marker", upload_marker) from None
-        return listing.start_behind(marker.encode(), prefix, delimiter)
-
 
 def check_part_number(number: int) -> None:
     """1 to 10,000."""
@@ -270,9 +206,17 @@ def check_part_number(number: int) -> None:
         raise invalid_argument("Part number must be an integer between 1 and 10000, inclusive", "partNumber", number)
 
 
-def part_of(k: Kernel, number: int, taken: Taken) -> Part:
+def part_of(k: Kernel, number: int, taken: Taken, sealed: Sealed | None) -> Part:
     """The row of a part whose body is in."""
-    return Part(number, taken.size, taken.etag, k.clock.now(), taken.checksum, taken.blob)
+    nonce = sealed.encryption.nonce if sealed is not None else b""
+    return Part(number, taken.size, taken.etag, k.clock.now(), taken.checksum, taken.blob, nonce)
+
+
+def part_sealed(core: Core, ctx: Context, bucket: Bucket, upload: Upload, req: Mapping[str, Any]) -> Sealed | None:
+    """The upload's key and a nonce of the part's own; None where the upload is not encrypted under a key."""
+    kept = upload.facts.encryption
+    key = core.keys.open(ctx.principal, bucket, kept, req)
+    return None if kept is None or key is None else Sealed(kept, key).begun_at(core.keys.nonce())
 
 
 def _invalid_part(upload: Upload, part: Any) -> AwsError:
@@ -328,8 +272,8 @@ def _chosen(named: Sequence[Mapping[str, Any]], uploaded: Mapping[int, Part], up
     return parts
 
 
-def _whole_checksum(req: Mapping[str, Any], upload: Upload, parts: Sequence[Part]) -> str:
-    """The checksum of the object to be, compared with what the request states of it."""
+def _whole_checksum(req: Mapping[str, Any], upload: Upload, parts: Sequence[Part]) -> tuple[str, str, str]:
+    """Algorithm, type and value of the checksum of the object to be, compared with what the request states of it."""
     size = sum(part.size for part in parts)
     if size > _OBJECT_BYTES_MAX:
         raise AwsError("EntityTooLarge", "Your proposed upload exceeds the maximum allowed size", status=400)
@@ -337,18 +281,19 @@ def _whole_checksum(req: Mapping[str, Any], upload: Upload, parts: Sequence[Part
         raise invalid_request(
             f"The provided 'x-amz-mp-object-size' header value {req['MpuObjectSize']} does not match what was computed: {size}"
         )
-    if req.get("ChecksumType") not in (None, upload.checksum_type):
+    if req.get("ChecksumType") not in (None, upload.checksum_type or checksums.FULL_OBJECT):
         raise invalid_request(f"The upload was created using the {upload.checksum_type or 'no'} checksum mode.")
-    checksum = checksums.combine(
-        upload.checksum_algorithm, upload.checksum_type, [(part.size, part.checksum) for part in parts]
-    )
+    used, kind = upload.checksum_algorithm, upload.checksum_type
+    if not used and all(part.checksum for part in parts):  # parts of an older Lakebed have none
+        used, kind = checksums.DEFAULT, checksums.FULL_OBJECT
+    checksum = checksums.combine(used, kind, [(part.size, part.checksum) for part in parts])
     algorithm, stated = checksums.expected({name: value for name, value in req.items() if name != "ChecksumAlgorithm"})
     if stated is not None:
-        if algorithm != upload.checksum_algorithm:
+        if algorithm != used:
             raise invalid_request("The checksum of the request is not of the upload's algorithm.")
         if stated.partition("-")[0] != checksum.partition("-")[0]:
             raise bad_checksum(algorithm)
-    return checksum
+    return used, kind, checksum
 
 
 def _named(req: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
@@ -359,21 +304,3 @@ def _named(req: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
 def _etag(etags: Sequence[str]) -> str:
     digests = b"".join(bytes.fromhex(etag) for etag in etags)
     return f"{hashlib.md5(digests, usedforsecurity=False).hexdigest()}-{len(etags)}"
-
-
-def _part_told(part: Part, algorithm: str) -> dict[str, Any]:
-    told = {
-        "PartNumber": part.number, "LastModified": part.modified, "ETag": f'"{part.etag}"', "Size": part.size,
-    }  # fmt: skip
-    return told | ({checksums.member(algorithm): part.checksum} if part.checksum else {})
-
-
-def _upload_told(upload: Upload, bucket: Bucket, encode: Encoding) -> dict[str, Any]:
-    told: dict[str, Any] = {
-        "Key": encode(upload.key), "UploadId": upload.upload_id, "Initiated": upload.initiated,
-        "StorageClass": upload.storage_class, "Owner": {"ID": canonical_id(bucket.account)},
-        "Initiator": {"ID": upload.initiator, "DisplayName": upload.initiator.rsplit("/", 1)[-1]},
-    }  # fmt: skip
-    if upload.checksum_algorithm:
-        told |= {"ChecksumAlgorithm": upload.checksum_algorithm, "ChecksumType": upload.checksum_type}
-    return told

@@ -12,23 +12,21 @@ import msgspec
 
 from lakebed.api import s3 as api
 from lakebed.kernel.errors import AwsError
-from lakebed.kernel.kernel import Kernel
 from lakebed.ports.service import Context, operation
-from lakebed.services.s3.access import Access
 from lakebed.services.s3.model import notifications
 from lakebed.services.s3.model.errors import invalid_argument
 from lakebed.services.s3.model.notifications import Target
 from lakebed.services.s3.model.shapes import Bucket
 from lakebed.services.s3.provider.request import bucket_arn
-from lakebed.services.s3.store.buckets import Buckets
+from lakebed.services.s3.state import Core
 from lakebed.services.s3.work import EventDelivery
 
 
 class NotificationOperations:
     """Where a bucket's events go."""
 
-    def __init__(self, k: Kernel, access: Access, buckets: Buckets, delivery: EventDelivery) -> None:
-        self.k, self.access, self.buckets, self.delivery = k, access, buckets, delivery
+    def __init__(self, core: Core, delivery: EventDelivery) -> None:
+        self.k, self.access, self.buckets, self.delivery = core.k, core.access, core.buckets, delivery
 
     @operation("PutBucketNotificationConfiguration", action=None, resource=bucket_arn)
     async def put_bucket_notification_configuration(self, ctx: Context, req: dict[str, Any]) -> None:
@@ -48,7 +46,7 @@ class NotificationOperations:
         for target in targets:
             try:
                 self.delivery.check(bucket, target.kind, target.arn)
-                if target.kind != "lambda" and target.arn not in before:
+                if target.kind in ("sqs", "sns") and target.arn not in before:
                     message = notifications.probe_event(bucket, ctx.request_id, ctx.now)
                     await self.delivery.send(bucket, target.kind, target.arn, message)
             except AwsError as failure:

@@ -10,16 +10,14 @@ from __future__ import annotations
 from typing import Any
 
 from lakebed.api import s3 as api
-from lakebed.kernel.kernel import Kernel
 from lakebed.ports.service import Context, operation
-from lakebed.services.s3.access import Access
 from lakebed.services.s3.model import policy
 from lakebed.services.s3.model.errors import access_denied, missing
 from lakebed.services.s3.model.shapes import PublicAccessBlock
 from lakebed.services.s3.provider.request import bucket_arn
-from lakebed.services.s3.store.buckets import Buckets
+from lakebed.services.s3.state import Core
 
-_SWITCHES = {
+SWITCHES = {
     "BlockPublicAcls": "block_acls",
     "IgnorePublicAcls": "ignore_acls",
     "BlockPublicPolicy": "block_policy",
@@ -30,17 +28,16 @@ _SWITCHES = {
 class PolicyOperations:
     """Who else may use a bucket."""
 
-    def __init__(self, k: Kernel, access: Access, buckets: Buckets) -> None:
-        self.k, self.access, self.buckets = k, access, buckets
+    def __init__(self, core: Core) -> None:
+        self.k, self.access, self.buckets = core.k, core.access, core.buckets
 
     @operation("PutBucketPolicy", action=None, resource=bucket_arn)
     async def put_bucket_policy(self, ctx: Context, req: dict[str, Any]) -> None:
         """https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketPolicy.html"""
         bucket = self.access.bucket(ctx, req, "s3:PutBucketPolicy")
         text = req["Policy"]
-        policy.check(text, bucket.name)
-        block = bucket.public_access_block
-        if block is not None and block.block_policy and policy.is_public(text):
+        policy.check(text, bucket.arn)
+        if self.access.blocks(bucket).block_policy and policy.is_public(text):
             raise access_denied(
                 f"User: {ctx.principal.arn} is not authorized to perform: s3:PutBucketPolicy on resource: "
                 f'"{bucket.arn}" because public policies are prevented by the BlockPublicPolicy setting in S3 Block Public '
@@ -83,7 +80,7 @@ class PolicyOperations:
                 "The public access block configuration was not found",
                 bucket.name,
             )
-        told: Any = {member: getattr(block, switch) for member, switch in _SWITCHES.items()}
+        told: Any = {member: getattr(block, switch) for member, switch in SWITCHES.items()}
         return {"PublicAccessBlockConfiguration": told}
 
     @operation("PutPublicAccessBlock", action=None, resource=bucket_arn)
@@ -91,7 +88,7 @@ class PolicyOperations:
         """https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutPublicAccessBlock.html"""
         bucket = self.access.bucket(ctx, req, "s3:PutBucketPublicAccessBlock")
         wanted = req["PublicAccessBlockConfiguration"]
-        block = PublicAccessBlock(**{switch: bool(wanted.get(member)) for member, switch in _SWITCHES.items()})
+        block = PublicAccessBlock(**{switch: bool(wanted.get(member)) for member, switch in SWITCHES.items()})
         with self.k.db.tx() as tx:
             self.buckets.put(tx, bucket.name, "public_access_block", block)
 

@@ -8,29 +8,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lakebed.kernel.errors import AwsError, not_built
+from lakebed.kernel.errors import AwsError
 from lakebed.kernel.scope import Scope
 from lakebed.services.s3.model import lifecycle, tagging
 from lakebed.services.s3.model.errors import invalid_argument
-from lakebed.services.s3.model.shapes import STANDARD, Bucket, Facts, ObjectVersion
+from lakebed.services.s3.model.shapes import Bucket, Facts, ObjectVersion
 
-CUSTOMER_KEY = ("SSECustomerAlgorithm", "SSECustomerKey", "SSECustomerKeyMD5")
-MANAGED_KEY = ("SSEKMSKeyId", "SSEKMSEncryptionContext", "BucketKeyEnabled")
-LOCK = (
-    "ObjectLockMode", "ObjectLockRetainUntilDate", "ObjectLockLegalHoldStatus", "ObjectLockEventHold",
-    "ObjectLockEventHoldDurationDays", "ObjectLockEventHoldDurationYears",
-)  # fmt: skip
-UNBUILT_CHECKSUMS = ("ChecksumXXHASH64", "ChecksumXXHASH3", "ChecksumXXHASH128")
-WRITE_REFUSED = (*CUSTOMER_KEY, *MANAGED_KEY, *LOCK)
-_GRANTS = ("GrantFullControl", "GrantRead", "GrantReadACP", "GrantWrite", "GrantWriteACP")
+EVENT_HOLDS = ("ObjectLockEventHold", "ObjectLockEventHoldDurationDays", "ObjectLockEventHoldDurationYears")
 _HEADERS = (
     "CacheControl", "ContentDisposition", "ContentEncoding", "ContentLanguage", "ContentType", "Expires",
     "WebsiteRedirectLocation",
 )  # fmt: skip
 _DEFAULT_CONTENT_TYPE = "binary/octet-stream"
 _METADATA_BYTES_MAX = 2 << 10
-_CLASSES = (STANDARD, "REDUCED_REDUNDANCY", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER_IR")
-_ARCHIVES = ("GLACIER", "DEEP_ARCHIVE", "SNOW")
 
 
 def object_arn(_: Scope, request: Mapping[str, Any]) -> str:
@@ -41,30 +31,6 @@ def object_arn(_: Scope, request: Mapping[str, Any]) -> str:
 def bucket_arn(_: Scope, request: Mapping[str, Any]) -> str:
     """The ARN a bucket operation is about."""
     return f"arn:aws:s3:::{request['Bucket']}"
-
-
-def check_acl(request: Mapping[str, Any], *, also: str = "bucket-owner-full-control") -> None:
-    """ACLs are disabled in every bucket (BucketOwnerEnforced): only a canned ACL that says so is taken."""
-    if request.get("ACL") not in (None, "bucket-owner-full-control", also) or any(
-        request.get(name) for name in _GRANTS
-    ):
-        raise AwsError("AccessControlListNotSupported", "The bucket does not allow ACLs", status=400)
-
-
-def check_encryption(request: Mapping[str, Any], operation: str) -> None:
-    """SSE-S3 is what every object has; other kinds need keys we do not hold."""
-    if request.get("ServerSideEncryption") not in (None, "AES256"):
-        raise not_built("s3", operation, f"ServerSideEncryption {request['ServerSideEncryption']}")
-
-
-def storage_class(request: Mapping[str, Any], operation: str, default: str = STANDARD) -> str:
-    """The storage class to record; archives would need a restore, which is not built."""
-    chosen: str = request.get("StorageClass") or default
-    if chosen in _ARCHIVES:
-        raise not_built("s3", operation, f"StorageClass {chosen}")
-    if chosen not in _CLASSES:
-        raise AwsError("InvalidStorageClass", "The storage class you specified is not valid", status=400)
-    return chosen
 
 
 def facts_of(request: Mapping[str, Any]) -> Facts:

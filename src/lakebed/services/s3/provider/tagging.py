@@ -7,22 +7,20 @@ from typing import Any
 import msgspec
 
 from lakebed.api import s3 as api
-from lakebed.kernel.kernel import Kernel
 from lakebed.ports.service import Context, operation
-from lakebed.services.s3.access import Access, caller
+from lakebed.services.s3.access import caller
 from lakebed.services.s3.model import tagging
 from lakebed.services.s3.model.shapes import Bucket, ObjectVersion
 from lakebed.services.s3.provider.request import object_arn, version_told
-from lakebed.services.s3.reading import Reading
-from lakebed.services.s3.store.objects import ObjectRows
-from lakebed.services.s3.writing import Writing
+from lakebed.services.s3.state import Core
 
 
 class TagOperations:
     """Object tags, of the newest or a named version."""
 
-    def __init__(self, k: Kernel, access: Access, objects: ObjectRows, writing: Writing, reading: Reading) -> None:
-        self.k, self.access, self.objects, self.writing, self.reading = k, access, objects, writing, reading
+    def __init__(self, core: Core) -> None:
+        self.k, self.access, self.objects, self.writing = core.k, core.access, core.objects, core.writing
+        self.reading = core.reading
 
     def _found(self, ctx: Context, req: dict[str, Any], verb: str) -> tuple[Bucket, ObjectVersion]:
         version_id = req.get("VersionId")

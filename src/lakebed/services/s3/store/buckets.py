@@ -13,7 +13,10 @@ from lakebed.services.s3.model.errors import no_such_bucket
 from lakebed.services.s3.model.shapes import Bucket, PublicAccessBlock
 
 _UNDELIVERED_KEPT = 10_000
-_COLUMNS = frozenset({"versioning", "policy", "public_access_block", "notification", "tags", "lifecycle"})
+_COLUMNS = frozenset({
+    "versioning", "policy", "public_access_block", "notification", "tags", "lifecycle", "ownership", "acl", "cors",
+    "object_lock", "encryption",
+})  # fmt: skip
 _decode_block = msgspec.msgpack.Decoder(PublicAccessBlock).decode
 _decode_tags = msgspec.msgpack.Decoder(dict[str, str]).decode
 
@@ -68,7 +71,8 @@ class Buckets:
     def add(self, tx: Tx, bucket: Bucket) -> None:
         """Insert a bucket whose name is free."""
         tx.execute(
-            "INSERT INTO s3_bucket (account, region, name, created_at, public_access_block, tags) VALUES (?,?,?,?,?,?)",
+            "INSERT INTO s3_bucket (account, region, name, created_at, public_access_block, tags, versioning, ownership, acl, "
+            "object_lock) VALUES (?,?,?,?,?,?,?,?,?,?)",
             (
                 bucket.account,
                 bucket.region,
@@ -76,6 +80,10 @@ class Buckets:
                 bucket.created_at,
                 _packed(bucket.public_access_block),
                 _packed(bucket.tags),
+                bucket.versioning,
+                bucket.ownership,
+                bucket.acl,
+                bucket.object_lock,
             ),
         )
 
@@ -122,4 +130,9 @@ def _bucket(row: sqlite3.Row) -> Bucket:
         notification=row["notification"],
         tags=_decode_tags(tags) if tags else None,
         lifecycle=row["lifecycle"],
+        ownership=row["ownership"],
+        acl=row["acl"],
+        cors=row["cors"],
+        object_lock=row["object_lock"],
+        encryption=row["encryption"],
     )

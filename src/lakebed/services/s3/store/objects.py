@@ -97,11 +97,19 @@ class ObjectRows:
         )
 
     def put_facts(self, tx: Tx, version: ObjectVersion, facts: Facts) -> None:
-        """Replace the facts of a version (tagging)."""
+        """Replace the facts of a version (tags, lock, ACL, restore)."""
         for table in ("s3_object", "s3_version"):
             tx.execute(
                 f"UPDATE {table} SET facts=? WHERE bucket=? AND key=? AND rank=?",  # noqa: S608 - two literals
                 (_encode(facts), version.bucket, version.key.encode(), version.rank),
+            )
+
+    def put_class(self, tx: Tx, version: ObjectVersion, storage_class: str) -> None:
+        """Move a version to another storage class (a lifecycle transition)."""
+        for table in ("s3_object", "s3_version"):
+            tx.execute(
+                f"UPDATE {table} SET storage_class=? WHERE bucket=? AND key=? AND rank=?",  # noqa: S608 - two literals
+                (storage_class, version.bucket, version.key.encode(), version.rank),
             )
 
     def page(self, bucket: str, start: Position, end: bytes | None, limit: int) -> Sequence[ListedVersion]:

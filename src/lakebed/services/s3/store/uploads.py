@@ -93,15 +93,16 @@ class UploadRows:
         """Store a part over an earlier one of its number; the earlier one's blobs."""
         old = tx.one("SELECT blob FROM s3_part WHERE upload_id=? AND number=?", (upload_id, part.number))
         tx.execute(
-            "INSERT OR REPLACE INTO s3_part (upload_id, number, size, etag, modified, checksum, blob) VALUES (?,?,?,?,?,?,?)",
-            (upload_id, part.number, part.size, part.etag, part.modified, part.checksum, part.blob),
+            "INSERT OR REPLACE INTO s3_part (upload_id, number, size, etag, modified, checksum, blob, nonce) "
+            "VALUES (?,?,?,?,?,?,?,?)",
+            (upload_id, part.number, part.size, part.etag, part.modified, part.checksum, part.blob, part.nonce),
         )
         return [old["blob"]] if old else []
 
     def parts(self, upload_id: str, after: int = 0, limit: int = 10_000) -> Sequence[Part]:
         """Parts by number."""
         rows = self._db.all(
-            "SELECT number, size, etag, modified, checksum, blob FROM s3_part WHERE upload_id=? AND number>? "
+            "SELECT number, size, etag, modified, checksum, blob, nonce FROM s3_part WHERE upload_id=? AND number>? "
             "ORDER BY number LIMIT ?",
             (upload_id, after, limit),
         )
