@@ -63,9 +63,10 @@ class Functions(Protocol):
         ...
 
     async def invoke_later(
-        self, principal: Principal, function_arn: str, payload: bytes, *, source_arn: str | None = None
+        self, principal: Principal, function_arn: str, payload: bytes, *, source_arn: str | None = None, trace: str = ""
     ) -> str:
-        """Queue an asynchronous invocation (InvocationType Event), durable when this returns; the request id."""
+        """Queue an asynchronous invocation (InvocationType Event), durable when this returns; the request id. ``trace`` is
+        the X-Amzn-Trace-Id of what caused it."""
         ...
 
     def check_destination(self, principal: Principal, function_arn: str, *, source_arn: str | None = None) -> None:

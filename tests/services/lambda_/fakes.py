@@ -15,7 +15,7 @@ from lakebed.kernel.errors import AwsError
 from lakebed.kernel.scope import Principal, Scope
 from lakebed.kernel.tasks import Tasks
 from lakebed.ports.objects import ObjectInfo
-from lakebed.ports.queues import QueueMessage
+from lakebed.ports.queues import Outgoing, QueueMessage
 from lakebed.ports.runtime import Execution, FunctionSpec
 from lakebed.ports.streams import StreamFacts, StreamRecord
 
@@ -45,6 +45,12 @@ class FakeRuntime:
         self.calls: list[dict[str, Any]] = []
         self.specs: list[FunctionSpec] = []
         self.retired: list[str] = []
+        self.room = 16
+        self.kept: dict[str, int] = {}
+
+    async def provision(self, spec: FunctionSpec, count: int, credentials: Mapping[str, str]) -> int:
+        self.kept[spec.key] = min(count, self.room)
+        return self.kept[spec.key]
 
     async def execute(self, spec: FunctionSpec, event: bytes, **given: Any) -> Execution:
         self.specs.append(spec)
@@ -77,9 +83,14 @@ class FakeQueues:
         self.clock, self.tasks = clock, tasks
         self.messages: dict[str, list[dict[str, Any]]] = {QUEUE: [], DEAD: []}
         self.subscribers: dict[str, list[str]] = {}
+        self.sent: list[Outgoing] = []
 
     async def send(self, principal: Principal, queue_arn: str, bodies: Sequence[str]) -> None:
         self.put(queue_arn, *bodies)
+
+    async def deliver(self, principal: Principal, queue_arn: str, messages: Sequence[Outgoing]) -> None:
+        self.sent += messages
+        self.put(queue_arn, *(message.body for message in messages))
 
     def put(self, queue_arn: str, *bodies: str) -> None:
         for body in bodies:

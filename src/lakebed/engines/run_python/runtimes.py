@@ -113,7 +113,9 @@ class Launch:
             "LAMBDA_RUNTIME_DIR": "/var/runtime",
             "TMPDIR": own.get("TMPDIR", "{tmp}"),
             "PATH": ":".join(path),
-            "LD_LIBRARY_PATH": _joined("/lib64:/usr/lib64:{code}:{code}/lib", "{layers}/lib" if spec.layers else "", own.get("LD_LIBRARY_PATH", "")),
+            "LD_LIBRARY_PATH": _joined(
+                "/lib64:/usr/lib64:{code}:{code}/lib", "{layers}/lib" if spec.layers else "", own.get("LD_LIBRARY_PATH", "")
+            ),
         }  # fmt: skip
         if self.runtime in PYTHON:
             layered = f"{{layers}}/python:{{layers}}/python/lib/{self.runtime}/site-packages" if spec.layers else ""

@@ -11,23 +11,23 @@ https://docs.aws.amazon.com/lambda/latest/dg/access-control-resource-based.html
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lakebed.api.lambda_ import TooManyRequestsException
+from lakebed.api.lambda_ import RecursiveInvocationException, TooManyRequestsException
 from lakebed.kernel.errors import AwsError
 from lakebed.kernel.kernel import Kernel
 from lakebed.kernel.scope import Principal, Scope
 from lakebed.ports.house import Ports
 from lakebed.ports.identity import Credentials
 from lakebed.ports.runtime import Circumstances, Execution, FunctionSpec, ResponseSink
-from lakebed.services.lambda_ import environment
+from lakebed.services.lambda_ import environment, recursion
 from lakebed.services.lambda_.code import CodeStore
 from lakebed.services.lambda_.model import FunctionVersion
 from lakebed.services.lambda_.names import LATEST, Reference, function_arn, not_found
 from lakebed.services.lambda_.settings import LambdaSettings
-from lakebed.services.lambda_.store import FunctionStore
+from lakebed.services.lambda_.store import FunctionRow, FunctionStore
 
 SERVICE = "lambda.amazonaws.com"
 _CREDENTIALS_SECONDS = 43_200
@@ -55,6 +55,7 @@ class Invoker:
         self.k, self.p, self.store, self.code = kernel, ports, store, code
         self.settings = kernel.settings.section("services", "lambda", LambdaSettings)
         self._running: Counter[tuple[str, str, str]] = Counter()
+        self.spills: Callable[[Reference], bool] = lambda _: False  # whether provisioned concurrency is set there
         self._credentials: OrderedDict[tuple[str, str], Credentials] = OrderedDict()
 
     def resolve(self, named: Reference) -> FunctionVersion:
@@ -71,6 +72,14 @@ class Invoker:
                     version = other
                 drawn -= weight
         found = self.store.version(named.scope, named.name, version)
+        if found is None:
+            raise not_found(named.arn)
+        return found
+
+    def resolve_main(self, named: Reference) -> FunctionVersion:
+        """The version a number or an alias stands for, without drawing."""
+        alias = self.store.alias(named.scope, named.name, named.qualifier or "")
+        found = self.store.version(named.scope, named.name, alias.version if alias else named.qualifier or LATEST)
         if found is None:
             raise not_found(named.arn)
         return found
@@ -103,9 +112,17 @@ class Invoker:
         scope, key = named.scope, (named.scope.account, named.scope.region, version.name)
         arn = function_arn(scope, version.name)
         await self._doors_open()
-        reserved = self._admit(scope, version.name)
+        row = self.store.function(scope, version.name)
+        trace, entries = recursion.entered(event.trace, arn, self.k.ids.uuid().replace("-", ""))
+        if entries > recursion.ENTRIES_MAX and row is not None and row.recursive_loop == "Terminate":
+            self._count(scope, version.name, ("RecursiveInvocationsDropped", 1.0))
+            raise RecursiveInvocationException(
+                "Lambda detected a recursive loop and stopped it.", members={"Type": "User"}
+            )
+        reserved = self._admit(scope, version.name, row)
         self._running[key] += 1
         try:
+            self._count(scope, version.name, ("ConcurrentExecutions", float(self._running[key])))
             with self.k.clock.working():
                 execution = await self.p.runtime.execute(
                     await self.spec(scope, version),
@@ -114,7 +131,7 @@ class Invoker:
                     credentials=self.credentials(version),
                     concurrency=reserved if reserved is not None else self.settings.concurrent_executions,
                     deadline=self.k.clock.monotonic() + self.settings.wait_seconds + wait,
-                    circumstances=Circumstances(named.arn, event.client_context, event.trace, event.sink),
+                    circumstances=Circumstances(named.arn, event.client_context, trace, event.sink),
                 )
         finally:
             self._running[key] -= 1
@@ -125,16 +142,29 @@ class Invoker:
             self.k.meters.error(arn)
         else:
             self.k.meters.out(arn, 1, len(execution.payload))
-        self._publish(scope, version.name, execution)
+        self._publish(named, version.name, execution)
         self._write_log(scope, version, execution)
         return execution
 
-    def _publish(self, scope: Scope, name: str, execution: Execution) -> None:
+    def _publish(self, named: Reference, name: str, execution: Execution) -> None:
         """https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html"""
-        of, failed = {"FunctionName": name}, 1.0 if execution.error else 0.0
-        duration = "Duration", of, execution.duration_ms, "Milliseconds"
-        points = [("Invocations", of, 1.0, "Count"), ("Errors", of, failed, "Count"), duration]
-        self.p.metrics.put(scope, "AWS/Lambda", points)
+        failed = 1.0 if execution.error else 0.0
+        for of in self._dimensions(named, name):
+            duration = "Duration", of, execution.duration_ms, "Milliseconds"
+            points = [("Invocations", of, 1.0, "Count"), ("Errors", of, failed, "Count"), duration]
+            if execution.provisioned:
+                points.append(("ProvisionedConcurrencyInvocations", of, 1.0, "Count"))
+            elif self.spills(named):
+                points.append(("ProvisionedConcurrencySpilloverInvocations", of, 1.0, "Count"))
+            self.p.metrics.put(named.scope, "AWS/Lambda", points)
+
+    def _dimensions(self, named: Reference, name: str) -> list[dict[str, str]]:
+        """By function, and by the version or alias that was called."""
+        whole = {"FunctionName": name}
+        return [whole, {**whole, "Resource": f"{name}:{named.qualifier}"}] if named.qualifier else [whole]
+
+    def _count(self, scope: Scope, name: str, point: tuple[str, float]) -> None:
+        self.p.metrics.put(scope, "AWS/Lambda", [(point[0], {"FunctionName": name}, point[1], "Count")])
 
     def role_session(self, version: FunctionVersion, session_name: str) -> Principal:
         """The function's role, for what Lambda itself does in its name (polling, dead letters)."""
@@ -155,15 +185,16 @@ class Invoker:
                 return
             await self.k.clock.sleep_until(self.k.clock.now() + _DOOR_LOOK_SECONDS)
 
-    def _admit(self, scope: Scope, name: str) -> int | None:
-        row = self.store.function(scope, name)
+    def _admit(self, scope: Scope, name: str, row: FunctionRow | None) -> int | None:
         reserved = row.reserved_concurrency if row else None
         if reserved is not None and self.running(scope, name) >= reserved:
+            self._count(scope, name, ("Throttles", 1.0))
             raise _throttled("ReservedFunctionConcurrentInvocationLimitExceeded")
         total = sum(
             n for (account, region, _), n in self._running.items() if (account, region) == (scope.account, scope.region)
         )
         if total >= self.settings.concurrent_executions:
+            self._count(scope, name, ("Throttles", 1.0))
             raise _throttled("ConcurrentInvocationLimitExceeded")
         return reserved
 

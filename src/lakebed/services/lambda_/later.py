@@ -14,12 +14,13 @@ import asyncio
 import json
 from typing import Any
 
-from lakebed.api.lambda_ import TooManyRequestsException
+from lakebed.api.lambda_ import RecursiveInvocationException, TooManyRequestsException
 from lakebed.kernel.errors import AwsError
 from lakebed.kernel.kernel import Kernel
 from lakebed.kernel.scope import Principal, Scope
 from lakebed.ports.house import Ports
 from lakebed.ports.runtime import Execution
+from lakebed.services.lambda_.destinations import Destinations, Notice
 from lakebed.services.lambda_.invoking import Event, Invoker
 from lakebed.services.lambda_.model import FunctionVersion
 from lakebed.services.lambda_.names import LATEST, Reference, function_arn
@@ -36,8 +37,8 @@ TASK = "lambda:later"
 class LaterQueue:
     """Takes asynchronous invocations in."""
 
-    def __init__(self, kernel: Kernel, store: QueueStore, limit: int) -> None:
-        self.k, self.store, self._limit = kernel, store, limit
+    def __init__(self, kernel: Kernel, ports: Ports, store: QueueStore, limit: int) -> None:
+        self.k, self.p, self.store, self._limit = kernel, ports, store, limit
 
     def add(
         self, named: Reference, payload: bytes, client_context: str = "", *, request_id: str = "", trace: str = ""
@@ -62,6 +63,7 @@ class LaterQueue:
         with self.k.db.tx() as tx:
             self.store.add(tx, later)
             tx.after_commit(lambda: self.k.tasks.poke(TASK))
+        _publish(self.p, later, ("AsyncEventsReceived", 1.0, "Count"))
         return later.id
 
 
@@ -73,6 +75,7 @@ class LaterTask:
 
     def __init__(self, kernel: Kernel, ports: Ports, invoker: Invoker, queue: LaterQueue) -> None:
         self.k, self.p, self.invoker, self.queue = kernel, ports, invoker, queue
+        self.destinations = Destinations(kernel, ports)
         self._running: dict[tuple[str, str, str], asyncio.Task[None]] = {}
 
     async def activate(self) -> float | None:
@@ -118,6 +121,7 @@ class LaterTask:
                 version = self.invoker.resolve(named)
             except AwsError:
                 self._end(later)  # the function is gone
+                _publish(self.p, later, ("AsyncEventsDropped", 1.0, "Count"))
                 return
             age = config.age_seconds if config.age_seconds is not None else AGE_SECONDS
             if self.k.clock.now() - later.queued_at >= age:
@@ -125,7 +129,12 @@ class LaterTask:
                 return
             context = json.loads(later.client_context) if later.client_context else None
             try:
-                came = await self.invoker.run(named, version, Event(later.payload, later.id, context))
+                came = await self.invoker.run(
+                    named, version, Event(later.payload, later.id, context, trace=later.trace)
+                )
+            except RecursiveInvocationException:
+                await self._gave_up(later, version, "RecursiveInvocation", None)
+                return
             except AwsError as failure:
                 self.k.log.info("asynchronous invocation waits", function=later.function, reason=failure.error_code)
                 pause = min(2.0 ** min(later.throttles, 10), _PAUSE_SECONDS_MAX)
@@ -142,32 +151,52 @@ class LaterTask:
         if came.error:
             await self._gave_up(later, version, "RetriesExhausted", came)
             return
+        age = self.k.clock.now() - later.queued_at
+        _publish(self.p, later, ("AsyncEventAge", age * 1000, "Milliseconds"))
         if config.on_success:
-            await self._tell(later, version, config.on_success, self._record(later, version, "Success", came))
+            record = self._record(later, version, "Success", came)
+            await self._tell(later, version, config.on_success, self._notice(later, record, succeeded=True))
         self._end(later)
 
     async def _gave_up(self, later: Later, version: FunctionVersion, why: str, came: Execution | None) -> None:
         self.k.log.warning("asynchronous invocation failed", function=later.function, reason=why)
         target = self._config(later).on_failure
         if target:
-            await self._tell(later, version, target, self._record(later, version, why, came))
-        if version.dead_letter:
-            await self._tell(later, version, version.dead_letter, later.payload.decode("utf-8", "replace"))
+            record = self._record(later, version, why, came)
+            if not await self._tell(later, version, target, self._notice(later, record)):
+                _publish(self.p, later, ("DestinationDeliveryFailures", 1.0, "Count"))
+        if version.dead_letter and not await self._tell(later, version, version.dead_letter, self._dead(later, came)):
+            _publish(self.p, later, ("DeadLetterErrors", 1.0, "Count"))
+        if not target and not version.dead_letter:
+            _publish(self.p, later, ("AsyncEventsDropped", 1.0, "Count"))
         self.k.meters.drop(function_arn(later.scope, later.function))
         self._end(later)
 
-    async def _tell(self, later: Later, version: FunctionVersion, target: str, text: str) -> None:
-        """Send to a queue or a function, as the function's role; a failure is counted and not retried, as in AWS."""
+    async def _tell(self, later: Later, version: FunctionVersion, target: str, notice: Notice) -> bool:
+        """Send as the function's role."""
         try:
-            principal: Principal = self.invoker.role_session(version, later.function)
-            if ":sqs:" in target:
-                await self.p.queues.send(principal, target, [text])
-            else:
-                await self.p.functions.invoke_later(principal, target, text.encode())
-            self.k.meters.link(function_arn(later.scope, later.function), target, 1)
+            role: Principal = self.invoker.role_session(version, later.function)
         except AwsError as failure:
             self.k.log.warning("destination failed", function=later.function, target=target, exc=failure)
-            self.k.meters.error(function_arn(later.scope, later.function))
+            return False
+        return await self.destinations.try_to(role, target, notice)
+
+    def _notice(self, later: Later, record: str, *, succeeded: bool = False) -> Notice:
+        arn = function_arn(later.scope, later.function, later.qualifier or LATEST)
+        return Notice(
+            record, later.scope, arn, succeeded=succeeded, folder=f"async/{later.function}", trace=later.trace
+        )
+
+    def _dead(self, later: Later, came: Execution | None) -> Notice:
+        """The event as it came, with why it died beside it."""
+        attributes = {"RequestID": ("String", later.id)}
+        if came is not None:
+            told = _document(came.payload)
+            message = str(told.get("errorMessage", "")) if isinstance(told, dict) else ""
+            attributes["ErrorCode"] = ("Number", "200")
+            attributes["ErrorMessage"] = ("String", message[:1024] or "Unhandled")
+        text = later.payload.decode("utf-8", "replace")
+        return Notice(text, later.scope, function_arn(later.scope, later.function), attributes=attributes)
 
     def _record(self, later: Later, version: FunctionVersion, condition: str, came: Execution | None) -> str:
         record: dict[str, Any] = {
@@ -200,6 +229,12 @@ class LaterTask:
     def _end(self, later: Later) -> None:
         with self.k.db.tx() as tx:
             self.queue.store.remove(tx, later)
+
+
+def _publish(ports: Ports, later: Later, point: tuple[str, float, str]) -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html (asynchronous invocation metrics)"""
+    name, value, unit = point
+    ports.metrics.put(later.scope, "AWS/Lambda", [(name, {"FunctionName": later.function}, value, unit)])
 
 
 def _document(payload: bytes) -> Any:

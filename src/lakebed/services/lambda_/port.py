@@ -33,10 +33,10 @@ class FunctionsPort:
         return Invocation(200, came.payload, came.error, request_id)
 
     async def invoke_later(
-        self, principal: Principal, function_arn: str, payload: bytes, *, source_arn: str | None = None
+        self, principal: Principal, function_arn: str, payload: bytes, *, source_arn: str | None = None, trace: str = ""
     ) -> str:
         """Queue an asynchronous invocation."""
-        return self._queue.add(self._allowed(principal, function_arn, source_arn), payload)
+        return self._queue.add(self._allowed(principal, function_arn, source_arn), payload, trace=trace)
 
     def check_destination(self, principal: Principal, function_arn: str, *, source_arn: str | None = None) -> None:
         """Raise unless the function exists and ``principal`` may invoke it."""

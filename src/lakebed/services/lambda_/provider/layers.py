@@ -63,7 +63,7 @@ class LayerOperations:
                 license=req.get("LicenseInfo", ""),
             )
             self.store.put(tx, ctx.scope, layer)
-        return self._whole(ctx, ctx.scope, layer)
+        return cast(api.PublishLayerVersionResponse, self._whole(ctx, ctx.scope, layer))
 
     @operation("GetLayerVersion", action=None, resource=_version)
     async def get_layer_version(self, ctx: Context, req: api.GetLayerVersionRequest) -> api.GetLayerVersionResponse:
@@ -197,16 +197,15 @@ class LayerOperations:
             layer = self.resolve(ctx, named)
         except api.InvalidParameterValueException:
             raise _absent() from None
-        return self._whole(ctx, named.scope, layer)
+        return cast(api.GetLayerVersionResponse, self._whole(ctx, named.scope, layer))
 
-    def _whole(self, ctx: Context, scope: Scope, layer: LayerVersion) -> Any:
+    def _whole(self, ctx: Context, scope: Scope, layer: LayerVersion) -> dict[str, Any]:
         content: api.LayerVersionContentOutput = {
             "Location": self.packages.link(ctx.endpoint, layer.code_hex),
             "CodeSha256": layer.code_sha256,
             "CodeSize": layer.code_size,
         }
-        whole = {"Content": content, "LayerArn": layer_arn(scope, layer.name), **layers.told(scope, layer)}
-        return cast(api.PublishLayerVersionResponse, whole)
+        return {"Content": content, "LayerArn": layer_arn(scope, layer.name), **layers.told(scope, layer)}
 
     def _require(self, named: LayerName) -> LayerVersion:
         layer = self.store.get(named)

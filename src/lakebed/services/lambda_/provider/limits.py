@@ -20,6 +20,7 @@ from lakebed.kernel.scope import Scope
 from lakebed.ports.service import Context, operation
 from lakebed.services.lambda_ import model
 from lakebed.services.lambda_.code import UNZIPPED_BYTES_MAX, ZIP_BYTES_MAX
+from lakebed.services.lambda_.destinations import checked
 from lakebed.services.lambda_.invoking import Invoker
 from lakebed.services.lambda_.model import invalid
 from lakebed.services.lambda_.names import (
@@ -35,6 +36,7 @@ from lakebed.services.lambda_.sources.store import MappingStore
 from lakebed.services.lambda_.store import FunctionRow, LaterConfig
 
 _UNRESERVED_MIN = 100
+_DESTINATIONS = ("sqs", "sns", "lambda", "events")
 
 
 class LimitOperations:
@@ -175,7 +177,10 @@ class LimitOperations:
         if "DestinationConfig" in req:
             given = req["DestinationConfig"]
             for member, field in (("OnFailure", "on_failure"), ("OnSuccess", "on_success")):
-                changed[field] = _destination(given.get(member, {}).get("Destination", ""))
+                kinds = _DESTINATIONS if field == "on_success" else (*_DESTINATIONS, "s3")
+                changed[field] = checked(
+                    "PutFunctionEventInvokeConfig", given.get(member, {}).get("Destination", ""), kinds
+                )
         config = msgspec.structs.replace(base, **changed)
         with self.k.db.tx() as tx:
             self.store.put_later_config(tx, named.scope, named.name, named.qualifier or LATEST, config)
@@ -242,15 +247,6 @@ def _tagged(scope: Scope, arn: str) -> Reference:
     if named.scope != scope:
         raise not_found(arn)
     return named
-
-
-def _destination(arn: str) -> str:
-    found = parse(arn) if arn else None
-    if arn and (found is None or found.service not in ("sqs", "lambda", "sns", "events", "s3")):
-        raise invalid(f"The provided destination config DestinationConfig is not valid: {arn}")
-    if found is not None and found.service not in ("sqs", "lambda"):
-        raise not_built("lambda", "PutFunctionEventInvokeConfig", f"DestinationConfig on {found.service}")
-    return arn
 
 
 def _told(named: Reference, config: LaterConfig) -> api.FunctionEventInvokeConfig:

@@ -18,6 +18,7 @@ from lakebed.services.lambda_.model import FunctionVersion, invalid
 from lakebed.services.lambda_.names import LATEST, Reference, function_arn, not_found, reference, resource
 from lakebed.services.lambda_.publishing import publish
 from lakebed.services.lambda_.store import Alias, FunctionStore
+from lakebed.services.lambda_.warming import TASK as WARMING
 
 
 class VersionOperations:
@@ -78,6 +79,7 @@ class VersionOperations:
                 self.k.ids.uuid(),
             )
             self.store.put_alias(tx, named.scope, alias)
+            tx.after_commit(lambda: self.k.tasks.poke(WARMING))
         return _told(named.scope, alias)
 
     @operation("UpdateAlias", resource=resource())
@@ -102,6 +104,7 @@ class VersionOperations:
                 revision=self.k.ids.uuid(),
             )
             self.store.put_alias(tx, named.scope, alias)
+            tx.after_commit(lambda: self.k.tasks.poke(WARMING))
         return _told(named.scope, alias)
 
     @operation("GetAlias", resource=resource())
