@@ -9,6 +9,7 @@ const common = { bundle: true, minify: true, target: ["es2022"], legalComments: 
 await build({ ...common, entryPoints: ["src/console.js"], outfile: `${out}/console.js`, format: "esm" });
 await build({ ...common, entryPoints: ["src/chart.js"], outfile: `${out}/chart.js`, format: "esm" });
 await build({ ...common, entryPoints: ["src/editor.js"], outfile: `${out}/editor.js`, format: "esm" });
+await build({ ...common, entryPoints: ["src/mqtt.js"], outfile: `${out}/mqtt.js`, format: "esm" });
 await build({ ...common, entryPoints: ["src/console.css"], outfile: `${out}/console.css`, external: ["*.woff2"] });
 await cp("src/icon.svg", `${out}/icon.svg`);
 const fonts = "node_modules/@fontsource-variable/open-sans/files";
@@ -18,6 +19,7 @@ await writeFile(
   `${out}/NOTICE.txt`,
   `chart.js contains Apache ECharts ${versions.echarts} (Apache-2.0) and zrender (BSD-3-Clause).\n` +
     `editor.js contains CodeMirror ${versions["@codemirror/view"]} and Lezer (MIT).\n` +
+    `mqtt.js contains MQTT.js ${versions.mqtt} (MIT).\n` +
     `open-sans.woff2 is Open Sans (SIL Open Font License 1.1), by way of @fontsource-variable/open-sans.\n` +
     `Colours follow the Cloudscape design tokens (Apache-2.0).\n`,
 );

@@ -84,6 +84,7 @@ SERVICES: tuple[Callable[[Kernel, Ports], Service | Sequence[Service]], ...] = (
 # into the directory stay.
 STATE = ("state.db", "state.db-wal", "state.db-shm", "log", "objects", "scratch", "lambda", "athena")
 _FILES_MIN = 4096
+_SESSION_SECONDS = 900  # AWS's least; the console's connection to MQTT needs less
 
 
 class _Furniture(TypedDict):
@@ -185,7 +186,7 @@ class House:
         handles = Handles(version=VERSION, world=world, backup=self._backup, reset=self.reset)
         administration = Administration(self.registry, k, p, journal=self._journal, handles=handles)
         loopback = Loopback(self.registry, k, p, self._journal)
-        console = _Console(k, loopback, administration, self._journal, self._about, self._console_token)
+        console = _Console(k, p, loopback, administration, self._journal, self._about, self._console_token)
         return {
             "registry": self.registry,
             "k": k,
@@ -364,13 +365,14 @@ class _Console:
     def __init__(
         self,
         k: Kernel,
+        p: Ports,
         loopback: Loopback,
         administration: Administration,
         journal: Journal,
         about: Callable[[], Mapping[str, Any]],
         token: Token,
     ) -> None:
-        self._k, self._loopback, self._administration = k, loopback, administration
+        self._k, self._p, self._loopback, self._administration = k, p, loopback, administration
         self._journal, self._about, self._token = journal, about, token
         self._app: Application | None = None
 
@@ -383,6 +385,7 @@ class _Console:
         from lakebed.console.app import build
         from lakebed.console.backend import Backend
         from lakebed.console.sessions import Sessions
+        from lakebed.wire.aws.presign import presigned
 
         account = self._k.settings.seed.account
         root = f"arn:aws:iam::{account}:root"
@@ -390,6 +393,17 @@ class _Console:
 
         async def call(service: str, operation: str, params: Mapping[str, Any], scope: Scope) -> dict[str, Any]:
             return await self._loopback.call(service, operation, params, user, scope)
+
+        def device_link(scope: Scope) -> str:
+            keys = self._p.identity.issue_session(user, seconds=_SESSION_SECONDS)
+            return presigned(
+                f"{self._p.addresses.http_url.replace('http', 'ws', 1)}/mqtt",
+                "iotdevicegateway",
+                scope.region,
+                key=keys.access_key_id,
+                secret=keys.secret_access_key,
+                token=keys.session_token,
+            )
 
         return build(
             Backend(
@@ -403,6 +417,7 @@ class _Console:
                 tasks=lambda: [asdict(status) for status in self._k.tasks.status()],
                 requests=self._journal.read,
                 token=self._k.ids.secret(24).hex(),
+                device_link=device_link,
             )
         )
 

@@ -170,3 +170,11 @@ def test_a_query_becomes_a_view(furnished: RunningLakebed, browser: Browser, tok
     assert (
         furnished.client("glue").get_table(DatabaseName="lake", Name="one_row")["Table"]["TableType"] == "VIRTUAL_VIEW"
     )
+
+
+def test_a_message_is_published_and_retained(furnished: RunningLakebed, browser: Browser, token: str) -> None:
+    form = {"topic": "towers/<i>", "payload": "7", "qos": "1", "retain": "yes"}
+    status, text, _ = post(browser, "iot/publish", token, **form)
+    assert status == 200
+    assert "towers/&lt;i&gt;" in text.partition("Retained")[2]
+    assert furnished.client("iot-data").get_retained_message(topic="towers/<i>")["payload"] == b"7"

@@ -133,3 +133,21 @@ def test_drafts_stay_in_their_tabs_and_a_selection_runs_alone(browser: Browser, 
     page.get_by_role("button", name="Close query 1").click()
     assert page.get_by_role("button", name="Query 2", exact=True).count() == 0
     page.close()
+
+
+def test_devices_messages_are_seen_live(furnished: RunningLakebed, browser: Browser, context: Any) -> None:
+    page = context.new_page()
+    problems: list[str] = []
+    page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+    page.goto(f"{browser.base}/console/iot/live")
+    page.locator("lb-mqtt[data-ready]").wait_for()
+    page.get_by_label("Topic filter").fill("towers/#")
+    page.get_by_role("button", name="Subscribe").click()
+    page.locator(".pill[data-state=live]").wait_for()
+    furnished.client("iot-data").publish(topic="towers/1", qos=1, payload=b"<b>hello</b>")
+    page.get_by_role("cell", name="<b>hello</b>").wait_for()
+    assert page.get_by_role("cell", name="towers/1").is_visible()
+    page.get_by_role("button", name="Stop").click()
+    page.get_by_role("button", name="Subscribe").wait_for()
+    assert problems == []
+    page.close()

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from lakebed.console.sessions import Sessions
 from lakebed.kernel.clock import Clock
+from lakebed.kernel.errors import AwsError
 from lakebed.kernel.scope import Scope
 
 
@@ -48,6 +49,10 @@ def _no_requests(
     return ()
 
 
+def _no_devices(scope: Scope) -> str:
+    raise AwsError("ServiceUnavailable", f"No MQTT door is open for {scope.region} here.", status=503)
+
+
 @dataclass(frozen=True, slots=True)
 class Backend:
     """Handed to ``console.app.build``. ``status`` tells doors, data directory, health; ``tasks`` the background work."""
@@ -61,4 +66,5 @@ class Backend:
     status: Callable[[], Mapping[str, Any]] = dict
     tasks: Callable[[], Sequence[Mapping[str, Any]]] = tuple
     requests: RequestsView = _no_requests
+    device_link: Callable[[Scope], str] = _no_devices
     token: str = ""

@@ -39,7 +39,8 @@ async def page(backend: Backend, asked: Asked) -> Page:
         _things(asked, things),
         _certificates(backend, certificates),
     ]
-    return Page("IoT", "Devices, what they may do, and where what they say goes.", CURRENT, content)
+    actions = h.a(".button", href=to("iot/live"))["Live messages"]
+    return Page("IoT", "Devices, what they may do, and where what they say goes.", CURRENT, content, actions)
 
 
 async def _listed(backend: Backend, asked: Asked, operation: str, kind: str, limit: str) -> dict[str, Any]:
