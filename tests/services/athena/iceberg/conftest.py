@@ -40,9 +40,7 @@ class House:
         params.setdefault("QueryExecutionContext", {"Database": "db"})
         started = await self.harness.call("athena", "StartQueryExecution", QueryString=sql, **params)
         await self.harness.clock.settle()
-        found = await self.harness.call(
-            "athena", "GetQueryExecution", QueryExecutionId=started["QueryExecutionId"]
-        )
+        found = await self.harness.call("athena", "GetQueryExecution", QueryExecutionId=started["QueryExecutionId"])
         return found["QueryExecution"]
 
     async def run(self, sql: str, **params: Any) -> dict[str, Any]:

@@ -54,5 +54,7 @@ async def test_merge_that_hits_a_row_twice(house: House) -> None:
     told = await house.failure(
         "MERGE INTO t USING (VALUES 1, 1) AS s(id) ON t.id = s.id WHEN MATCHED THEN UPDATE SET name = 'x'"
     )
-    assert told.startswith("MERGE_TARGET_ROW_MULTIPLE_MATCHES: One MERGE target table row matched more than one source row")
+    assert told.startswith(
+        "MERGE_TARGET_ROW_MULTIPLE_MATCHES: One MERGE target table row matched more than one source row"
+    )
     assert await house.rows("SELECT name FROM t WHERE id = 1") == [["a"]]
