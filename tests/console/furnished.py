@@ -102,6 +102,12 @@ def make_compute(lakebed: RunningLakebed) -> None:
 
 def make_signals(lakebed: RunningLakebed) -> None:
     lakebed.client("sns").create_topic(Name="furnished")
+    lakebed.client("kms").create_key(Description=HOSTILE)
+    events = lakebed.client("events")
+    events.put_rule(Name="furnished", EventPattern='{"source": ["<b>x</b>"]}', Description=HOSTILE)
+    events.put_targets(
+        Rule="furnished", Targets=[{"Id": "1", "Arn": f"arn:aws:sqs:us-east-1:000000000000:{QUEUE}", "Input": '"<u>"'}]
+    )
     lakebed.client("cloudwatch").put_metric_alarm(
         AlarmName="<b>furnished</b>", Namespace="Furniture", MetricName="<i>x</i>", Statistic="Sum", Period=60,
         EvaluationPeriods=1, Threshold=1, ComparisonOperator="GreaterThanThreshold", AlarmDescription=HOSTILE,

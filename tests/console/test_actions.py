@@ -178,3 +178,35 @@ def test_a_message_is_published_and_retained(furnished: RunningLakebed, browser:
     assert status == 200
     assert "towers/&lt;i&gt;" in text.partition("Retained")[2]
     assert furnished.client("iot-data").get_retained_message(topic="towers/<i>")["payload"] == b"7"
+
+
+def test_a_pattern_is_tried(browser: Browser, token: str) -> None:
+    pattern = '{"source": ["a"], "detail": {"n": [{"numeric": [">", 1]}]}}'
+    for event, verdict in (
+        ('{"source": "a", "detail": {"n": 2}}', "It matches."),
+        ('{"source": "b"}', "It does not match."),
+    ):
+        status, text, _ = post(browser, "events/try", token, pattern=pattern, event=event)
+        assert (status, verdict in text) == (200, True)
+    assert post(browser, "events/try", token, pattern="{", event="{}")[0] == 400
+
+
+def test_an_event_is_sent(furnished: RunningLakebed, browser: Browser, token: str) -> None:
+    sqs, events = furnished.client("sqs"), furnished.client("events")
+    url = sqs.create_queue(QueueName="told-of")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    allowed = {
+        "Effect": "Allow",
+        "Principal": {"Service": "events.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": arn,
+    }
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps({"Statement": [allowed]})})
+    events.put_rule(Name="sent", EventPattern='{"source": ["mine"]}')
+    events.put_targets(Rule="sent", Targets=[{"Id": "1", "Arn": arn}])
+    form = {"source": "mine", "kind": "k", "detail": '{"a": 1}', "bus": "default"}
+    assert post(browser, "events/send", token, **form)[0] == 200
+    furnished.settle()
+    body = json.loads(sqs.receive_message(QueueUrl=url)["Messages"][0]["Body"])
+    assert (body["detail-type"], body["detail"]) == ("k", {"a": 1})
+    assert post(browser, "events/send", token, **(form | {"detail": "no"}))[0] == 400

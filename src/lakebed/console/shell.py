@@ -30,7 +30,15 @@ NAVIGATION = (
     ),
     ("Storage", (("S3", "/console/s3"),)),
     ("Streams", (("Kinesis", "/console/kinesis"), ("Firehose", "/console/firehose"), ("IoT", "/console/iot"))),
-    ("Compute", (("Lambda", "/console/lambda"), ("SQS", "/console/sqs"), ("SNS", "/console/sns"))),
+    (
+        "Compute",
+        (
+            ("Lambda", "/console/lambda"),
+            ("SQS", "/console/sqs"),
+            ("SNS", "/console/sns"),
+            ("EventBridge", "/console/events"),
+        ),
+    ),
     ("Query", (("Athena", "/console/athena"), ("Catalog", "/console/catalog"))),
     (
         "Operations",
@@ -39,6 +47,7 @@ NAVIGATION = (
             ("Metrics", "/console/metrics"),
             ("Alarms", "/console/alarms"),
             ("IAM", "/console/iam"),
+            ("KMS", "/console/kms"),
             ("Requests", "/console/requests"),
             ("Tasks", "/console/tasks"),
         ),
