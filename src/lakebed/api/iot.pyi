@@ -11,6 +11,7 @@ class DeleteConflictException(ModelledError): ...
 class InternalException(ModelledError): ...
 class InternalFailureException(ModelledError): ...
 class InvalidRequestException(ModelledError): ...
+class InvalidStateTransitionException(ModelledError): ...
 class LimitExceededException(ModelledError): ...
 class MalformedPolicyException(ModelledError): ...
 class ResourceAlreadyExistsException(ModelledError): ...
@@ -21,6 +22,15 @@ class ThrottlingException(ModelledError): ...
 class UnauthorizedException(ModelledError): ...
 class VersionConflictException(ModelledError): ...
 class VersionsLimitExceededException(ModelledError): ...
+
+class AbortConfig(TypedDict, total=False):
+    criteriaList: Required[list[AbortCriteria]]
+
+class AbortCriteria(TypedDict, total=False):
+    failureType: Required[str]
+    action: Required[str]
+    thresholdPercentage: Required[float]
+    minNumberOfExecutedThings: Required[int]
 
 Action = TypedDict(
     "Action",
@@ -53,6 +63,26 @@ Action = TypedDict(
     total=False,
 )
 
+class AddThingToBillingGroupRequest(TypedDict, total=False):
+    billingGroupName: str
+    billingGroupArn: str
+    thingName: str
+    thingArn: str
+
+class AddThingToBillingGroupResponse(TypedDict, total=False): ...
+
+class AddThingToThingGroupRequest(TypedDict, total=False):
+    thingGroupName: str
+    thingGroupArn: str
+    thingName: str
+    thingArn: str
+    overrideDynamicGroups: bool
+
+class AddThingToThingGroupResponse(TypedDict, total=False): ...
+
+class Allowed(TypedDict, total=False):
+    policies: list[Policy]
+
 class AssetPropertyTimestamp(TypedDict, total=False):
     timeInSeconds: Required[str]
     offsetInNanos: str
@@ -67,6 +97,17 @@ class AssetPropertyVariant(TypedDict, total=False):
     integerValue: str
     doubleValue: str
     booleanValue: str
+
+class AssociateTargetsWithJobRequest(TypedDict, total=False):
+    targets: Required[list[str]]
+    jobId: Required[str]
+    comment: str
+    namespaceId: str
+
+class AssociateTargetsWithJobResponse(TypedDict, total=False):
+    jobArn: str
+    jobId: str
+    description: str
 
 class AttachPolicyRequest(TypedDict, total=False):
     policyName: Required[str]
@@ -87,11 +128,46 @@ class AttributePayload(TypedDict, total=False):
     attributes: dict[str, str]
     merge: bool
 
+class AuthInfo(TypedDict, total=False):
+    actionType: str
+    resources: Required[list[str]]
+
+class AuthResult(TypedDict, total=False):
+    authInfo: AuthInfo
+    allowed: Allowed
+    denied: Denied
+    authDecision: str
+    missingContextValues: list[str]
+
 class BatchConfig(TypedDict, total=False):
     maxBatchOpenMs: int
     maxBatchSize: int
     maxBatchSizeBytes: int
     batchAcrossTopics: bool
+
+class BillingGroupMetadata(TypedDict, total=False):
+    creationDate: float
+
+class BillingGroupProperties(TypedDict, total=False):
+    billingGroupDescription: str
+
+class CancelJobExecutionRequest(TypedDict, total=False):
+    jobId: Required[str]
+    thingName: Required[str]
+    force: bool
+    expectedVersion: int
+    statusDetails: dict[str, str]
+
+class CancelJobRequest(TypedDict, total=False):
+    jobId: Required[str]
+    reasonCode: str
+    comment: str
+    force: bool
+
+class CancelJobResponse(TypedDict, total=False):
+    jobArn: str
+    jobId: str
+    description: str
 
 class Certificate(TypedDict, total=False):
     certificateArn: str
@@ -139,6 +215,16 @@ class CloudwatchMetricAction(TypedDict, total=False):
     metricUnit: Required[str]
     metricTimestamp: str
 
+class CreateBillingGroupRequest(TypedDict, total=False):
+    billingGroupName: Required[str]
+    billingGroupProperties: BillingGroupProperties
+    tags: list[Tag]
+
+class CreateBillingGroupResponse(TypedDict, total=False):
+    billingGroupName: str
+    billingGroupArn: str
+    billingGroupId: str
+
 class CreateCertificateFromCsrRequest(TypedDict, total=False):
     certificateSigningRequest: Required[str]
     setAsActive: bool
@@ -147,6 +233,30 @@ class CreateCertificateFromCsrResponse(TypedDict, total=False):
     certificateArn: str
     certificateId: str
     certificatePem: str
+
+class CreateJobRequest(TypedDict, total=False):
+    jobId: Required[str]
+    targets: Required[list[str]]
+    documentSource: str
+    document: str
+    description: str
+    presignedUrlConfig: PresignedUrlConfig
+    targetSelection: str
+    jobExecutionsRolloutConfig: JobExecutionsRolloutConfig
+    abortConfig: AbortConfig
+    timeoutConfig: TimeoutConfig
+    tags: list[Tag]
+    namespaceId: str
+    jobTemplateArn: str
+    jobExecutionsRetryConfig: JobExecutionsRetryConfig
+    documentParameters: dict[str, str]
+    schedulingConfig: SchedulingConfig
+    destinationPackageVersions: list[str]
+
+class CreateJobResponse(TypedDict, total=False):
+    jobArn: str
+    jobId: str
+    description: str
 
 class CreateKeysAndCertificateRequest(TypedDict, total=False):
     setAsActive: bool
@@ -189,6 +299,17 @@ class CreateRoleAliasResponse(TypedDict, total=False):
     roleAlias: str
     roleAliasArn: str
 
+class CreateThingGroupRequest(TypedDict, total=False):
+    thingGroupName: Required[str]
+    parentGroupName: str
+    thingGroupProperties: ThingGroupProperties
+    tags: list[Tag]
+
+class CreateThingGroupResponse(TypedDict, total=False):
+    thingGroupName: str
+    thingGroupArn: str
+    thingGroupId: str
+
 class CreateThingRequest(TypedDict, total=False):
     thingName: Required[str]
     thingTypeName: str
@@ -215,9 +336,27 @@ class CreateTopicRuleRequest(TypedDict, total=False):
     topicRulePayload: Required[TopicRulePayload]
     tags: str
 
+class DeleteBillingGroupRequest(TypedDict, total=False):
+    billingGroupName: Required[str]
+    expectedVersion: int
+
+class DeleteBillingGroupResponse(TypedDict, total=False): ...
+
 class DeleteCertificateRequest(TypedDict, total=False):
     certificateId: Required[str]
     forceDelete: bool
+
+class DeleteJobExecutionRequest(TypedDict, total=False):
+    jobId: Required[str]
+    thingName: Required[str]
+    executionNumber: Required[int]
+    force: bool
+    namespaceId: str
+
+class DeleteJobRequest(TypedDict, total=False):
+    jobId: Required[str]
+    force: bool
+    namespaceId: str
 
 class DeletePolicyRequest(TypedDict, total=False):
     policyName: Required[str]
@@ -230,6 +369,12 @@ class DeleteRoleAliasRequest(TypedDict, total=False):
     roleAlias: Required[str]
 
 class DeleteRoleAliasResponse(TypedDict, total=False): ...
+
+class DeleteThingGroupRequest(TypedDict, total=False):
+    thingGroupName: Required[str]
+    expectedVersion: int
+
+class DeleteThingGroupResponse(TypedDict, total=False): ...
 
 class DeleteThingRequest(TypedDict, total=False):
     thingName: Required[str]
@@ -245,11 +390,26 @@ class DeleteThingTypeResponse(TypedDict, total=False): ...
 class DeleteTopicRuleRequest(TypedDict, total=False):
     ruleName: Required[str]
 
+class Denied(TypedDict, total=False):
+    implicitDeny: ImplicitDeny
+    explicitDeny: ExplicitDeny
+
 class DeprecateThingTypeRequest(TypedDict, total=False):
     thingTypeName: Required[str]
     undoDeprecate: bool
 
 class DeprecateThingTypeResponse(TypedDict, total=False): ...
+
+class DescribeBillingGroupRequest(TypedDict, total=False):
+    billingGroupName: Required[str]
+
+class DescribeBillingGroupResponse(TypedDict, total=False):
+    billingGroupName: str
+    billingGroupId: str
+    billingGroupArn: str
+    version: int
+    billingGroupProperties: BillingGroupProperties
+    billingGroupMetadata: BillingGroupMetadata
 
 class DescribeCertificateRequest(TypedDict, total=False):
     certificateId: Required[str]
@@ -263,11 +423,42 @@ class DescribeEndpointRequest(TypedDict, total=False):
 class DescribeEndpointResponse(TypedDict, total=False):
     endpointAddress: str
 
+class DescribeJobExecutionRequest(TypedDict, total=False):
+    jobId: Required[str]
+    thingName: Required[str]
+    executionNumber: int
+
+class DescribeJobExecutionResponse(TypedDict, total=False):
+    execution: JobExecution
+
+class DescribeJobRequest(TypedDict, total=False):
+    jobId: Required[str]
+    beforeSubstitution: bool
+
+class DescribeJobResponse(TypedDict, total=False):
+    documentSource: str
+    job: Job
+
 class DescribeRoleAliasRequest(TypedDict, total=False):
     roleAlias: Required[str]
 
 class DescribeRoleAliasResponse(TypedDict, total=False):
     roleAliasDescription: RoleAliasDescription
+
+class DescribeThingGroupRequest(TypedDict, total=False):
+    thingGroupName: Required[str]
+
+class DescribeThingGroupResponse(TypedDict, total=False):
+    thingGroupName: str
+    thingGroupId: str
+    thingGroupArn: str
+    version: int
+    thingGroupProperties: ThingGroupProperties
+    thingGroupMetadata: ThingGroupMetadata
+    indexName: str
+    queryString: str
+    queryVersion: str
+    status: str
 
 class DescribeThingRequest(TypedDict, total=False):
     thingName: Required[str]
@@ -325,6 +516,11 @@ class DynamoDBv2Action(TypedDict, total=False):
     roleArn: Required[str]
     putItem: Required[PutItemInput]
 
+class EffectivePolicy(TypedDict, total=False):
+    policyName: str
+    policyArn: str
+    policyDocument: str
+
 class ElasticsearchAction(TypedDict, total=False):
     roleArn: Required[str]
     endpoint: Required[str]
@@ -335,11 +531,34 @@ class ElasticsearchAction(TypedDict, total=False):
 class EnableTopicRuleRequest(TypedDict, total=False):
     ruleName: Required[str]
 
+class ExplicitDeny(TypedDict, total=False):
+    policies: list[Policy]
+
+class ExponentialRolloutRate(TypedDict, total=False):
+    baseRatePerMinute: Required[int]
+    incrementFactor: Required[float]
+    rateIncreaseCriteria: Required[RateIncreaseCriteria]
+
 class FirehoseAction(TypedDict, total=False):
     roleArn: Required[str]
     deliveryStreamName: Required[str]
     separator: str
     batchMode: bool
+
+class GetEffectivePoliciesRequest(TypedDict, total=False):
+    principal: str
+    cognitoIdentityPoolId: str
+    thingName: str
+
+class GetEffectivePoliciesResponse(TypedDict, total=False):
+    effectivePolicies: list[EffectivePolicy]
+
+class GetJobDocumentRequest(TypedDict, total=False):
+    jobId: Required[str]
+    beforeSubstitution: bool
+
+class GetJobDocumentResponse(TypedDict, total=False):
+    document: str
 
 class GetPolicyRequest(TypedDict, total=False):
     policyName: Required[str]
@@ -374,6 +593,10 @@ class GetTopicRuleResponse(TypedDict, total=False):
     ruleArn: str
     rule: TopicRule
 
+class GroupNameAndArn(TypedDict, total=False):
+    groupName: str
+    groupArn: str
+
 class HttpAction(TypedDict, total=False):
     url: Required[str]
     confirmationUrl: str
@@ -388,6 +611,9 @@ class HttpActionHeader(TypedDict, total=False):
 
 class HttpAuthorization(TypedDict, total=False):
     sigv4: SigV4Authorization
+
+class ImplicitDeny(TypedDict, total=False):
+    policies: list[Policy]
 
 class InfluxDBAction(TypedDict, total=False):
     destinationArn: Required[str]
@@ -420,6 +646,94 @@ class IotEventsAction(TypedDict, total=False):
 class IotSiteWiseAction(TypedDict, total=False):
     putAssetPropertyValueEntries: Required[list[PutAssetPropertyValueEntry]]
     roleArn: Required[str]
+
+class Job(TypedDict, total=False):
+    jobArn: str
+    jobId: str
+    targetSelection: str
+    status: str
+    forceCanceled: bool
+    reasonCode: str
+    comment: str
+    targets: list[str]
+    description: str
+    presignedUrlConfig: PresignedUrlConfig
+    jobExecutionsRolloutConfig: JobExecutionsRolloutConfig
+    abortConfig: AbortConfig
+    createdAt: float
+    lastUpdatedAt: float
+    completedAt: float
+    jobProcessDetails: JobProcessDetails
+    timeoutConfig: TimeoutConfig
+    namespaceId: str
+    jobTemplateArn: str
+    jobExecutionsRetryConfig: JobExecutionsRetryConfig
+    documentParameters: dict[str, str]
+    isConcurrent: bool
+    schedulingConfig: SchedulingConfig
+    scheduledJobRollouts: list[ScheduledJobRollout]
+    destinationPackageVersions: list[str]
+
+class JobExecution(TypedDict, total=False):
+    jobId: str
+    status: str
+    forceCanceled: bool
+    statusDetails: JobExecutionStatusDetails
+    thingArn: str
+    queuedAt: float
+    startedAt: float
+    lastUpdatedAt: float
+    executionNumber: int
+    versionNumber: int
+    approximateSecondsBeforeTimedOut: int
+
+class JobExecutionStatusDetails(TypedDict, total=False):
+    detailsMap: dict[str, str]
+
+class JobExecutionSummary(TypedDict, total=False):
+    status: str
+    queuedAt: float
+    startedAt: float
+    lastUpdatedAt: float
+    executionNumber: int
+    retryAttempt: int
+
+class JobExecutionSummaryForJob(TypedDict, total=False):
+    thingArn: str
+    jobExecutionSummary: JobExecutionSummary
+
+class JobExecutionSummaryForThing(TypedDict, total=False):
+    jobId: str
+    jobExecutionSummary: JobExecutionSummary
+
+class JobExecutionsRetryConfig(TypedDict, total=False):
+    criteriaList: Required[list[RetryCriteria]]
+
+class JobExecutionsRolloutConfig(TypedDict, total=False):
+    maximumPerMinute: int
+    exponentialRate: ExponentialRolloutRate
+
+class JobProcessDetails(TypedDict, total=False):
+    processingTargets: list[str]
+    numberOfCanceledThings: int
+    numberOfSucceededThings: int
+    numberOfFailedThings: int
+    numberOfRejectedThings: int
+    numberOfQueuedThings: int
+    numberOfInProgressThings: int
+    numberOfRemovedThings: int
+    numberOfTimedOutThings: int
+
+class JobSummary(TypedDict, total=False):
+    jobArn: str
+    jobId: str
+    thingGroupId: str
+    targetSelection: str
+    status: str
+    createdAt: float
+    lastUpdatedAt: float
+    completedAt: float
+    isConcurrent: bool
 
 class KafkaAction(TypedDict, total=False):
     destinationArn: Required[str]
@@ -455,6 +769,15 @@ class ListAttachedPoliciesResponse(TypedDict, total=False):
     policies: list[Policy]
     nextMarker: str
 
+class ListBillingGroupsRequest(TypedDict, total=False):
+    nextToken: str
+    maxResults: int
+    namePrefixFilter: str
+
+class ListBillingGroupsResponse(TypedDict, total=False):
+    billingGroups: list[GroupNameAndArn]
+    nextToken: str
+
 class ListCertificatesRequest(TypedDict, total=False):
     pageSize: int
     marker: str
@@ -464,6 +787,41 @@ class ListCertificatesResponse(TypedDict, total=False):
     certificates: list[Certificate]
     nextMarker: str
 
+class ListJobExecutionsForJobRequest(TypedDict, total=False):
+    jobId: Required[str]
+    status: str
+    maxResults: int
+    nextToken: str
+
+class ListJobExecutionsForJobResponse(TypedDict, total=False):
+    executionSummaries: list[JobExecutionSummaryForJob]
+    nextToken: str
+
+class ListJobExecutionsForThingRequest(TypedDict, total=False):
+    thingName: Required[str]
+    status: str
+    namespaceId: str
+    maxResults: int
+    nextToken: str
+    jobId: str
+
+class ListJobExecutionsForThingResponse(TypedDict, total=False):
+    executionSummaries: list[JobExecutionSummaryForThing]
+    nextToken: str
+
+class ListJobsRequest(TypedDict, total=False):
+    status: str
+    targetSelection: str
+    maxResults: int
+    nextToken: str
+    thingGroupName: str
+    thingGroupId: str
+    namespaceId: str
+
+class ListJobsResponse(TypedDict, total=False):
+    jobs: list[JobSummary]
+    nextToken: str
+
 class ListPoliciesRequest(TypedDict, total=False):
     marker: str
     pageSize: int
@@ -471,6 +829,16 @@ class ListPoliciesRequest(TypedDict, total=False):
 
 class ListPoliciesResponse(TypedDict, total=False):
     policies: list[Policy]
+    nextMarker: str
+
+class ListPolicyPrincipalsRequest(TypedDict, total=False):
+    policyName: Required[str]
+    marker: str
+    pageSize: int
+    ascendingOrder: bool
+
+class ListPolicyPrincipalsResponse(TypedDict, total=False):
+    principals: list[str]
     nextMarker: str
 
 class ListPolicyVersionsRequest(TypedDict, total=False):
@@ -496,6 +864,16 @@ class ListPrincipalThingsRequest(TypedDict, total=False):
 
 class ListPrincipalThingsResponse(TypedDict, total=False):
     things: list[str]
+    nextToken: str
+
+class ListPrincipalThingsV2Request(TypedDict, total=False):
+    nextToken: str
+    maxResults: int
+    principal: Required[str]
+    thingPrincipalType: str
+
+class ListPrincipalThingsV2Response(TypedDict, total=False):
+    principalThingObjects: list[PrincipalThingObject]
     nextToken: str
 
 class ListRoleAliasesRequest(TypedDict, total=False):
@@ -524,6 +902,26 @@ class ListTargetsForPolicyResponse(TypedDict, total=False):
     targets: list[str]
     nextMarker: str
 
+class ListThingGroupsForThingRequest(TypedDict, total=False):
+    thingName: Required[str]
+    nextToken: str
+    maxResults: int
+
+class ListThingGroupsForThingResponse(TypedDict, total=False):
+    thingGroups: list[GroupNameAndArn]
+    nextToken: str
+
+class ListThingGroupsRequest(TypedDict, total=False):
+    nextToken: str
+    maxResults: int
+    parentGroup: str
+    namePrefixFilter: str
+    recursive: bool
+
+class ListThingGroupsResponse(TypedDict, total=False):
+    thingGroups: list[GroupNameAndArn]
+    nextToken: str
+
 class ListThingPrincipalsRequest(TypedDict, total=False):
     nextToken: str
     maxResults: int
@@ -533,6 +931,16 @@ class ListThingPrincipalsResponse(TypedDict, total=False):
     principals: list[str]
     nextToken: str
 
+class ListThingPrincipalsV2Request(TypedDict, total=False):
+    nextToken: str
+    maxResults: int
+    thingName: Required[str]
+    thingPrincipalType: str
+
+class ListThingPrincipalsV2Response(TypedDict, total=False):
+    thingPrincipalObjects: list[ThingPrincipalObject]
+    nextToken: str
+
 class ListThingTypesRequest(TypedDict, total=False):
     nextToken: str
     maxResults: int
@@ -540,6 +948,25 @@ class ListThingTypesRequest(TypedDict, total=False):
 
 class ListThingTypesResponse(TypedDict, total=False):
     thingTypes: list[ThingTypeDefinition]
+    nextToken: str
+
+class ListThingsInBillingGroupRequest(TypedDict, total=False):
+    billingGroupName: Required[str]
+    nextToken: str
+    maxResults: int
+
+class ListThingsInBillingGroupResponse(TypedDict, total=False):
+    things: list[str]
+    nextToken: str
+
+class ListThingsInThingGroupRequest(TypedDict, total=False):
+    thingGroupName: Required[str]
+    recursive: bool
+    nextToken: str
+    maxResults: int
+
+class ListThingsInThingGroupResponse(TypedDict, total=False):
+    things: list[str]
     nextToken: str
 
 class ListThingsRequest(TypedDict, total=False):
@@ -576,6 +1003,10 @@ class LocationTimestamp(TypedDict, total=False):
     value: Required[str]
     unit: str
 
+class MaintenanceWindow(TypedDict, total=False):
+    startTime: Required[str]
+    durationInMinutes: Required[int]
+
 class Mqtt5Configuration(TypedDict, total=False):
     propagatingAttributes: list[PropagatingAttribute]
 
@@ -603,6 +1034,14 @@ class PolicyVersion(TypedDict, total=False):
     isDefaultVersion: bool
     createDate: float
 
+class PresignedUrlConfig(TypedDict, total=False):
+    roleArn: str
+    expiresInSec: int
+
+class PrincipalThingObject(TypedDict, total=False):
+    thingName: Required[str]
+    thingPrincipalType: str
+
 class PropagatingAttribute(TypedDict, total=False):
     userPropertyKey: str
     thingAttribute: str
@@ -618,6 +1057,10 @@ class PutAssetPropertyValueEntry(TypedDict, total=False):
 class PutItemInput(TypedDict, total=False):
     tableName: Required[str]
 
+class RateIncreaseCriteria(TypedDict, total=False):
+    numberOfNotifiedThings: int
+    numberOfSucceededThings: int
+
 class RegisterCertificateWithoutCARequest(TypedDict, total=False):
     certificatePem: Required[str]
     status: str
@@ -625,6 +1068,22 @@ class RegisterCertificateWithoutCARequest(TypedDict, total=False):
 class RegisterCertificateWithoutCAResponse(TypedDict, total=False):
     certificateArn: str
     certificateId: str
+
+class RemoveThingFromBillingGroupRequest(TypedDict, total=False):
+    billingGroupName: str
+    billingGroupArn: str
+    thingName: str
+    thingArn: str
+
+class RemoveThingFromBillingGroupResponse(TypedDict, total=False): ...
+
+class RemoveThingFromThingGroupRequest(TypedDict, total=False):
+    thingGroupName: str
+    thingGroupArn: str
+    thingName: str
+    thingArn: str
+
+class RemoveThingFromThingGroupResponse(TypedDict, total=False): ...
 
 class ReplaceTopicRuleRequest(TypedDict, total=False):
     ruleName: Required[str]
@@ -635,6 +1094,10 @@ class RepublishAction(TypedDict, total=False):
     topic: Required[str]
     qos: int
     headers: MqttHeaders
+
+class RetryCriteria(TypedDict, total=False):
+    failureType: Required[str]
+    numberOfRetries: Required[int]
 
 class RoleAliasDescription(TypedDict, total=False):
     roleAlias: str
@@ -654,6 +1117,15 @@ class S3Action(TypedDict, total=False):
 class SalesforceAction(TypedDict, total=False):
     token: Required[str]
     url: Required[str]
+
+class ScheduledJobRollout(TypedDict, total=False):
+    startTime: str
+
+class SchedulingConfig(TypedDict, total=False):
+    startTime: str
+    endTime: str
+    endBehavior: str
+    maintenanceWindows: list[MaintenanceWindow]
 
 class SetDefaultPolicyVersionRequest(TypedDict, total=False):
     policyName: Required[str]
@@ -689,12 +1161,36 @@ class TagResourceRequest(TypedDict, total=False):
 
 class TagResourceResponse(TypedDict, total=False): ...
 
+class TestAuthorizationRequest(TypedDict, total=False):
+    principal: str
+    cognitoIdentityPoolId: str
+    authInfos: Required[list[AuthInfo]]
+    clientId: str
+    policyNamesToAdd: list[str]
+    policyNamesToSkip: list[str]
+
+class TestAuthorizationResponse(TypedDict, total=False):
+    authResults: list[AuthResult]
+
 class ThingAttribute(TypedDict, total=False):
     thingName: str
     thingTypeName: str
     thingArn: str
     attributes: dict[str, str]
     version: int
+
+class ThingGroupMetadata(TypedDict, total=False):
+    parentGroupName: str
+    rootToParentThingGroups: list[GroupNameAndArn]
+    creationDate: float
+
+class ThingGroupProperties(TypedDict, total=False):
+    thingGroupDescription: str
+    attributePayload: AttributePayload
+
+class ThingPrincipalObject(TypedDict, total=False):
+    principal: Required[str]
+    thingPrincipalType: str
 
 class ThingTypeDefinition(TypedDict, total=False):
     thingTypeName: str
@@ -711,6 +1207,9 @@ class ThingTypeProperties(TypedDict, total=False):
     thingTypeDescription: str
     searchableAttributes: list[str]
     mqtt5Configuration: Mqtt5Configuration
+
+class TimeoutConfig(TypedDict, total=False):
+    inProgressTimeoutInMinutes: int
 
 class TimestreamAction(TypedDict, total=False):
     roleArn: Required[str]
@@ -765,9 +1264,27 @@ class UntagResourceRequest(TypedDict, total=False):
 
 class UntagResourceResponse(TypedDict, total=False): ...
 
+class UpdateBillingGroupRequest(TypedDict, total=False):
+    billingGroupName: Required[str]
+    billingGroupProperties: Required[BillingGroupProperties]
+    expectedVersion: int
+
+class UpdateBillingGroupResponse(TypedDict, total=False):
+    version: int
+
 class UpdateCertificateRequest(TypedDict, total=False):
     certificateId: Required[str]
     newStatus: Required[str]
+
+class UpdateJobRequest(TypedDict, total=False):
+    jobId: Required[str]
+    description: str
+    presignedUrlConfig: PresignedUrlConfig
+    jobExecutionsRolloutConfig: JobExecutionsRolloutConfig
+    abortConfig: AbortConfig
+    timeoutConfig: TimeoutConfig
+    namespaceId: str
+    jobExecutionsRetryConfig: JobExecutionsRetryConfig
 
 class UpdateRoleAliasRequest(TypedDict, total=False):
     roleAlias: Required[str]
@@ -778,6 +1295,22 @@ class UpdateRoleAliasResponse(TypedDict, total=False):
     roleAlias: str
     roleAliasArn: str
 
+class UpdateThingGroupRequest(TypedDict, total=False):
+    thingGroupName: Required[str]
+    thingGroupProperties: Required[ThingGroupProperties]
+    expectedVersion: int
+
+class UpdateThingGroupResponse(TypedDict, total=False):
+    version: int
+
+class UpdateThingGroupsForThingRequest(TypedDict, total=False):
+    thingName: str
+    thingGroupsToAdd: list[str]
+    thingGroupsToRemove: list[str]
+    overrideDynamicGroups: bool
+
+class UpdateThingGroupsForThingResponse(TypedDict, total=False): ...
+
 class UpdateThingRequest(TypedDict, total=False):
     thingName: Required[str]
     thingTypeName: str
@@ -786,6 +1319,12 @@ class UpdateThingRequest(TypedDict, total=False):
     removeThingType: bool
 
 class UpdateThingResponse(TypedDict, total=False): ...
+
+class UpdateThingTypeRequest(TypedDict, total=False):
+    thingTypeName: Required[str]
+    thingTypeProperties: ThingTypeProperties
+
+class UpdateThingTypeResponse(TypedDict, total=False): ...
 
 class UserProperty(TypedDict, total=False):
     key: Required[str]

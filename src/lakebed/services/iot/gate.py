@@ -13,6 +13,7 @@ from lakebed.kernel.errors import AwsError
 from lakebed.kernel.scope import Scope
 from lakebed.ports.devices import ConnectAttributes, DeviceIdentity, PublishedMessage
 from lakebed.ports.house import Ports
+from lakebed.services.iot.group_store import GroupStore
 from lakebed.services.iot.model import ACTIVE
 from lakebed.services.iot.policy import Statement, compile_policy, decide
 from lakebed.services.iot.reserved import Reserved
@@ -29,6 +30,7 @@ class Gate:
 
     def __init__(self, p: Ports, store: IotStore, engine: RuleEngine, reserved: Reserved) -> None:
         self._p, self._store, self._engine, self._reserved = p, store, engine, reserved
+        self._groups = GroupStore(store.db)
         self.https_answer: Callable[[DeviceIdentity, HttpRequest], Awaitable[tuple[int, bytes]]] | None = None
         self._decided: dict[tuple[str, Scope, str, str, str], bool] = {}
         self._statements: dict[tuple[str, Scope], tuple[Statement, ...]] = {}
@@ -58,7 +60,7 @@ class Gate:
             )
             if is_set
         ]
-        facts = dict(self._facts_of(identity, client_id))
+        facts = dict(self.facts(identity, client_id))
         if asked:
             facts["iot:ConnectAttributes"] = asked
         if attributes.will_topic is not None:
@@ -103,13 +105,13 @@ class Gate:
     def may(self, identity: DeviceIdentity, client_id: str, action: str, resource: str) -> bool:
         """Whether the identity's policies allow ``action`` on ``resource`` (the ARN's last part)."""
         if identity.principal is not None:
-            facts = self._facts_of(identity, client_id)
+            facts = self.facts(identity, client_id)
             return self._principal_may(identity, action, identity.scope.arn("iot", resource), facts)
         key = (identity.certificate_id, identity.scope, client_id, action, resource)
         known = self._decided.get(key)
         if known is None:
             arn = identity.scope.arn("iot", resource)
-            known = decide(self._policies(identity), action, arn, self._facts_of(identity, client_id))
+            known = decide(self._policies(identity), action, arn, self.facts(identity, client_id))
             if len(self._decided) >= _REMEMBERED_MAX:
                 self._decided.clear()
             self._decided[key] = known
@@ -138,13 +140,29 @@ class Gate:
         if known is None:
             scope = identity.scope
             found: list[Statement] = []
-            for name in self._store.policies_of(scope, scope.arn("iot", f"cert/{identity.certificate_id}")):
+            for name in self.policies_of_certificate(scope, identity.certificate_id):
                 version = self._store.policy(scope, name)
                 found += compile_policy(version.document) if version is not None else ()
             known = self._statements[key] = tuple(found)
         return known
 
-    def _facts_of(self, identity: DeviceIdentity, client_id: str) -> _Facts:
+    def policies_of_certificate(self, scope: Scope, certificate_id: str) -> list[str]:
+        """Policies of a certificate, and of the groups its things are in, with the groups above those."""
+        arn = scope.arn("iot", f"cert/{certificate_id}")
+        found = self._store.policies_of(scope, arn)
+        for thing, _ in self._store.things_of(scope, arn):
+            found += self.policies_of_thing(scope, thing)
+        return list(dict.fromkeys(found))
+
+    def policies_of_thing(self, scope: Scope, thing: str) -> list[str]:
+        """Policies of the groups a thing is in, and of those above."""
+        found: list[str] = []
+        for group in self._groups.of_thing(scope, thing):
+            for name in (group, *self._groups.ancestors(scope, group)):
+                found += self._store.policies_of(scope, scope.arn("iot", f"thinggroup/{name}"))
+        return list(dict.fromkeys(found))
+
+    def facts(self, identity: DeviceIdentity, client_id: str) -> _Facts:
         """Policy variables. Thing variables have values where a thing of the client id's name exists and is attached."""
         scope = identity.scope
         key = (identity.certificate_id, scope, client_id, identity.source_ip)

@@ -5,8 +5,8 @@ https://docs.aws.amazon.com/iot/latest/developerguide/iot-policy-variables.html.
 the answer is no. ``*`` matches any run of characters, ``?`` one; MQTT's ``+`` and ``#`` in a resource are just characters.
 A value put in for a variable is never a wildcard, and a statement whose variable has no value does not apply.
 
-Conditions built: String(Not)Equals(IgnoreCase), String(Not)Like, Bool, each also as ForAnyValue/ForAllValues; others are
-refused when the policy is created.
+Conditions: the operators of ``conditions``, each also as ForAnyValue/ForAllValues and with IfExists; an unknown one makes
+the document malformed.
 """
 
 from __future__ import annotations
@@ -18,23 +18,17 @@ from typing import Any
 
 import msgspec
 
+from lakebed.services.iot.conditions import NEGATED, NULL, OPERATORS, PATTERNED, POSITIVE
+
 DOCUMENT_BYTES_MAX = 2048
 _VARIABLE = re.compile(r"\$\{([^}]*)\}")
 _ANY_ONE = "\0"  # stands for "?" after compilation; no topic or client id contains it
-_OPERATORS = frozenset({
-    "StringEquals", "StringNotEquals", "StringEqualsIgnoreCase", "StringNotEqualsIgnoreCase", "StringLike",
-    "StringNotLike", "Bool",
-})  # fmt: skip
 
 Facts = Mapping[str, str | Sequence[str]]
 
 
 class MalformedPolicyError(Exception):
     """What is wrong with a document, fit for a client."""
-
-
-class UnbuiltPolicyError(Exception):
-    """A valid part of the policy language that Lakebed does not evaluate; the message names it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,24 +110,26 @@ class Condition:
     key: str
     values: tuple[Pattern, ...]
     raw: tuple[str, ...]
+    if_exists: bool = False
 
     def holds(self, facts: Facts) -> bool:
         """Whether the request's value satisfies it; an absent key satisfies only the negated operators and ForAllValues."""
         has = facts.get(self.key)
+        if self.operator == NULL:
+            return (has is None) == (self.raw[0].lower() == "true")
+        negated = self.operator in NEGATED
         if has is None:
-            return "Not" in self.operator or self.quantifier == "ForAllValues"
+            return negated or self.if_exists or self.quantifier == "ForAllValues"
         values = [has] if isinstance(has, str) else list(has)
-        negated = "Not" in self.operator
         found = [self._any(value, facts) != negated for value in values]
         return all(found) if self.quantifier == "ForAllValues" or negated else any(found)
 
     def _any(self, value: str, facts: Facts) -> bool:
-        if self.operator in ("StringLike", "StringNotLike"):
+        operator = NEGATED.get(self.operator, self.operator)
+        if operator in PATTERNED:
             return any(pattern.matches(value, facts) for pattern in self.values)
-        filled = [_fill(raw, facts) for raw in self.raw]
-        if self.operator in ("Bool", "StringEqualsIgnoreCase", "StringNotEqualsIgnoreCase"):
-            return value.lower() in [one.lower() for one in filled if one is not None]
-        return value in filled
+        compare = POSITIVE[operator]
+        return any(filled is not None and compare(value, filled) for filled in (_fill(raw, facts) for raw in self.raw))
 
 
 def _fill(raw: str, facts: Facts) -> str | None:
@@ -168,7 +164,7 @@ class Statement:
 
 
 def compile_policy(document: str) -> tuple[Statement, ...]:
-    """The statements; MalformedPolicyError or UnbuiltPolicyError say what keeps it from being used."""
+    """The statements; MalformedPolicyError says what keeps it from being used."""
     if len(document.encode()) > DOCUMENT_BYTES_MAX:
         raise MalformedPolicyError(f"Policy document is longer than {DOCUMENT_BYTES_MAX} bytes")
     try:
@@ -205,11 +201,15 @@ def _statement(tree: Any) -> Statement:
         raise MalformedPolicyError("Condition is not an object of objects")
     for operator, block in blocks.items():
         quantifier, _, name = operator.rpartition(":")
-        if name not in _OPERATORS or quantifier not in ("", "ForAnyValue", "ForAllValues"):
-            raise UnbuiltPolicyError(f"condition operator {operator}")
+        if_exists = name.endswith("IfExists")
+        name = name.removesuffix("IfExists")
+        if name not in OPERATORS or quantifier not in ("", "ForAnyValue", "ForAllValues"):
+            raise MalformedPolicyError(f"Unknown condition operator {operator}")
         for key in block:
             values = _strings(block, key)
-            conditions.append(Condition(name, quantifier, key, tuple(map(Pattern.of, values)), tuple(values)))
+            conditions.append(
+                Condition(name, quantifier, key, tuple(map(Pattern.of, values)), tuple(values), if_exists)
+            )
     return Statement(
         tree["Effect"] == "Allow",
         tuple(map(Pattern.of, actions)),
@@ -221,10 +221,15 @@ def _statement(tree: Any) -> Statement:
 def _strings(tree: Mapping[str, Any], key: str) -> list[str]:
     value = tree.get(key)
     values = value if isinstance(value, list) else [value]
-    texts = [str(one).lower() if isinstance(one, bool) else one for one in values if isinstance(one, bool | str)]
+    texts = [_text(one) for one in values if isinstance(one, bool | int | float | str)]
     if not texts or len(texts) != len(values):
         raise MalformedPolicyError(f"{key} is missing or not a string")
     return texts
+
+
+def _text(value: bool | float | str) -> str:
+    """Numbers and booleans may stand in a condition as they are."""
+    return value if isinstance(value, str) else str(value).lower()
 
 
 def decide(statements: Sequence[Statement], action: str, resource: str, facts: Facts) -> bool:

@@ -11,6 +11,7 @@ from lakebed.kernel.kernel import Kernel
 from lakebed.kernel.scope import Scope
 from lakebed.ports.house import Ports
 from lakebed.services.iot.gate import Gate
+from lakebed.services.iot.group_store import THING, GroupStore
 from lakebed.services.iot.model import Certificate
 from lakebed.services.iot.reserved import Reserved
 from lakebed.services.iot.rules import RuleEngine
@@ -29,10 +30,21 @@ class Core:
     engine: RuleEngine
     gate: Gate
     reserved: Reserved
+    groups: GroupStore
 
     def access_changed(self, tx: Tx) -> None:
         """Policy decisions must be made anew once ``tx`` is durable."""
         tx.after_commit(self.gate.changed)
+
+    def target_of(self, scope: Scope, target: str) -> str:
+        """What a policy is attached to: the ARN of a certificate or thing group that exists."""
+        arn = parse(target)
+        if arn is None or not arn.resource.startswith("thinggroup/"):
+            return self.certificate_of(scope, target).arn
+        name = arn.resource.removeprefix("thinggroup/")
+        if target != scope.arn("iot", arn.resource) or self.groups.group(scope, THING, name) is None:
+            raise api.ResourceNotFoundException(f"Thing group {target} does not exist")
+        return target
 
     def certificate_of(self, scope: Scope, principal: str) -> Certificate:
         """The certificate a principal ARN names; InvalidRequestException for other kinds."""

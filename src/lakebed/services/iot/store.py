@@ -131,10 +131,13 @@ class IotStore:
         rows = self.db.all("SELECT * FROM iot_certificate WHERE id=? ORDER BY created LIMIT 100", (certificate_id,))
         return [_certificate(row) for row in rows]
 
-    def certificates(self, scope: Scope, after: str, limit: int) -> list[Certificate]:
-        """Certificates by id."""
+    def certificates(self, scope: Scope, after: str, limit: int, *, ascending: bool = True) -> list[Certificate]:
+        """Certificates by time of creation, newest first unless asked otherwise; ``after`` is an id."""
+        sign, order = (">", "") if ascending else ("<", " DESC")
         rows = self.db.all(
-            "SELECT * FROM iot_certificate WHERE account=? AND region=? AND id>? ORDER BY id LIMIT ?",
+            f"SELECT * FROM iot_certificate WHERE account=?1 AND region=?2 AND (?3='' OR (created, id) {sign}"  # noqa: S608 - constants
+            " (SELECT created, id FROM iot_certificate WHERE account=?1 AND region=?2 AND id=?3))"
+            f" ORDER BY created{order}, id{order} LIMIT ?4",
             (*_key(scope), after, limit),
         )
         return [_certificate(row) for row in rows]
@@ -172,10 +175,11 @@ class IotStore:
         )
         return [_policy(row) for row in rows]
 
-    def policies(self, scope: Scope, after: str, limit: int) -> list[str]:
-        """Policy names."""
+    def policies(self, scope: Scope, after: str, limit: int, *, ascending: bool = True) -> list[str]:
+        """Policy names, from either end."""
+        how = "name>?3 ORDER BY name" if ascending else "(name<?3 OR ?3='') ORDER BY name DESC"
         rows = self.db.all(
-            "SELECT name FROM iot_policy WHERE account=? AND region=? AND is_default AND name>? ORDER BY name LIMIT ?",
+            f"SELECT name FROM iot_policy WHERE account=?1 AND region=?2 AND is_default AND {how} LIMIT ?4",  # noqa: S608 - two constants
             (*_key(scope), after, limit),
         )
         return [row["name"] for row in rows]

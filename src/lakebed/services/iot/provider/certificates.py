@@ -90,11 +90,12 @@ class CertificateOperations:
             }
         }
 
-    @operation("ListCertificates", refused=("ascendingOrder",))
+    @operation("ListCertificates")
     async def list_certificates(self, ctx: Context, req: api.ListCertificatesRequest) -> api.ListCertificatesResponse:
         """https://docs.aws.amazon.com/iot/latest/apireference/API_ListCertificates.html"""
         limit = req.get("pageSize", _PAGE)
-        found = self.store.certificates(ctx.scope, req.get("marker", ""), limit + 1)
+        ascending = bool(req.get("ascendingOrder"))
+        found = self.store.certificates(ctx.scope, req.get("marker", ""), limit + 1, ascending=ascending)
         listed: list[api.Certificate] = [
             {
                 "certificateArn": one.arn,

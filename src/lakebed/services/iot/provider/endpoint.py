@@ -13,6 +13,9 @@ from lakebed.api import iot as api
 from lakebed.kernel.arn import parse
 from lakebed.kernel.scope import Scope
 from lakebed.ports.service import Context, Request, operation
+from lakebed.services.iot.alias_store import AliasStore
+from lakebed.services.iot.group_store import BILLING, THING
+from lakebed.services.iot.jobs.store import JobStore
 from lakebed.services.iot.state import TAGS_MAX, Core, tags_of
 
 _DATA_TYPES = ("iot:Data", "iot:Data-ATS", "iot:Data-Beta", "iot:CredentialProvider", "iot:Jobs")
@@ -78,6 +81,10 @@ class EndpointOperations:
             "policy": self.store.policy,
             "rule": self.store.rule,
             "thingtype": self.store.thing_type,
+            "thinggroup": lambda scope, name: self.core.groups.group(scope, THING, name),
+            "billinggroup": lambda scope, name: self.core.groups.group(scope, BILLING, name),
+            "rolealias": AliasStore(self.store.db).alias,
+            "job": JobStore(self.store.db).job,
         }
         find = finders.get(kind)
         if arn is None or arn.service != "iot" or find is None:

@@ -1,6 +1,6 @@
 """Policies, their versions, and what they are attached to.
 
-https://docs.aws.amazon.com/iot/latest/developerguide/iot-policies.html. Targets are certificates; thing groups and Cognito
+https://docs.aws.amazon.com/iot/latest/developerguide/iot-policies.html. Targets are certificates and thing groups; Cognito
 identities do not exist here and are refused.
 """
 
@@ -10,11 +10,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from lakebed.api import iot as api
-from lakebed.kernel.errors import not_built
 from lakebed.kernel.scope import Scope
 from lakebed.ports.service import Context, Request, operation
 from lakebed.services.iot.model import PolicyVersion
-from lakebed.services.iot.policy import MalformedPolicyError, UnbuiltPolicyError, compile_policy
+from lakebed.services.iot.policy import MalformedPolicyError, compile_policy
 from lakebed.services.iot.state import Core, tags_of
 
 _PAGE = 25
@@ -37,7 +36,7 @@ class PolicyOperations:
     async def create_policy(self, ctx: Context, req: api.CreatePolicyRequest) -> api.CreatePolicyResponse:
         """https://docs.aws.amazon.com/iot/latest/apireference/API_CreatePolicy.html"""
         name, arn = req["policyName"], policy_arn(ctx.scope, dict(req))
-        _check(req["policyDocument"], "CreatePolicy")
+        _check(req["policyDocument"])
         tags = tags_of(req.get("tags"))
         with self.store.db.tx() as tx:
             if self.store.policy(ctx.scope, name) is not None:
@@ -64,11 +63,13 @@ class PolicyOperations:
             "generationId": found.generation,
         }
 
-    @operation("ListPolicies", refused=("ascendingOrder",))
+    @operation("ListPolicies")
     async def list_policies(self, ctx: Context, req: api.ListPoliciesRequest) -> api.ListPoliciesResponse:
         """https://docs.aws.amazon.com/iot/latest/apireference/API_ListPolicies.html"""
         limit = req.get("pageSize", _PAGE)
-        names = self.store.policies(ctx.scope, req.get("marker", ""), limit + 1)
+        names = self.store.policies(
+            ctx.scope, req.get("marker", ""), limit + 1, ascending=bool(req.get("ascendingOrder"))
+        )
         answer: api.ListPoliciesResponse = {"policies": _named(ctx.scope, names[:limit])}
         if len(names) > limit:
             answer["nextMarker"] = names[limit - 1]
@@ -97,7 +98,7 @@ class PolicyOperations:
     ) -> api.CreatePolicyVersionResponse:
         """https://docs.aws.amazon.com/iot/latest/apireference/API_CreatePolicyVersion.html"""
         name, is_default = req["policyName"], req.get("setAsDefault", False)
-        _check(req["policyDocument"], "CreatePolicyVersion")
+        _check(req["policyDocument"])
         with self.store.db.tx() as tx:
             self._require(ctx.scope, name)
             versions = self.store.policy_versions(ctx.scope, name)
@@ -191,17 +192,37 @@ class PolicyOperations:
     ) -> api.ListAttachedPoliciesResponse:
         """https://docs.aws.amazon.com/iot/latest/apireference/API_ListAttachedPolicies.html
 
-        ``recursive`` would add the policies of parent groups; a certificate has none.
+        With ``recursive`` the policies of the groups above a thing group are among them.
         """
-        _ = req.get("recursive", False)
-        return self._attached(ctx, req["target"], req)
+        return self._attached(ctx, req["target"], req, recursive=bool(req.get("recursive", False)))
 
-    @operation("ListPrincipalPolicies", refused=("ascendingOrder",))
+    @operation("ListPrincipalPolicies")
     async def list_principal_policies(
         self, ctx: Context, req: api.ListPrincipalPoliciesRequest
     ) -> api.ListPrincipalPoliciesResponse:
         """https://docs.aws.amazon.com/iot/latest/apireference/API_ListPrincipalPolicies.html"""
-        return self._attached(ctx, req["principal"], req)  # the older name of the same
+        return self._attached(ctx, req["principal"], req, ascending=bool(req.get("ascendingOrder")))
+
+    @operation("ListPolicyPrincipals")
+    async def list_policy_principals(
+        self, ctx: Context, req: api.ListPolicyPrincipalsRequest
+    ) -> api.ListPolicyPrincipalsResponse:
+        """https://docs.aws.amazon.com/iot/latest/apireference/API_ListPolicyPrincipals.html: certificates only."""
+        name, limit, after = (
+            self._require(ctx.scope, req["policyName"]).name,
+            req.get("pageSize", _PAGE),
+            req.get("marker"),
+        )
+        found = sorted(
+            (arn for arn in self.store.targets_of(ctx.scope, name, limit=100_000) if ":cert/" in arn),
+            reverse=not req.get("ascendingOrder", False),
+        )
+        if after is not None:
+            found = found[found.index(after) + 1 :] if after in found else []
+        answer: api.ListPolicyPrincipalsResponse = {"principals": found[:limit]}
+        if len(found) > limit:
+            answer["nextMarker"] = found[limit - 1]
+        return answer
 
     @operation("ListTargetsForPolicy", resource=policy_arn)
     async def list_targets_for_policy(
@@ -215,10 +236,18 @@ class PolicyOperations:
             answer["nextMarker"] = found[limit - 1]
         return answer
 
-    def _attached(self, ctx: Context, target: str, req: Mapping[str, Any]) -> api.ListAttachedPoliciesResponse:
-        """A page of the policies of a certificate."""
-        arn, limit = self.core.certificate_of(ctx.scope, target).arn, req.get("pageSize", _PAGE)
-        names = self.store.policies_of(ctx.scope, arn, req.get("marker", ""), limit + 1)
+    def _attached(
+        self, ctx: Context, target: str, req: Mapping[str, Any], *, recursive: bool = False, ascending: bool = True
+    ) -> api.ListAttachedPoliciesResponse:
+        """A page of the policies of a certificate or a group."""
+        arn, limit, after = self.core.target_of(ctx.scope, target), req.get("pageSize", _PAGE), req.get("marker", "")
+        found = set(self.store.policies_of(ctx.scope, arn))
+        if recursive and ":thinggroup/" in arn:
+            for group in self.core.groups.ancestors(ctx.scope, arn.rpartition("/")[2]):
+                found.update(self.store.policies_of(ctx.scope, ctx.scope.arn("iot", f"thinggroup/{group}")))
+        names = sorted(
+            (n for n in found if not after or ((n > after) == ascending and n != after)), reverse=not ascending
+        )
         answer: api.ListAttachedPoliciesResponse = {"policies": _named(ctx.scope, names[:limit])}
         if len(names) > limit:
             answer["nextMarker"] = names[limit - 1]
@@ -227,7 +256,7 @@ class PolicyOperations:
     def _attach(self, ctx: Context, name: str, target: str) -> None:
         with self.store.db.tx() as tx:
             self._require(ctx.scope, name)
-            arn = self.core.certificate_of(ctx.scope, target).arn
+            arn = self.core.target_of(ctx.scope, target)
             attached = self.store.policies_of(ctx.scope, arn)
             if name not in attached and len(attached) >= _ATTACHED_MAX:
                 raise api.LimitExceededException(f"The target already has {_ATTACHED_MAX} policies attached")
@@ -252,10 +281,8 @@ def _named(scope: Scope, names: list[str]) -> list[api.Policy]:
     return [{"policyName": name, "policyArn": scope.arn("iot", f"policy/{name}")} for name in names]
 
 
-def _check(document: str, operation_name: str) -> None:
+def _check(document: str) -> None:
     try:
         compile_policy(document)
     except MalformedPolicyError as wrong:
         raise api.MalformedPolicyException(str(wrong)) from None
-    except UnbuiltPolicyError as unbuilt:
-        raise not_built("iot", operation_name, str(unbuilt)) from None

@@ -1,6 +1,6 @@
 """Thing types. https://docs.aws.amazon.com/iot/latest/developerguide/thing-types.html
 
-A type is never changed; it is deprecated, which keeps new things from having it, and deleted five minutes later at the
+A type is deprecated, which keeps new things from having it, and deleted five minutes later at the
 earliest. ``searchableAttributes`` are kept and told: they only matter to fleet indexing, which does not exist here.
 """
 
@@ -50,6 +50,24 @@ class ThingTypeOperations:
                 self.store.put_thing_type(tx, ctx.scope, made)
                 self.store.put_tags(tx, ctx.scope, arn, tags)
         return {"thingTypeName": name, "thingTypeArn": arn, "thingTypeId": (known or made).id}
+
+    @operation("UpdateThingType", resource=type_arn)
+    async def update_thing_type(self, ctx: Context, req: api.UpdateThingTypeRequest) -> api.UpdateThingTypeResponse:
+        """https://docs.aws.amazon.com/iot/latest/apireference/API_UpdateThingType.html"""
+        given = req.get("thingTypeProperties", {})
+        if given.get("mqtt5Configuration"):
+            raise not_built("iot", "UpdateThingType", "mqtt5Configuration")
+        searchable = given.get("searchableAttributes")
+        if len(searchable or ()) > _SEARCHABLE_MAX:
+            raise api.InvalidRequestException(f"A thing type can have {_SEARCHABLE_MAX} searchable attributes.")
+        with self.store.db.tx() as tx:
+            found = self._require(ctx.scope, req["thingTypeName"])
+            changed = found._replace(
+                description=given.get("thingTypeDescription", found.description),
+                searchable=found.searchable if searchable is None else searchable,
+            )
+            self.store.put_thing_type(tx, ctx.scope, changed)
+        return {}
 
     @operation("DescribeThingType", resource=type_arn)
     async def describe_thing_type(

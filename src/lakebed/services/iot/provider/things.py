@@ -1,7 +1,6 @@
-"""Things and what is attached to them.
+"""Things and what is attached to them. https://docs.aws.amazon.com/iot/latest/developerguide/thing-registry.html
 
-https://docs.aws.amazon.com/iot/latest/developerguide/thing-registry.html. Groups and billing groups are refused by
-name; thing types live in ``thing_types``.
+Types and groups have files of their own beside this: ``thing_types``, ``thing_groups`` and ``billing_groups``.
 """
 
 from __future__ import annotations
@@ -9,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from lakebed.api import iot as api
+from lakebed.kernel.db import Tx
 from lakebed.kernel.scope import Scope
 from lakebed.ports.service import Context, Request, operation
+from lakebed.services.iot.group_store import BILLING
 from lakebed.services.iot.model import Thing
 from lakebed.services.iot.state import Core
 
@@ -28,13 +29,13 @@ class ThingOperations:
     """See the module."""
 
     def __init__(self, core: Core) -> None:
-        self.core, self.store = core, core.store
+        self.core, self.store, self.groups = core, core.store, core.groups
 
-    @operation("CreateThing", resource=thing_arn, refused=("billingGroupName",))
+    @operation("CreateThing", resource=thing_arn)
     async def create_thing(self, ctx: Context, req: api.CreateThingRequest) -> api.CreateThingResponse:
         """https://docs.aws.amazon.com/iot/latest/apireference/API_CreateThing.html"""
         name, kind = req["thingName"], req.get("thingTypeName", "")
-        attributes = _merged({}, req.get("attributePayload"))
+        attributes, billing = merged({}, req.get("attributePayload")), req.get("billingGroupName")
         with self.store.db.tx() as tx:
             thing = self.store.thing(ctx.scope, name)
             if thing is not None and (thing.attributes != attributes or thing.type != kind):
@@ -46,6 +47,8 @@ class ThingOperations:
                 _check_count(attributes, kind)
                 thing = Thing(name, self.core.k.ids.uuid(), attributes, 1, kind)
                 self.store.put_thing(tx, ctx.scope, thing)
+                if billing is not None:
+                    self._bill(tx, ctx.scope, billing, name)
                 self.core.access_changed(tx)
         return {"thingName": name, "thingArn": ctx.scope.arn("iot", f"thing/{name}"), "thingId": thing.id}
 
@@ -63,6 +66,8 @@ class ThingOperations:
         }
         if thing.type:
             answer["thingTypeName"] = thing.type
+        if billing := self.groups.of_thing(ctx.scope, thing.name, BILLING):
+            answer["billingGroupName"] = billing[0]
         return answer
 
     @operation("ListThings")
@@ -95,7 +100,7 @@ class ThingOperations:
         with self.store.db.tx() as tx:
             thing = self._require(ctx.scope, req["thingName"])
             _check_version(thing, req.get("expectedVersion"))
-            attributes = _merged(thing.attributes, req.get("attributePayload"))
+            attributes = merged(thing.attributes, req.get("attributePayload"))
             kind = req.get("thingTypeName", thing.type)
             if req.get("removeThingType"):
                 if "thingTypeName" in req:
@@ -122,6 +127,7 @@ class ThingOperations:
                     f"Cannot delete. Thing {name} is still attached to one or more principals"
                 )
             self.store.delete_thing(tx, ctx.scope, name)
+            self.groups.forget_thing(tx, ctx.scope, name)
             self.core.access_changed(tx)
         return {}
 
@@ -177,6 +183,43 @@ class ThingOperations:
             answer["nextToken"] = found[limit - 1]
         return answer
 
+    def _bill(self, tx: Tx, scope: Scope, group: str, thing: str) -> None:
+        if self.groups.group(scope, BILLING, group) is None:
+            raise api.ResourceNotFoundException(f"Billing group {group} does not exist")
+        self.groups.add(tx, scope, BILLING, group, thing)
+
+    @operation("ListThingPrincipalsV2", resource=thing_arn)
+    async def list_thing_principals_v2(
+        self, ctx: Context, req: api.ListThingPrincipalsV2Request
+    ) -> api.ListThingPrincipalsV2Response:
+        """https://docs.aws.amazon.com/iot/latest/apireference/API_ListThingPrincipalsV2.html"""
+        thing, kind = self._require(ctx.scope, req["thingName"]), req.get("thingPrincipalType")
+        limit = req.get("maxResults", _PAGE)
+        every = self.store.principals_of(ctx.scope, thing.name, req.get("nextToken", ""), 10_000)
+        found = [one for one in every if kind in (None, one[1])]
+        answer: api.ListThingPrincipalsV2Response = {
+            "thingPrincipalObjects": [{"principal": arn, "thingPrincipalType": has} for arn, has in found[:limit]]
+        }
+        if len(found) > limit:
+            answer["nextToken"] = found[limit - 1][0]
+        return answer
+
+    @operation("ListPrincipalThingsV2")
+    async def list_principal_things_v2(
+        self, ctx: Context, req: api.ListPrincipalThingsV2Request
+    ) -> api.ListPrincipalThingsV2Response:
+        """https://docs.aws.amazon.com/iot/latest/apireference/API_ListPrincipalThingsV2.html"""
+        principal, kind = self.core.certificate_of(ctx.scope, req["principal"]).arn, req.get("thingPrincipalType")
+        limit = req.get("maxResults", _PAGE)
+        every = self.store.things_of(ctx.scope, principal, req.get("nextToken", ""), 10_000)
+        found = [one for one in every if kind in (None, one[1])]
+        answer: api.ListPrincipalThingsV2Response = {
+            "principalThingObjects": [{"thingName": name, "thingPrincipalType": has} for name, has in found[:limit]]
+        }
+        if len(found) > limit:
+            answer["nextToken"] = found[limit - 1][0]
+        return answer
+
     def _require(self, scope: Scope, name: str) -> Thing:
         thing = self.store.thing(scope, name)
         if thing is None:
@@ -214,7 +257,7 @@ def _check_count(attributes: Mapping[str, str], kind: str) -> None:
         raise api.InvalidRequestException(f"A thing {'with' if kind else 'without'} a type can have {most} attributes.")
 
 
-def _merged(has: object, payload: api.AttributePayload | None) -> dict[str, str]:
+def merged(has: object, payload: api.AttributePayload | None) -> dict[str, str]:
     """Attributes after an update: replaced, or merged where asked; an empty value removes an attribute."""
     before = dict(has) if isinstance(has, dict) else {}
     if payload is None:
