@@ -157,10 +157,10 @@ class FakeStreams:
     def facts(self, stream_arn: str) -> StreamFacts:
         return StreamFacts(self.uid, 86_400.0)
 
-    def add(self, *datas: str, shard: str = "shardId-000000000000") -> None:
+    def add(self, *datas: str, shard: str = "shardId-000000000000", key: str = "key") -> None:
         for data in datas:
             at = self.records[shard]
-            at.append(StreamRecord(len(at), f"seq{len(at)}", "key", data.encode(), self.clock.now()))
+            at.append(StreamRecord(len(at), f"seq{len(at)}", key, data.encode(), self.clock.now()))
         for task in self.subscribers:
             self.tasks.poke(task)
 
@@ -168,8 +168,9 @@ class FakeStreams:
         return list(self.records)
 
     def read(
-        self, stream_arn: str, shard_id: str, offset: int, *, records_max: int, bytes_max: int
-    ) -> Sequence[StreamRecord]:
+        self, stream_arn: str, shard_id: str, offset: int, *, records_max: int, bytes_max: int,
+        principal: Principal | None = None,
+    ) -> Sequence[StreamRecord]:  # fmt: skip
         return self.records[shard_id][offset : offset + records_max]
 
     def position(self, stream_arn: str, shard_id: str, start: str, timestamp: float | None = None) -> int:

@@ -59,9 +59,9 @@ def test_operators(pattern: Any, yes: Any, no: Any) -> None:
     "pattern",
     [
         "", "[]", "1", '{"body": "x"}', '{"body": []}', '{"body": {}}', '{"body": {"a": "x"}}', '{"messageId": ["x"]}',
-        '{"body": {"a": [{"wildcard": "x*"}]}}', '{"body": {"a": [{"numeric": ["~", 1]}]}}',
+        '{"body": {"a": [{"numeric": ["~", 1]}]}}',
         '{"body": {"a": [{"numeric": [">"]}]}}', '{"body": {"a": [{"exists": "x"}]}}', '{"body": {"a": [[1]]}}',
-        '{"body": {"$or": {}}}', '{"body": ' + '{"a": ' * 40 + '["x"]' + "}" * 41,
+        '{"body": {"$or": {}}}', '{"body": ' + '{"a": ' * 60 + '["x"]' + "}" * 61,
     ],
 )  # fmt: skip
 def test_bad_patterns_are_refused(pattern: str) -> None:

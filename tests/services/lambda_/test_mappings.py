@@ -125,7 +125,16 @@ async def test_rules_of_creation(lab: Lab) -> None:
         ({"EventSourceArn": DEAD, "StartingPosition": "LATEST"}, "InvalidParameterValueException"),
         ({"EventSourceArn": STREAM}, "InvalidParameterValueException"),
         ({"EventSourceArn": DEAD, "FilterCriteria": {"Filters": [{"Pattern": "["}]}}, "InvalidParameterValueException"),
-        ({"EventSourceArn": STREAM, "StartingPosition": "LATEST", "ParallelizationFactor": 2}, "NotImplemented"),
+        (
+            {
+                "EventSourceArn": STREAM,
+                "StartingPosition": "LATEST",
+                "ParallelizationFactor": 2,
+                "TumblingWindowInSeconds": 9,
+            },
+            "NotImplemented",
+        ),
+        ({"EventSourceArn": DEAD, "ParallelizationFactor": 2}, "InvalidParameterValueException"),
     ):
         with pytest.raises(AwsError) as refused:
             await lab.call("CreateEventSourceMapping", FunctionName="fn", **changes)

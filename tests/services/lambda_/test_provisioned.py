@@ -151,7 +151,10 @@ async def test_destinations(lab: Lab, target: str) -> None:
 
 async def test_destinations_that_can_not_be(lab: Lab) -> None:
     await lab.create()
-    for side, target in (("OnSuccess", "arn:aws:s3:::b"), ("OnFailure", "arn:aws:kinesis:us-east-1:000000000000:stream/s")):
+    for side, target in (
+        ("OnSuccess", "arn:aws:s3:::b"),
+        ("OnFailure", "arn:aws:kinesis:us-east-1:000000000000:stream/s"),
+    ):
         with pytest.raises(AwsError, match="not valid"):
             await lab.call(
                 "PutFunctionEventInvokeConfig", FunctionName="fn", DestinationConfig={side: {"Destination": target}}

@@ -18,15 +18,15 @@ from lakebed.services.lambda_.invoking import Invoker
 from lakebed.services.lambda_.model import FunctionVersion, invalid
 from lakebed.services.lambda_.names import Reference, function_arn, not_found, reference
 from lakebed.services.lambda_.sources import mapping as model
+from lakebed.services.lambda_.sources.kinds import kind_of
 from lakebed.services.lambda_.sources.mapping import Mapping
 from lakebed.services.lambda_.sources.pollers import Pollers
 from lakebed.services.lambda_.sources.store import MappingStore
-from lakebed.services.lambda_.sources.stream_poller import first_checkpoints
 from lakebed.services.lambda_.store import FunctionStore
 
 _LINKS_MAX = 1000
 _REFUSED = (
-    "KMSKeyArn", "MetricsConfig", "LoggingConfig", "Topics", "Queues", "SourceAccessConfigurations",
+    "KMSKeyArn", "LoggingConfig", "Topics", "Queues", "SourceAccessConfigurations",
     "SelfManagedEventSource", "AmazonManagedKafkaEventSourceConfig", "SelfManagedKafkaEventSourceConfig",
     "DocumentDBEventSourceConfig", "ProvisionedPollerConfig",
 )  # fmt: skip
@@ -72,9 +72,8 @@ class MappingOperations:
                         members={"Type": "User"},
                     )
             self.store.put(tx, ctx.scope, mapping)
-            if not mapping.is_queue:
-                for shard, checkpoint in first_checkpoints(self.p, mapping).items():
-                    self.store.put_checkpoint(tx, ctx.scope, mapping.uuid, shard, checkpoint)
+            for shard, checkpoint in kind_of(mapping).start(self.p, mapping).items():
+                self.store.put_checkpoint(tx, ctx.scope, mapping.uuid, shard, checkpoint)
         self.pollers.add(ctx.scope, mapping)
         return model.told(ctx.scope, mapping)
 
@@ -137,27 +136,15 @@ class MappingOperations:
     def _check_source(self, mapping: Mapping, version: FunctionVersion) -> None:
         """The source exists, the role may read it, and a queue hides messages long enough."""
         role = self.invoker.role_session(version, mapping.function)
-        actions = (
-            ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
-            if mapping.is_queue
-            else ("kinesis:GetRecords", "kinesis:GetShardIterator", "kinesis:DescribeStream", "kinesis:ListShards")
-        )
-        for action in actions:
+        kind = kind_of(mapping)
+        for action in kind.actions:
             try:
                 self.p.identity.authorise(role, action, mapping.source)
             except AwsError:
                 raise invalid(
-                    f"The provided execution role does not have permissions to call {action.split(':')[1]} on "
-                    f"{'SQS' if mapping.is_queue else 'Kinesis'}"
+                    f"The provided execution role does not have permissions to call {action.split(':')[1]} on {kind.title}"
                 ) from None
-        if not mapping.is_queue:
-            self.p.streams.shards(mapping.source)
-            return
-        hidden = self.p.queues.visibility_seconds(mapping.source)
-        if hidden < version.timeout:
-            raise invalid(
-                f"Queue visibility timeout: {int(hidden)} seconds is less than Function timeout: {version.timeout} seconds"
-            )
+        kind.check(self.p, mapping, version)
 
     def _require(self, scope: Scope, uuid: str) -> Mapping:
         mapping = self.store.get(scope, uuid)

@@ -60,9 +60,10 @@ def stream_record(source: str, shard: str, role: str, record: StreamRecord) -> b
     )
 
 
-def event(records: Sequence[bytes]) -> bytes:
-    """The document around encoded records."""
-    return b'{"Records":[' + b",".join(records) + b"]}"
+def event(records: Sequence[bytes], beside: Mapping[str, Any] | None = None) -> bytes:
+    """The document around encoded records; ``beside`` are further members."""
+    more = b"," + msgspec.json.encode(beside)[1:] if beside else b"}"
+    return b'{"Records":[' + b",".join(records) + b"]" + more
 
 
 def fitting(sizes: Sequence[int]) -> int:

@@ -1,7 +1,7 @@
 """An event source mapping: settings, their defaults and limits. Pure.
 
-Built for SQS and Kinesis. Provisioned pollers, tumbling windows, more than one batch a shard, Kafka and document
-databases are refused by name.
+Built for SQS and Kinesis (``kinds.py`` says what a kind of source is). Provisioned pollers, stream consumers with enhanced
+fan-out, Kafka and document databases are refused by name.
 
 https://docs.aws.amazon.com/lambda/latest/api/API_CreateEventSourceMapping.html
 https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-parameters.html
@@ -19,13 +19,14 @@ from lakebed.api.lambda_ import EventSourceMappingConfiguration
 from lakebed.kernel.arn import parse
 from lakebed.kernel.errors import not_built
 from lakebed.kernel.scope import Scope
+from lakebed.services.lambda_.destinations import checked
 from lakebed.services.lambda_.model import invalid, tags_checked
 from lakebed.services.lambda_.names import function_arn
 from lakebed.services.lambda_.sources import filters
 
 _STREAM_ONLY = (
     "StartingPosition", "StartingPositionTimestamp", "BisectBatchOnFunctionError", "MaximumRetryAttempts",
-    "MaximumRecordAgeInSeconds", "DestinationConfig",
+    "MaximumRecordAgeInSeconds", "DestinationConfig", "ParallelizationFactor", "TumblingWindowInSeconds",
 )  # fmt: skip
 
 
@@ -52,6 +53,9 @@ class Mapping(msgspec.Struct, frozen=True, omit_defaults=True):
     tags: dict[str, str] = {}
     result: str = "No records processed"
     reason: str = "USER_INITIATED"
+    parallel: int = 1
+    tumbling: int = 0
+    counted: bool = False  # MetricsConfig EventCount
 
     @property
     def is_queue(self) -> bool:
@@ -66,15 +70,11 @@ class Mapping(msgspec.Struct, frozen=True, omit_defaults=True):
 
 def refuse(operation: str, request: Given[str, Any]) -> None:
     """501 for what is not built, also below the top level."""
-    if request.get("ParallelizationFactor", 1) != 1:
-        raise not_built("lambda", operation, "ParallelizationFactor")
-    if request.get("TumblingWindowInSeconds", 0):
-        raise not_built("lambda", operation, "TumblingWindowInSeconds")
     if request.get("DestinationConfig", {}).get("OnSuccess", {}).get("Destination"):
         raise invalid("OnSuccess destinations are not supported for event source mappings.")
-    target = request.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination", "")
-    if target and ":sqs:" not in target:
-        raise not_built("lambda", operation, "DestinationConfig.OnFailure on anything but SQS")
+    unknown = set(request.get("MetricsConfig", {}).get("Metrics", ())) - {"EventCount"}
+    if unknown:
+        raise not_built("lambda", operation, f"MetricsConfig {min(unknown)}")
 
 
 def created(request: Given[str, Any], *, uuid: str, function: str, qualifier: str, now: float) -> Mapping:
@@ -119,6 +119,8 @@ def changed(mapping: Mapping, request: Given[str, Any], now: float) -> Mapping:
         ("BisectBatchOnFunctionError", "bisect"),
         ("MaximumRetryAttempts", "retries"),
         ("MaximumRecordAgeInSeconds", "age"),
+        ("ParallelizationFactor", "parallel"),
+        ("TumblingWindowInSeconds", "tumbling"),
     ):
         if member in request:
             fields[field] = request[member]
@@ -130,7 +132,10 @@ def changed(mapping: Mapping, request: Given[str, Any], now: float) -> Mapping:
         given = [one.get("Pattern", "{}") for one in request["FilterCriteria"].get("Filters", ())]
         fields["filters"] = filters.check(given, queue=mapping.is_queue)
     if "DestinationConfig" in request:
-        fields["on_failure"] = request["DestinationConfig"].get("OnFailure", {}).get("Destination", "")
+        target = request["DestinationConfig"].get("OnFailure", {}).get("Destination", "")
+        fields["on_failure"] = checked("CreateEventSourceMapping", target, ("sqs", "sns", "s3"))
+    if "MetricsConfig" in request:
+        fields["counted"] = "EventCount" in request["MetricsConfig"].get("Metrics", ())
     after = msgspec.structs.replace(mapping, **fields)
     _check(after, request)
     return after
@@ -149,6 +154,8 @@ def _check(mapping: Mapping, request: Given[str, Any]) -> None:
     else:
         if "ScalingConfig" in request:
             raise invalid("Unsupported ScalingConfig parameter for given event source mapping type.")
+        if mapping.tumbling and mapping.parallel > 1:
+            raise not_built("lambda", "CreateEventSourceMapping", "TumblingWindowInSeconds with ParallelizationFactor")
         if 0 <= mapping.age < 60:
             raise invalid("MaximumRecordAgeInSeconds is -1 or between 60 and 604800.")
 
@@ -170,6 +177,8 @@ def told(scope: Scope, mapping: Mapping, state: str | None = None) -> EventSourc
     }
     if mapping.filters:
         found["FilterCriteria"] = {"Filters": [{"Pattern": pattern} for pattern in mapping.filters]}
+    if mapping.counted:
+        found["MetricsConfig"] = {"Metrics": ["EventCount"]}
     if mapping.is_queue:
         if mapping.concurrency is not None:
             found["ScalingConfig"] = {"MaximumConcurrency": mapping.concurrency}
@@ -180,8 +189,8 @@ def told(scope: Scope, mapping: Mapping, state: str | None = None) -> EventSourc
     found["BisectBatchOnFunctionError"] = mapping.bisect
     found["MaximumRetryAttempts"] = mapping.retries
     found["MaximumRecordAgeInSeconds"] = mapping.age
-    found["ParallelizationFactor"] = 1
-    found["TumblingWindowInSeconds"] = 0
+    found["ParallelizationFactor"] = mapping.parallel
+    found["TumblingWindowInSeconds"] = mapping.tumbling
     found["DestinationConfig"] = (
         {"OnFailure": {"Destination": mapping.on_failure}} if mapping.on_failure else {"OnFailure": {}}
     )

@@ -7,10 +7,9 @@ from lakebed.kernel.kernel import Kernel
 from lakebed.kernel.scope import Scope
 from lakebed.ports.house import Ports
 from lakebed.services.lambda_.invoking import Invoker
+from lakebed.services.lambda_.sources.kinds import Poller, kind_of
 from lakebed.services.lambda_.sources.mapping import Mapping
-from lakebed.services.lambda_.sources.queue_poller import QueuePoller
 from lakebed.services.lambda_.sources.store import MappingStore
-from lakebed.services.lambda_.sources.stream_poller import StreamPoller
 
 
 class Pollers:
@@ -18,8 +17,8 @@ class Pollers:
 
     def __init__(self, kernel: Kernel, ports: Ports, invoker: Invoker, store: MappingStore) -> None:
         self.k, self.p, self.invoker, self.store = kernel, ports, invoker, store
-        self._pollers: dict[str, QueuePoller | StreamPoller] = {}
-        self._leaving: list[QueuePoller | StreamPoller] = []  # of deleted mappings, with batches under way
+        self._pollers: dict[str, Poller] = {}
+        self._leaving: list[Poller] = []  # of deleted mappings, with batches under way
 
     async def start(self) -> None:
         """At boot, when every service exists."""
@@ -28,14 +27,11 @@ class Pollers:
 
     def add(self, scope: Scope, mapping: Mapping) -> None:
         """Begin polling."""
-        kind = QueuePoller if mapping.is_queue else StreamPoller
-        poller = self._pollers[mapping.uuid] = kind(self.k, self.p, self.invoker, self.store, (scope, mapping))
+        kind = kind_of(mapping)
+        poller = self._pollers[mapping.uuid] = kind.poller((self.k, self.p, self.invoker, self.store), (scope, mapping))
         self.k.tasks.add(poller)
         try:
-            if mapping.is_queue:
-                self.p.queues.subscribe(mapping.source, mapping.task)
-            else:
-                self.p.streams.subscribe(mapping.source, mapping.task)
+            kind.subscribe(self.p, mapping)
         except AwsError as failure:
             self.k.log.warning("source of a mapping is gone", mapping=mapping.uuid, exc=failure)
 
@@ -45,7 +41,7 @@ class Pollers:
 
     async def remove(self, mapping: Mapping) -> None:
         """Stop polling; batches under way come to their end on their own."""
-        (self.p.queues if mapping.is_queue else self.p.streams).unsubscribe(mapping.source, mapping.task)
+        kind_of(mapping).unsubscribe(self.p, mapping)
         await self.k.tasks.remove(mapping.task)
         poller = self._pollers.pop(mapping.uuid, None)
         self._leaving = [one for one in (*self._leaving, poller) if one is not None and one.busy]

@@ -24,6 +24,7 @@ from lakebed.ports.house import Ports
 from lakebed.ports.queues import QueueMessage
 from lakebed.services.lambda_.invoking import Event, Invoker
 from lakebed.services.lambda_.names import Reference, function_arn
+from lakebed.services.lambda_.recursion import furthest
 from lakebed.services.lambda_.sources import events, filters
 from lakebed.services.lambda_.sources.mapping import Mapping
 from lakebed.services.lambda_.sources.store import MappingStore
@@ -106,6 +107,7 @@ class QueuePoller:
 
     def _wanted(self, mapping: Mapping, role: Principal, got: Sequence[QueueMessage]) -> list[QueueMessage]:
         """The messages that pass the mapping's filters; the others are deleted, as AWS does."""
+        counted(self.p, self.scope, mapping, "PolledEventCount", len(got))
         if not mapping.filters:
             return list(got)
         wanted = [message for message in got if filters.passes_message(mapping.filters, message)]
@@ -114,6 +116,7 @@ class QueuePoller:
             dropped = [message.receipt_handle for message in got if message.receipt_handle not in kept]
             self.p.queues.delete(role, mapping.source, dropped)
             self.k.meters.drop(function_arn(self.scope, mapping.function), len(dropped))
+            counted(self.p, self.scope, mapping, "FilteredOutEventCount", len(dropped))
         return wanted
 
     def _wake(self, mapping: Mapping) -> float | None:
@@ -150,12 +153,15 @@ class QueuePoller:
             named = Reference(self.scope, mapping.function, mapping.qualifier or None)
             payload = events.event([held.encoded for held in batch])
             self.k.meters.link(mapping.source, function_arn(self.scope, mapping.function), len(batch))
+            counted(self.p, self.scope, mapping, "InvokedEventCount", len(batch))
+            trace = furthest(held.message.attributes.get("AWSTraceHeader", "") for held in batch)
+            event = Event(payload, self.k.ids.uuid(), records=len(batch), trace=trace)
             try:
-                came = await self.invoker.run(
-                    named, self.invoker.resolve(named), Event(payload, self.k.ids.uuid(), records=len(batch))
-                )
+                came = await self.invoker.run(named, self.invoker.resolve(named), event)
                 failed = self._failed(mapping, came.error, came.payload, batch)
                 done = [held.message.receipt_handle for held in batch if held.message.message_id not in failed]
+                counted(self.p, self.scope, mapping, "DeletedEventCount", len(done))
+                counted(self.p, self.scope, mapping, "FailedInvokeEventCount", len(failed))
                 if done:
                     self.p.queues.delete(role, mapping.source, done)
                 self._result("PROBLEM: Function call failed" if failed else "OK")
@@ -188,6 +194,16 @@ class QueuePoller:
 
     def _result(self, text: str) -> None:
         record_result(self.store, self.scope, self.uuid, text)
+
+
+def counted(ports: Ports, scope: Scope, mapping: Mapping, name: str, count: int) -> None:
+    """The mapping's own metrics, where it has them switched on.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html (event source mapping metrics)
+    """
+    if mapping.counted and count:
+        of = {"EventSourceMappingUUID": mapping.uuid}
+        ports.metrics.put(scope, "AWS/Lambda", [(name, of, float(count), "Count")])
 
 
 def record_result(store: MappingStore, scope: Scope, uuid: str, text: str) -> None:

@@ -7,6 +7,7 @@ import msgspec
 from lakebed.kernel.db import Database, Tx
 from lakebed.kernel.scope import Scope
 from lakebed.services.lambda_.sources.mapping import Mapping
+from lakebed.services.lambda_.sources.tumbling import Window
 
 
 class Checkpoint(msgspec.Struct, frozen=True):
@@ -16,6 +17,7 @@ class Checkpoint(msgspec.Struct, frozen=True):
     attempts: int = 0
     until: int | None = None
     retry_at: float = 0.0
+    window: Window | None = None
 
 
 class MappingStore:
@@ -77,7 +79,9 @@ class MappingStore:
             (scope.account, scope.region, uuid),
         )
         return {
-            row["shard"]: Checkpoint(row["next_offset"], row["attempts"], row["until_offset"], row["retry_at"])
+            row["shard"]: Checkpoint(
+                row["next_offset"], row["attempts"], row["until_offset"], row["retry_at"], _window(row["window"])
+            )
             for row in rows
         }
 
@@ -85,14 +89,15 @@ class MappingStore:
         """Write how far it got; only while the mapping exists."""
         tx.execute(
             "INSERT OR REPLACE INTO lambda_checkpoint "
-            "(account, region, mapping, shard, next_offset, attempts, until_offset, retry_at) "
-            "SELECT account, region, uuid, ?, ?, ?, ?, ? FROM lambda_mapping WHERE account=? AND region=? AND uuid=?",
+            "(account, region, mapping, shard, next_offset, attempts, until_offset, retry_at, window) "
+            "SELECT account, region, uuid, ?, ?, ?, ?, ?, ? FROM lambda_mapping WHERE account=? AND region=? AND uuid=?",
             (
                 shard,
                 checkpoint.offset,
                 checkpoint.attempts,
                 checkpoint.until,
                 checkpoint.retry_at,
+                msgspec.msgpack.encode(checkpoint.window) if checkpoint.window is not None else None,
                 scope.account,
                 scope.region,
                 uuid,
@@ -105,3 +110,7 @@ class MappingStore:
             "DELETE FROM lambda_checkpoint WHERE account=? AND region=? AND mapping=? AND shard=?",
             [(scope.account, scope.region, uuid, shard) for shard in shards],
         )
+
+
+def _window(body: bytes | None) -> Window | None:
+    return None if body is None else msgspec.msgpack.decode(body, type=Window)
