@@ -16,7 +16,7 @@ from lakebed.services.sqs import model
 from lakebed.services.sqs.attributes import DEFAULTS
 from lakebed.services.sqs.exchange import Exchange
 from lakebed.services.sqs.model import Draft, Message, Queue
-from tests.harness import SCOPE, OpenIdentity, make_kernel
+from tests.harness import ROOT, SCOPE, OpenIdentity, make_kernel
 
 MAX_RECEIVES = 2
 
@@ -66,11 +66,11 @@ async def check_against_reference(directory: Path, script: list[tuple[object, ..
     for number, (kind, *values) in enumerate(script):
         now = clock.now()
         if kind == "send":
-            exchange.send(main, [Draft(f"{number}", values[0])], "me")  # type: ignore[arg-type]
+            exchange.send(main, [Draft(f"{number}", values[0])], ROOT)  # type: ignore[arg-type]
             expected.append(Expected(f"{number}", now + values[0]))  # type: ignore[operator]
         elif kind == "receive":
             limit, hidden = values
-            taken = exchange.take(main, limit, hidden)  # type: ignore[arg-type]
+            taken = exchange.take(ROOT, main, limit, hidden)  # type: ignore[arg-type]
             ready = [message for message in expected if message.queue == "main" and message.visible_at <= now]
             alive = [message for message in ready if message.receives < MAX_RECEIVES]
             assert len(taken) == min(limit, len(alive))  # type: ignore[call-overload]

@@ -6,7 +6,7 @@ who waits for what. Delivery is at least once and nearly in order of sending, as
 
 FIFO queues (``fifo``) keep order within groups and answer duplicates for five minutes, through crashes.
 
-Refused by name: encryption at rest (see docs/deviations/sqs.md).
+Bodies are encrypted at rest (``sealing``), by a key of SQS or one of KMS. Differences: docs/deviations/sqs.md.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 Ranges, defaults and the two redrive policies follow
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html.
-Encryption at rest (KMS, SSE-SQS) is not built: asking for it is refused by name, never accepted.
+Encryption at rest follows https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-server-side-encryption.html:
+one kind at a time, SQS's own key where nothing is said.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from lakebed.api import sqs as api
-from lakebed.kernel.errors import AwsError, not_built
+from lakebed.kernel.errors import AwsError
 
 RANGES = {
     "DelaySeconds": (0, 900),
+    "KmsDataKeyReusePeriodSeconds": (60, 86_400),
     "MaximumMessageSize": (1024, 1_048_576),
     "MessageRetentionPeriod": (60, 1_209_600),
     "ReceiveMessageWaitTimeSeconds": (0, 20),
@@ -26,6 +28,7 @@ DEFAULTS = {
     "MaximumMessageSize": "1048576",
     "MessageRetentionPeriod": "345600",
     "ReceiveMessageWaitTimeSeconds": "0",
+    "SqsManagedSseEnabled": "true",
     "VisibilityTimeout": "30",
 }
 FIFO_DEFAULTS = {
@@ -47,10 +50,9 @@ _COMPUTED = (
     "CreatedTimestamp",
     "LastModifiedTimestamp",
     "QueueArn",
-    "SqsManagedSseEnabled",
 )
-_NOT_BUILT = ("KmsMasterKeyId", "KmsDataKeyReusePeriodSeconds")
-READABLE = frozenset({*DEFAULTS, *_DOCUMENTS, *_COMPUTED, *_CHOICES, *_NOT_BUILT})
+_KMS = ("KmsMasterKeyId", "KmsDataKeyReusePeriodSeconds")
+READABLE = frozenset({*DEFAULTS, *_DOCUMENTS, *_COMPUTED, *_CHOICES, *_KMS})
 POLICY_BYTES_MAX = 65_536
 
 
@@ -59,17 +61,19 @@ def parameter_error(reason: str) -> AwsError:
     return AwsError("InvalidParameterValue", reason)
 
 
-def checked(wanted: Mapping[str, str], operation: str) -> dict[str, str]:
+def checked(wanted: Mapping[str, str]) -> dict[str, str]:
     """The attributes a client sets, normalised; an empty document stays empty: it removes what was there."""
     good: dict[str, str] = {}
     for name, value in wanted.items():
-        if name in _NOT_BUILT:
-            raise not_built("sqs", operation, name)
         if name == "SqsManagedSseEnabled":
-            if value.lower() != "false":
-                raise not_built("sqs", operation, name)
-            continue
-        if name in RANGES:
+            if value.lower() not in ("true", "false"):
+                raise api.InvalidAttributeValue(f"Invalid value for the parameter {name}.")
+            good[name] = value.lower()
+        elif name == "KmsMasterKeyId":
+            if len(value) > 2048:
+                raise api.InvalidAttributeValue(f"Invalid value for the parameter {name}.")
+            good[name] = value
+        elif name in RANGES:
             good[name] = _number(name, value)
         elif name in _CHOICES:
             if value not in _CHOICES[name]:
@@ -80,6 +84,22 @@ def checked(wanted: Mapping[str, str], operation: str) -> dict[str, str]:
         else:
             raise api.InvalidAttributeName(f"Unknown Attribute {name}.")
     return good
+
+
+def with_encryption(attributes: Mapping[str, str], wanted: Mapping[str, str]) -> dict[str, str]:
+    """Attributes with ``wanted`` set; of the two kinds of encryption the one asked for last."""
+    by_kms, by_sqs = bool(wanted.get("KmsMasterKeyId")), wanted.get("SqsManagedSseEnabled") == "true"
+    if by_kms and by_sqs:
+        raise api.InvalidAttributeValue(
+            "You can use one type of server-side encryption (SSE) at one time. You can either enable KMS SSE or SQS SSE."
+        )
+    merged = {name: value for name, value in {**attributes, **wanted}.items() if value}
+    if by_sqs:
+        merged.pop("KmsMasterKeyId", None)
+    if merged.get("KmsMasterKeyId"):
+        return {"KmsDataKeyReusePeriodSeconds": "300"} | merged | {"SqsManagedSseEnabled": "false"}
+    merged.pop("KmsDataKeyReusePeriodSeconds", None)
+    return merged
 
 
 def check_type(wanted: Mapping[str, str], *, is_fifo: bool) -> None:

@@ -22,6 +22,7 @@ from lakebed.services.sqs.attributes import parameter_error
 from lakebed.services.sqs.digest import md5_of_body
 from lakebed.services.sqs.fifo import Fifo
 from lakebed.services.sqs.model import Draft, Message, Queue, Sent
+from lakebed.services.sqs.sealing import Sealing
 from lakebed.services.sqs.store import MessageStore, MoveStore, QueueStore
 
 _DEAD_LETTERS_AT_ONCE = 1000
@@ -37,6 +38,7 @@ class Exchange:
         self.moves = MoveStore(k.db)
         self.fifo = Fifo(k.db, k.ids, self.messages)
         self.arrivals = Arrivals(k.clock, k.tasks)
+        self.sealing = Sealing(k, p)
         self._in_flight: dict[int, int] = {}
         self._totals: dict[int, int] = {}
 
@@ -77,8 +79,9 @@ class Exchange:
                 f"One or more parameters are invalid. Reason: Message must be shorter than {limit} bytes."
             )
 
-    def send(self, queue: Queue, drafts: Sequence[Draft], sender: str) -> list[Sent]:
+    def send(self, queue: Queue, drafts: Sequence[Draft], principal: Principal) -> list[Sent]:
         """Store messages, durable when this returns; what their senders are told."""
+        drafts, sender = self.sealing.seal(principal, queue, drafts), principal.user_id
         if queue.is_fifo:
             return self._send_in_order(queue, drafts, sender)
         now, rows, default_delay = self.k.clock.now(), [], int(queue.attributes["DelaySeconds"])
@@ -87,7 +90,17 @@ class Exchange:
             visible_at = now + (default_delay if draft.delay is None else draft.delay)
             soonest = min(soonest, visible_at)
             stored = model.stored_of(draft)
-            rows.append((self.k.ids.uuid(), draft.body, md5_of_body(draft.body), stored, sender, now, visible_at))
+            rows.append(
+                (
+                    self.k.ids.uuid(),
+                    draft.stored or draft.body,
+                    md5_of_body(draft.body),
+                    stored,
+                    sender,
+                    now,
+                    visible_at,
+                )
+            )
         with self.k.db.tx() as tx:
             self.messages.insert(tx, queue, rows)
         self.k.meters.into(queue.arn, len(drafts), sum(map(model.size_of, drafts)))
@@ -107,17 +120,19 @@ class Exchange:
         self._tell(queue)
         return told
 
-    def take(self, queue: Queue, limit: int, visibility_seconds: float, attempt: str = "") -> list[Message]:
+    def take(
+        self, principal: Principal, queue: Queue, limit: int, visibility_seconds: float, attempt: str = ""
+    ) -> list[Message]:
         """Receive up to ``limit`` messages and hide them; OverLimit when too many are in flight. On a FIFO queue an
         ``attempt`` repeated within five minutes receives the same again."""
         now = self.k.clock.now()
         if queue.is_fifo and attempt:
             with self.k.db.tx() as tx:
                 if repeated := self.fifo.again(tx, queue, attempt, now, now + visibility_seconds):
-                    return repeated
+                    return self.sealing.open(principal, queue, repeated)
         limit = min(limit, self._room(queue, now))
         if queue.is_fifo:
-            return self._take_in_order(queue, limit, now, (visibility_seconds, attempt))
+            return self._take_in_order(principal, queue, limit, now, (visibility_seconds, attempt))
         redrive = queue.redrive
         target = self.find(redrive[0]) if redrive else None
         taken: list[Message] = []
@@ -132,6 +147,7 @@ class Exchange:
                 if len(taken) == limit or len(dead) == _DEAD_LETTERS_AT_ONCE:
                     break
             self.messages.mark_received(tx, [message.seq for message in taken], now, now + visibility_seconds)
+            opened = self.sealing.open(principal, queue, taken)  # refused: nothing was received
             if dead and target is not None:
                 self.messages.move(tx, dead, target, queue.arn, now)
         if dead and target is not None:
@@ -139,9 +155,11 @@ class Exchange:
         if taken:
             self._in_flight[queue.id] = self._in_flight.get(queue.id, 0) + len(taken)
             self.arrivals.expect(queue.arn, now + visibility_seconds)
-        return [_received(message, now) for message in taken]
+        return [_received(message, now) for message in opened]
 
-    def _take_in_order(self, queue: Queue, limit: int, now: float, how: tuple[float, str]) -> list[Message]:
+    def _take_in_order(
+        self, principal: Principal, queue: Queue, limit: int, now: float, how: tuple[float, str]
+    ) -> list[Message]:
         redrive, (visibility_seconds, attempt) = queue.redrive, how
         target = self.find(redrive[0]) if redrive else None
         receives_max = redrive[1] if redrive and target is not None else None
@@ -153,7 +171,7 @@ class Exchange:
             if target is not None:
                 self.fifo.move(tx, found.dead, target, queue.arn, now)
             self.fifo.hand_out(tx, queue, found, now, now + visibility_seconds)
-            received = [_received(message, now) for message in found.taken]
+            received = [_received(message, now) for message in self.sealing.open(principal, queue, found.taken)]
             self.fifo.remember(tx, queue, attempt, received, (now, now + visibility_seconds))
         if found.dead and target is not None:
             self._moved(queue, target, len(found.dead))

@@ -90,8 +90,8 @@ class GroupStore:
             "INSERT INTO sqs_message (account, region, queue_id, message_id, body, md5, extra, sender, sent, visible_at, "
             "message_group) VALUES (?,?,?,?,?,?,?,?,?,?,?)",
             (
-                queue.scope.account, queue.scope.region, queue.id, message_id, draft.body, md5, _encode(stored), sender,
-                sent, visible_at, draft.group,
+                queue.scope.account, queue.scope.region, queue.id, message_id, draft.stored or draft.body, md5,
+                _encode(stored), sender, sent, visible_at, draft.group,
             ),
         )  # fmt: skip
         assert done.lastrowid is not None, "an INSERT has a row id"

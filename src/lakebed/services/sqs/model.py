@@ -70,6 +70,21 @@ class Queue(msgspec.Struct, frozen=True):
         return self.attributes.get("Policy") or None
 
     @property
+    def kms_key(self) -> str:
+        """The KMS key its messages are sealed under, or empty."""
+        return self.attributes.get("KmsMasterKeyId", "")
+
+    @property
+    def is_sealed(self) -> bool:
+        """Whether its messages are sealed by SQS's own key. Queues made before that was built have no such attribute."""
+        return not self.kms_key and self.attributes.get("SqsManagedSseEnabled") == "true"
+
+    @property
+    def key_reuse_seconds(self) -> int:
+        """How long a data key serves."""
+        return int(self.attributes.get("KmsDataKeyReusePeriodSeconds", "300"))
+
+    @property
     def retention_seconds(self) -> int:
         """How long messages are kept."""
         return int(self.attributes["MessageRetentionPeriod"])
@@ -89,8 +104,15 @@ class Queue(msgspec.Struct, frozen=True):
         return str(policy["deadLetterTargetArn"]), int(policy["maxReceiveCount"])
 
 
+class Seal(msgspec.Struct, frozen=True):
+    """How a body is sealed: for which queue, and the wrapped data key (empty: by SQS's own key)."""
+
+    queue: str
+    wrapped: bytes = b""
+
+
 class Draft(msgspec.Struct, frozen=True):
-    """A message before it is sent; ``delay`` None takes the queue's."""
+    """A message before it is sent; ``delay`` None takes the queue's. ``stored`` is what lies in the table of a sealed one."""
 
     body: str
     delay: int | None = None
@@ -98,6 +120,8 @@ class Draft(msgspec.Struct, frozen=True):
     system: dict[str, dict[str, Any]] = {}
     group: str = ""
     deduplication: str = ""
+    stored: str = ""
+    seal: Seal | None = None
 
 
 class Sent(msgspec.Struct, frozen=True):
@@ -128,6 +152,7 @@ class Stored(msgspec.Struct, frozen=True):
     group: str = ""
     dead_letter_source: str = ""
     deduplication: str = ""
+    seal: Seal | None = None
 
 
 class Message(msgspec.Struct, frozen=True):
@@ -186,7 +211,7 @@ def sequence_number(seq: int) -> str:
 def stored_of(draft: Draft) -> Stored:
     """What is kept of a draft besides its body."""
     trace = draft.system.get("AWSTraceHeader", {}).get("StringValue", "")
-    return Stored(draft.attributes, trace, draft.group, "", draft.deduplication)
+    return Stored(draft.attributes, trace, draft.group, "", draft.deduplication, draft.seal)
 
 
 def check_queue_name(name: str, *, is_fifo: bool) -> None:

@@ -33,7 +33,7 @@ class SqsQueues:
         drafts = [model.draft_of(_entry(message), queue) for message in messages]
         self._exchange.check_sizes(queue, drafts)
         if drafts:
-            self._exchange.send(queue, drafts, principal.user_id)
+            self._exchange.send(queue, drafts, principal)
 
     def check_destination(self, principal: Principal, queue_arn: str, *, source_arn: str | None = None) -> None:
         """See the port."""
@@ -54,7 +54,7 @@ class SqsQueues:
                 message.system_attributes(),
                 message.extra.attributes,
             )
-            for message in self._exchange.take(queue, min(limit, _RECEIVED_AT_ONCE_MAX), hidden)
+            for message in self._exchange.take(principal, queue, min(limit, _RECEIVED_AT_ONCE_MAX), hidden)
         ]
 
     def delete(self, principal: Principal, queue_arn: str, receipt_handles: Sequence[str]) -> None:

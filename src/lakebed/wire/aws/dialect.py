@@ -76,6 +76,13 @@ QUERY_CODES: Mapping[str, Mapping[str, str]] = {
         "QueueDoesNotExist": "AWS.SimpleQueueService.NonExistentQueue",
         "QueueNameExists": "QueueAlreadyExists",
         **{name: f"AWS.SimpleQueueService.{name}" for name in _SQS_PREFIXED},
+        "KmsAccessDenied": "KMS.AccessDeniedException",
+        "KmsDisabled": "KMS.DisabledException",
+        "KmsInvalidKeyUsage": "KMS.InvalidKeyUsageException",
+        "KmsInvalidState": "KMS.KMSInvalidStateException",
+        "KmsNotFound": "KMS.NotFoundException",
+        "KmsOptInRequired": "KMS.OptInRequired",
+        "KmsThrottled": "KMS.ThrottlingException",
     }
 }
 

@@ -47,7 +47,7 @@ class BatchOperations(Desk):
             except AwsError as wrong:
                 result["Failed"].append(_failed(entry["Id"], wrong))
         if drafts:
-            told_all = self.exchange.send(queue, [draft for _, draft in drafts], ctx.principal.user_id)
+            told_all = self.exchange.send(queue, [draft for _, draft in drafts], ctx.principal)
             for (entry_id, draft), told_one in zip(drafts, told_all, strict=True):
                 told = sent(draft, told_one)
                 result["Successful"].append({"Id": entry_id, **told})  # type: ignore[typeddict-item]  # same members

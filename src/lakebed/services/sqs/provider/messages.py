@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lakebed.api import sqs as api
+from lakebed.kernel.scope import Principal
 from lakebed.ports.service import Context, operation
 from lakebed.services.sqs import model
 from lakebed.services.sqs.attributes import parameter_error
@@ -25,7 +26,7 @@ class MessageOperations(Desk):
         queue = self.queue(ctx, req["QueueUrl"], "SendMessage")
         draft = model.draft_of(req, queue)
         self.exchange.check_sizes(queue, [draft])
-        (told,) = self.exchange.send(queue, [draft], ctx.principal.user_id)
+        (told,) = self.exchange.send(queue, [draft], ctx.principal)
         return sent(draft, told)
 
     @operation("ReceiveMessage", action=None)
@@ -43,7 +44,7 @@ class MessageOperations(Desk):
         )  # fmt: skip
         attempt = req.get("ReceiveRequestAttemptId")
         model.check_token("ReceiveRequestAttemptId", attempt)
-        taken = await self._poll(queue, limit, (visibility, attempt or ""), ctx.now + wait)
+        taken = await self._poll(ctx.principal, queue, (limit, visibility, attempt or ""), ctx.now + wait)
         system = {*(req.get("AttributeNames") or ()), *(req.get("MessageSystemAttributeNames") or ())}
         wanted = req.get("MessageAttributeNames") or ()
         return {"Messages": [_shown(queue, message, system, wanted) for message in taken]} if taken else {}
@@ -60,10 +61,12 @@ class MessageOperations(Desk):
         queue = self.queue(ctx, req["QueueUrl"], "ChangeMessageVisibility")
         self.exchange.hide(queue, req["ReceiptHandle"], req["VisibilityTimeout"])
 
-    async def _poll(self, queue: Queue, limit: int, how: tuple[int, str], deadline: float) -> list[Message]:
+    async def _poll(
+        self, principal: Principal, queue: Queue, how: tuple[int, int, str], deadline: float
+    ) -> list[Message]:
         """Messages at once, or the first that come before ``deadline``."""
         while True:
-            taken = self.exchange.take(queue, limit, *how)
+            taken = self.exchange.take(principal, queue, *how)
             if taken or self.k.clock.now() >= deadline:
                 return taken
             soonest = self.exchange.next_at(queue)

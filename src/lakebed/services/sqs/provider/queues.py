@@ -5,8 +5,6 @@ https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_Operat
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Mapping
 
 import msgspec
@@ -18,6 +16,7 @@ from lakebed.services.sqs import attributes as rules
 from lakebed.services.sqs.attributes import parameter_error
 from lakebed.services.sqs.model import Queue, check_queue_name
 from lakebed.services.sqs.provider.desk import Desk, url_of
+from lakebed.wire.aws.pages import opened, sealed
 
 _PAGE_MAX = 1000
 _PURGE_SECONDS = 60
@@ -36,7 +35,7 @@ class QueueOperations(Desk):
     async def create_queue(self, ctx: Context, req: api.CreateQueueRequest) -> api.CreateQueueResult:
         """https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_CreateQueue.html"""
         name, store = req["QueueName"], self.exchange.queues
-        wanted = rules.checked(req.get("Attributes") or {}, "CreateQueue")
+        wanted = rules.checked(req.get("Attributes") or {})
         is_fifo = wanted.get("FifoQueue") == "true"
         rules.check_type(wanted, is_fifo=is_fifo)
         check_queue_name(name, is_fifo=is_fifo)
@@ -50,11 +49,7 @@ class QueueOperations(Desk):
                             f"A queue already exists with the same name and a different value for attribute {attribute}"
                         )
                 return {"QueueUrl": url_of(ctx, found)}
-            settings = (
-                rules.DEFAULTS
-                | (rules.FIFO_DEFAULTS if is_fifo else {})
-                | {key: value for key, value in wanted.items() if value}
-            )
+            settings = rules.with_encryption(rules.DEFAULTS | (rules.FIFO_DEFAULTS if is_fifo else {}), wanted)
             queue = Queue(ctx.scope, store.new_id(tx), name, settings, tags, ctx.now, ctx.now, 0.0)
             rules.check_throughput(settings)
             self._check_dead_letters(queue, wanted)
@@ -70,13 +65,13 @@ class QueueOperations(Desk):
     async def list_queues(self, ctx: Context, req: api.ListQueuesRequest) -> api.ListQueuesResult:
         """https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ListQueues.html"""
         limit = _page_size(req.get("MaxResults"))
-        after = _read_token(req["NextToken"]) if "NextToken" in req else ""
+        after = _start(req.get("NextToken"))
         found = self.exchange.queues.after(ctx.scope, req.get("QueueNamePrefix", ""), after, limit + 1)
         result: api.ListQueuesResult = {}
         if found:
             result["QueueUrls"] = [url_of(ctx, queue) for queue in found[:limit]]
         if len(found) > limit and "MaxResults" in req:
-            result["NextToken"] = _token(found[limit - 1].name)
+            result["NextToken"] = sealed(found[limit - 1].name)
         return result
 
     @operation("DeleteQueue", action=None)
@@ -119,10 +114,10 @@ class QueueOperations(Desk):
     async def set_queue_attributes(self, ctx: Context, req: api.SetQueueAttributesRequest) -> None:
         """https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html"""
         queue = self.queue(ctx, req["QueueUrl"], "SetQueueAttributes")
-        wanted = rules.checked(req["Attributes"], "SetQueueAttributes")
+        wanted = rules.checked(req["Attributes"])
         rules.check_type(wanted, is_fifo=queue.is_fifo)
         self._check_dead_letters(queue, wanted)
-        merged = {key: value for key, value in (queue.attributes | wanted).items() if value}
+        merged = rules.with_encryption(queue.attributes, wanted)
         rules.check_throughput(merged)
         with self.k.db.tx() as tx:
             self.exchange.queues.put(tx, msgspec.structs.replace(queue, attributes=merged, modified=ctx.now))
@@ -136,7 +131,7 @@ class QueueOperations(Desk):
             self.queue(ctx, req["QueueUrl"], "ListDeadLetterSourceQueues"),
             _page_size(req.get("MaxResults")),
         )
-        after = _read_token(req["NextToken"]) if "NextToken" in req else ""
+        after = _start(req.get("NextToken"))
         found: list[Queue] = []
         while len(found) <= limit:
             page = self.exchange.queues.after(target.scope, "", after, _PAGE_MAX)
@@ -146,7 +141,7 @@ class QueueOperations(Desk):
             after = page[-1].name
         result: api.ListDeadLetterSourceQueuesResult = {"queueUrls": [url_of(ctx, queue) for queue in found[:limit]]}
         if len(found) > limit and "MaxResults" in req:
-            result["NextToken"] = _token(found[limit - 1].name)
+            result["NextToken"] = sealed(found[limit - 1].name)
         return result
 
     @operation("TagQueue", action=None)
@@ -173,15 +168,18 @@ class QueueOperations(Desk):
 
     def _attributes(self, queue: Queue, now: float) -> dict[str, str]:
         ready, in_flight, delayed = self.exchange.messages.counts(queue, now)
-        return queue.attributes | {
-            "ApproximateNumberOfMessages": str(ready),
-            "ApproximateNumberOfMessagesDelayed": str(delayed),
-            "ApproximateNumberOfMessagesNotVisible": str(in_flight),
-            "CreatedTimestamp": str(int(queue.created)),
-            "LastModifiedTimestamp": str(int(queue.modified)),
-            "QueueArn": queue.arn,
-            "SqsManagedSseEnabled": "false",
-        }
+        return (
+            {"SqsManagedSseEnabled": "false"}
+            | queue.attributes
+            | {
+                "ApproximateNumberOfMessages": str(ready),
+                "ApproximateNumberOfMessagesDelayed": str(delayed),
+                "ApproximateNumberOfMessagesNotVisible": str(in_flight),
+                "CreatedTimestamp": str(int(queue.created)),
+                "LastModifiedTimestamp": str(int(queue.modified)),
+                "QueueArn": queue.arn,
+            }
+        )
 
     def _check_dead_letters(self, queue: Queue, wanted: Mapping[str, str]) -> None:
         """A new redrive policy names a queue of the same account and region that takes the messages."""
@@ -226,12 +224,5 @@ def _page_size(wanted: int | None) -> int:
     return wanted
 
 
-def _token(name: str) -> str:
-    return base64.urlsafe_b64encode(name.encode()).decode()
-
-
-def _read_token(token: str) -> str:
-    try:
-        return base64.urlsafe_b64decode(token).decode()
-    except (binascii.Error, ValueError):
-        raise parameter_error("Invalid or expired next token.") from None
+def _start(token: str | None) -> str:
+    return opened(token, str, "", parameter_error("Invalid or expired next token."))
