@@ -189,7 +189,8 @@ def _request(model: ServiceModel, operation: str, params: dict[str, Any]) -> Htt
     serializer = botocore.serialize.create_serializer(model.protocol, include_validation=False)
     made = serializer.serialize_to_request(params, model.operation_model(operation))
     prepare_request_dict(made, endpoint_url=ENDPOINT)
-    path, _, query = made["url"].removeprefix(ENDPOINT).partition("?")
+    _, _, behind_host = made["url"].partition("://")[2].partition("/")  # some services put the account before the host
+    path, _, query = f"/{behind_host}".partition("?")
     body = made["body"]
     if isinstance(body, dict):
         from urllib.parse import urlencode

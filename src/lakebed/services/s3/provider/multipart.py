@@ -123,7 +123,7 @@ class MultipartOperations:
             version = before
         answer: dict[str, Any] = {
             "Location": f"{ctx.endpoint}/{bucket.name}/{version.key}", "Bucket": bucket.name, "Key": version.key,
-            "ETag": version.quoted_etag, **encryption.told(version.facts.encryption),
+            "ETag": version.quoted_etag, **_told(version),
         }  # fmt: skip
         answer |= checksums.told(version.checksum_algorithm, version.facts.checksum, version.checksum_type)
         answer |= expiration_told(bucket, version)
@@ -304,3 +304,8 @@ def _named(req: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
 def _etag(etags: Sequence[str]) -> str:
     digests = b"".join(bytes.fromhex(etag) for etag in etags)
     return f"{hashlib.md5(digests, usedforsecurity=False).hexdigest()}-{len(etags)}"
+
+
+def _told(version: ObjectVersion) -> dict[str, Any]:
+    """Encryption, as the answer to a completion tells it: nothing of a customer's key."""
+    return {name: value for name, value in encryption.told(version.facts.encryption).items() if "Customer" not in name}
