@@ -25,6 +25,7 @@ KNOWN: Mapping[str, tuple[Any, ...]] = {
         "arn:aws:kinesis:us-east-1:000000000000:stream/no",
     ),
     "shardid": ("shardId-000000000000", "shardId-000000000009"),
+    "layername": ("fuzz", "nothing", "arn:aws:lambda:us-east-1:000000000000:layer:fuzz"),
     "functionname": ("fuzz", "nothing", "arn:aws:lambda:us-east-1:000000000000:function:fuzz:$LATEST"),
     "deliverystreamname": ("fuzz", "nothing"),
     "databasename": ("fuzz", "nothing"),

@@ -19,7 +19,7 @@ def built() -> list[tuple[str, str]]:
     """Every operation of every built service."""
     found = []
     for service in SERVICES:
-        folder = _SOURCE / {"iot-data": "iot"}.get(service, _FOLDERS.get(service, service))
+        folder = _SOURCE / {"iot-data": "iot", "iot-jobs-data": "iot"}.get(service, _FOLDERS.get(service, service))
         own = folder / f"operations.{service}.txt"
         path = own if own.exists() else folder / "operations.txt"
         if path.exists():
@@ -168,6 +168,10 @@ def _lambda(s: Stage) -> dict[str, Any]:
         "Resource": n["function_arn"], "Tags": {"a": "b"}, "TagKeys": ["a"], "StatementId": "attack",
         "Action": "lambda:InvokeFunction", "Principal": "111111111111", "Payload": b"{}", "ZipFile": n["zip"],
         "ReservedConcurrentExecutions": 1, "Timeout": 5, "MaximumRetryAttempts": 1, "BatchSize": 5,
+        "LayerName": f"arn:aws:lambda:{REGION}:{ALPHA}:layer:{MARK}-layer", "VersionNumber": 1,
+        "Arn": f"arn:aws:lambda:{REGION}:{ALPHA}:layer:{MARK}-layer:1", "Content": {"ZipFile": n["zip"]},
+        "ProvisionedConcurrentExecutions": 1, "AuthType": "NONE", "RecursiveLoop": "Allow",
+        "UpdateRuntimeOn": "FunctionUpdate",
     }  # fmt: skip
 
 
@@ -221,6 +225,11 @@ def _iot(s: Stage) -> dict[str, Any]:
         "resourceArn": f"arn:aws:iot:{REGION}:{ALPHA}:rule/{MARK}_rule",
         "tags": [{"Key": "a", "Value": "b"}], "tagKeys": ["a"], "certificateSigningRequest": _CSR,
         "certificatePem": n["certificate"], "topic": f"{MARK}/retained", "payload": b"attack",
+        "thingGroupName": f"{MARK}-group", "billingGroupName": f"{MARK}-billing", "roleAlias": f"{MARK}-alias",
+        "jobId": f"{MARK}-job", "targets": [f"arn:aws:iot:{REGION}:{ALPHA}:thing/{MARK}-thing"], "document": "{}",
+        "thingGroupProperties": {"thingGroupDescription": "attack"}, "executionNumber": 1,
+        "billingGroupProperties": {"billingGroupDescription": "attack"}, "roleArn": n["iot_role"],
+        "authInfos": [{"actionType": "PUBLISH", "resources": ["*"]}],
     }  # fmt: skip
 
 
@@ -279,7 +288,7 @@ def _csr() -> str:
 _CSR = _csr()
 _TABLES = {
     "s3": _s3, "sqs": _sqs, "kinesis": _kinesis, "firehose": _firehose, "lambda": _lambda, "glue": _glue, "athena": _athena,
-    "iam": _iam, "iot": _iot, "iot-data": _iot, "logs": _logs, "sts": _sts, "cloudwatch": _cloudwatch, "sns": _sns,
+    "iam": _iam, "iot": _iot, "iot-data": _iot, "iot-jobs-data": _iot, "logs": _logs, "sts": _sts, "cloudwatch": _cloudwatch, "sns": _sns,
     "kms": _kms, "events": _events,
 }  # fmt: skip
 
@@ -317,12 +326,25 @@ _SPECIAL: dict[tuple[str, str], Any] = {
         "EventSourceArn": s.names["queue_arn"], "Tags": None, "MaximumRetryAttempts": None},
     ("lambda", "UpdateEventSourceMapping"): lambda _: {"MaximumRetryAttempts": None},
     ("lambda", "CreateAlias"): lambda _: {"Name": "attack"},
+    ("lambda", "AddLayerVersionPermission"): lambda _: {"Action": "lambda:GetLayerVersion"},
+    ("lambda", "RemoveLayerVersionPermission"): lambda _: {"StatementId": "own"},
+    ("lambda", "CreateFunctionUrlConfig"): lambda _: {"Qualifier": f"{MARK}-alias"},
+    ("lambda", "PutProvisionedConcurrencyConfig"): lambda _: {"Qualifier": f"{MARK}-alias"},
+    ("lambda", "GetProvisionedConcurrencyConfig"): lambda _: {"Qualifier": f"{MARK}-alias"},
+    ("lambda", "DeleteProvisionedConcurrencyConfig"): lambda _: {"Qualifier": f"{MARK}-alias"},
     ("iam", "CreateUser"): lambda _: {"UserName": "attack", "PermissionsBoundary": None},
     ("iam", "CreateRole"): lambda _: {"RoleName": "attack", "PermissionsBoundary": None},
     ("iam", "CreatePolicy"): lambda _: {"PolicyName": "attack"},
     ("iam", "UpdateAssumeRolePolicy"): lambda s: {"PolicyDocument": _iam(s)["AssumeRolePolicyDocument"]},
     ("iot", "CreateTopicRule"): lambda _: {"ruleName": "attack", "tags": None},
-    ("iot", "CreateThing"): lambda _: {"thingName": "attack"},
+    ("iot", "CreateThing"): lambda _: {"thingName": "attack", "billingGroupName": None},
+    ("iot", "UpdateThingType"): lambda _: {"thingTypeName": f"{MARK}-type"},
+    ("iot", "CreateThingGroup"): lambda _: {"thingGroupName": "attack"},
+    ("iot", "CreateBillingGroup"): lambda _: {"billingGroupName": "attack"},
+    ("iot", "CreateRoleAlias"): lambda _: {"roleAlias": "attack"},
+    ("iot", "CreateJob"): lambda _: {"jobId": "attack"},
+    ("iot-data", "UpdateThingShadow"): lambda _: {"payload": b'{"state":{"desired":{"a":1}}}'},
+    ("iot-jobs-data", "UpdateJobExecution"): lambda _: {"status": "SUCCEEDED"},
     ("iot", "CreateThingType"): lambda _: {"thingTypeName": "attack"},
     ("iot", "DeleteThingType"): lambda _: {"thingTypeName": f"{MARK}-type"},
     ("iot", "DescribeThingType"): lambda _: {"thingTypeName": f"{MARK}-type"},

@@ -36,7 +36,7 @@ LIMITS = {
     "LAKEBED_SERVICES_ATHENA_DML_TIMEOUT_SECONDS": "1.5",
 }
 SERVICES = (
-    "athena", "cloudwatch", "events", "firehose", "glue", "iam", "iot", "iot-data", "kinesis", "kms", "lambda", "logs",
+    "athena", "cloudwatch", "events", "firehose", "glue", "iam", "iot", "iot-data", "iot-jobs-data", "kinesis", "kms", "lambda", "logs",
     "s3", "sns", "sqs", "sts",
 )  # fmt: skip
 
@@ -246,6 +246,14 @@ def _functions(stage: Stage) -> None:
     n["function_arn"] = f"arn:aws:lambda:{REGION}:{ALPHA}:function:{m}-function"
     functions.publish_version(FunctionName=f"{m}-function")
     functions.create_alias(FunctionName=f"{m}-function", Name=f"{m}-alias", FunctionVersion="1")
+    functions.publish_layer_version(LayerName=f"{m}-layer", Content={"ZipFile": n["zip"]})
+    functions.add_layer_version_permission(
+        LayerName=f"{m}-layer", VersionNumber=1, StatementId="own", Action="lambda:GetLayerVersion", Principal=ALPHA
+    )
+    functions.create_function_url_config(FunctionName=f"{m}-function", AuthType="AWS_IAM")
+    functions.put_provisioned_concurrency_config(
+        FunctionName=f"{m}-function", Qualifier=f"{m}-alias", ProvisionedConcurrentExecutions=1
+    )
     n["mapping"] = functions.create_event_source_mapping(
         EventSourceArn=n["queue_arn"], FunctionName=f"{m}-function", Enabled=False
     )["UUID"]
@@ -292,6 +300,11 @@ def _devices(stage: Stage) -> None:
     iot = stage.client("iot")
     iot.create_thing(thingName=f"{m}-thing")
     iot.create_thing_type(thingTypeName=f"{m}-type")
+    iot.create_thing_group(thingGroupName=f"{m}-group")
+    iot.add_thing_to_thing_group(thingGroupName=f"{m}-group", thingName=f"{m}-thing")
+    iot.create_billing_group(billingGroupName=f"{m}-billing")
+    iot.create_job(jobId=f"{m}-job", targets=[f"arn:aws:iot:{REGION}:{ALPHA}:thing/{m}-thing"], document="{}")
+    stage.client("iot-data").update_thing_shadow(thingName=f"{m}-thing", payload=b'{"state":{"reported":{"a":1}}}')
     made = iot.create_keys_and_certificate(setAsActive=True)
     n["certificate_id"], n["certificate_arn"] = made["certificateId"], made["certificateArn"]
     n["certificate"], n["private_key"] = made["certificatePem"], made["keyPair"]["PrivateKey"]

@@ -575,13 +575,6 @@ class InvocationResponse(TypedDict, total=False):
     ExecutedVersion: str
     DurableExecutionArn: str
 
-class InvokeAsyncRequest(TypedDict, total=False):
-    FunctionName: Required[str]
-    InvokeArgs: Required[bytes | AsyncIterator[bytes]]
-
-class InvokeAsyncResponse(TypedDict, total=False):
-    Status: int
-
 class InvokeResponseStreamUpdate(TypedDict, total=False):
     Payload: bytes
 

@@ -63,8 +63,8 @@ class Frames:
 
 def _beside(name: str) -> Any:
     """A file beside this one, under a name no function's module has."""
-    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), f"{name}.py")
-    spec = importlib.util.spec_from_file_location(f"_lakebed_{name}", path)
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), name)
+    spec = importlib.util.spec_from_file_location(f"_lakebed_{name.removesuffix('.py')}", path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -104,7 +104,7 @@ def _become(setup: dict[str, Any], frames: Frames, told: dict[str, Any], code: s
 
 
 def _serve(frames: Frames, handler: str, told: dict[str, Any], code: str) -> NoReturn:
-    python = _beside("worker_python")
+    python = _beside("worker_python.py")
     _paths(code)
     python.serve(frames, handler, told)
     os._exit(0)
@@ -126,8 +126,8 @@ def main() -> None:
     os.set_inheritable(frame_fd, False)
     frames = Frames(frame_fd)
     setup, _ = frames.receive()
-    api = _beside("worker_runtime_api") if setup["command"] else None  # read before the old root goes
-    sandbox = _beside("worker_sandbox").enter(setup, frame_fd, fence_fd)
+    api = _beside("worker_runtime_api.py") if setup["command"] else None  # read before the old root goes
+    sandbox = _beside("worker_sandbox.py").enter(setup, frame_fd, fence_fd)
     _prepare(setup, sandbox.code)
     if api is not None:
         api.serve(frames, setup, sandbox)

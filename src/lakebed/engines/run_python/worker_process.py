@@ -267,17 +267,16 @@ class WorkerProcess:
 
     def _resident_bytes(self) -> int:
         """Memory of the function's processes: below those that stand by, and below the one that serves a Runtime API."""
-        pid, total = self.pid, 0
+        pid = self.pid
         for _ in range(int(self.isolation.get("depth") or 0)):
             pid = next(iter(_children(pid)), pid)
-        pending = _children(pid) if self.launch.is_served else [pid]
-        for _ in range(_TREE_MAX):
-            if not pending:
-                break
-            pid = pending.pop()
-            with suppress(OSError, IndexError, ValueError):
-                total += int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE
-            pending += _children(pid)
+        pending, tree = _children(pid) if self.launch.is_served else [pid], list[int]()
+        while pending and len(tree) < _TREE_MAX:
+            tree.append(pending.pop())
+            pending += _children(tree[-1])
+        total = sum(_resident(pid) for pid in tree)
+        if len(tree) > 1 and total > self.spec.memory_mb << 20:
+            total = sum(_proportional(pid) for pid in tree)  # forks share most of what they have
         return total
 
     def _take_log(self) -> None:
@@ -289,6 +288,24 @@ class WorkerProcess:
                 self._log += chunk[:room]
                 self._log_dropped += max(0, len(chunk) - room)
             asyncio.get_running_loop().remove_reader(self._log_fd)  # end of file: every writer is gone
+
+
+def _resident(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE
+    except (OSError, IndexError, ValueError):
+        return 0
+
+
+def _proportional(pid: int) -> int:
+    """Shared pages divided among those that share them; slow, and asked only in doubt."""
+    try:
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) << 10
+    except (OSError, IndexError, ValueError):
+        pass
+    return 0
 
 
 def _children(pid: int) -> list[int]:

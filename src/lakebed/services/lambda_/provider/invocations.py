@@ -30,7 +30,7 @@ _TAIL_BYTES = 4096
 
 
 class InvocationOperations:
-    """Invoke, InvokeAsync, InvokeWithResponseStream."""
+    """Invoke, InvokeWithResponseStream."""
 
     def __init__(self, invoker: Invoker, queue: LaterQueue) -> None:
         self.invoker, self.queue = invoker, queue
@@ -63,17 +63,6 @@ class InvocationOperations:
         if req.get("LogType") == "Tail":
             told["LogResult"] = _tail(came)
         return told
-
-    @operation("InvokeAsync", action=None, resource=resource())
-    async def invoke_async(self, ctx: Context, req: api.InvokeAsyncRequest) -> api.InvokeAsyncResponse:
-        """https://docs.aws.amazon.com/lambda/latest/api/API_InvokeAsync.html (deprecated: Invoke with Event)"""
-        named = reference(ctx.scope, req["FunctionName"])
-        self.invoker.authorise(ctx.principal, named)
-        payload = await _read(req["InvokeArgs"], ASYNC_BYTES_MAX) or b"{}"
-        self.invoker.resolve(named)
-        _check_json(payload)
-        self.queue.add(named, payload, request_id=ctx.request_id, trace=_trace(ctx))
-        return {"Status": 202}
 
     @operation("InvokeWithResponseStream", action=None, resource=resource(qualified=True), refused=("TenantId",))
     async def invoke_with_response_stream(

@@ -193,6 +193,8 @@ class LayerOperations:
     def _get(self, ctx: Context, named: LayerName) -> api.GetLayerVersionResponse:
         if not named.version:
             raise invalid(f"Layer version ARN is not valid: {named.arn}")
+        if named.scope.region != ctx.scope.region:
+            raise _absent()
         try:
             layer = self.resolve(ctx, named)
         except api.InvalidParameterValueException:
