@@ -31,7 +31,7 @@ class Statement:
         if self.kind in tables.DML:
             return "DML"
         return {"query": "DML", "ctas": "DDL", "insert": "DML", "unload": "DML"}.get(
-            self.kind, "UTILITY" if self.kind.startswith(("show", "describe")) else "DDL"
+            self.kind, "UTILITY" if self.kind.startswith(("show", "describe", "explain")) else "DDL"
         )
 
     @property
@@ -167,6 +167,25 @@ def _insert(cursor: Cursor) -> Statement:
     if cursor.peek("(") and cursor.tokens[cursor.at + 1].text.upper() not in ("SELECT", "WITH", "VALUES", "("):
         columns = [Cursor(part).name() for part in cursor.inside().split(",")]
     return Statement("insert", database, name, cursor.rest(), {"columns": columns})
+
+
+def _explain(cursor: Cursor) -> Statement:
+    facts: dict[str, Any] = {"analyze": cursor.take("ANALYZE"), "format": "TEXT", "type": "DISTRIBUTED"}
+    facts["verbose"] = bool(facts["analyze"]) and cursor.take("VERBOSE")
+    if cursor.peek("(", "FORMAT") or cursor.peek("(", "TYPE"):
+        cursor.expect("(")
+        while not cursor.take(")"):
+            key, value = cursor.name(), cursor.name().upper()
+            if value not in _EXPLAINED.get(key, ()) or (facts["analyze"] and (key, value) == ("format", "GRAPHVIZ")):
+                raise cursor.wrong("FORMAT {TEXT | GRAPHVIZ | JSON} or TYPE {LOGICAL | DISTRIBUTED | VALIDATE | IO}")
+            facts[key] = value
+            cursor.take(",")
+    if facts["type"] == "IO":
+        facts["format"] = "JSON"
+    return Statement("explain", sql=cursor.rest(), facts=facts)
+
+
+_EXPLAINED = {"format": ("TEXT", "GRAPHVIZ", "JSON"), "type": ("LOGICAL", "DISTRIBUTED", "VALIDATE", "IO")}
 
 
 def _unload(cursor: Cursor) -> Statement:
@@ -394,6 +413,7 @@ _READERS: tuple[tuple[tuple[str, ...], Callable[[Cursor], Statement]], ...] = (
     (("DROP", "VIEW"), _drop("drop_view")),
     (("INSERT", "INTO"), _insert),
     (("UNLOAD",), _unload),
+    (("EXPLAIN",), _explain),
     (("SHOW", "DATABASES"), _show_databases),
     (("SHOW", "SCHEMAS"), _show_databases),
     (("SHOW", "TABLES"), _show_tables("show_tables")),

@@ -99,6 +99,9 @@ class Output:
     partitioned_by: Sequence[str] = ()
     delimiter: str = "\x01"
     columns: Sequence[tuple[str, str]] = ()  # of the target (INSERT): cast to these, by position
+    bucketed_by: Sequence[str] = ()
+    bucket_count: int = 0
+    compression_level: int = 0  # of zstd; 0 is the library's own
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +150,16 @@ class SqlOutcome:
     scanned_bytes: int
     planning_seconds: float
     execution_seconds: float
+    plan: Mapping[str, Any] | None = None  # what ran: nodes of name, table, rows, milliseconds, children
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """A query's plan, run or not."""
+
+    columns: Sequence[ResultColumn]
+    plan: Mapping[str, Any]
+    scanned_bytes: int = 0
 
 
 class SqlEngine(Protocol):
@@ -163,6 +176,14 @@ class SqlEngine(Protocol):
     async def predicates(self, job: SqlJob) -> Sequence[Any]:
         """For each relation of the job, what the query demands of its rows, as a tree of ``lake.tables.predicates``;
         None where nothing is known. No file is opened."""
+        ...
+
+    async def constants(self, job: SqlJob) -> Sequence[Mapping[str, Sequence[str]]]:
+        """For each relation of the job, the values its columns must equal one of by the query's conditions, as texts."""
+        ...
+
+    async def explain(self, job: SqlJob, *, analyze: bool) -> Explained:
+        """The query's plan; ``analyze`` runs it and throws its rows away."""
         ...
 
     async def describe(self, job: SqlJob) -> Sequence[ResultColumn]:

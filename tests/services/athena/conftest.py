@@ -41,6 +41,11 @@ class House:
         found = await self.call("GetQueryResults", QueryExecutionId=made["QueryExecutionId"])
         return [[cell.get("VarCharValue") for cell in row["Data"]] for row in found["ResultSet"]["Rows"]]
 
+    def keys(self, place: str) -> list[str]:
+        """The keys under ``bucket/prefix``."""
+        bucket, _, prefix = place.partition("/")
+        return sorted(key for where, key in self.objects.objects if where == bucket and key.startswith(prefix))
+
     async def failure(self, sql: str, **params: Any) -> str:
         made = await self.execute(sql, **params)
         assert made["Status"]["State"] == "FAILED", made["Status"]

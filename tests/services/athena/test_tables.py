@@ -45,7 +45,10 @@ async def test_projected_partitions(house: House) -> None:
     one = await house.execute("SELECT n FROM logs WHERE day = '2026/01/02'")
     assert one["Statistics"]["DataScannedInBytes"] == 2
     assert (await house.rows("SELECT sum(n) FROM logs WHERE region = 'ap'"))[1] == [None]
-    assert "NOT_SUPPORTED" in await house.failure("INSERT INTO logs SELECT 1, '2026/01/02', 'eu'")
+    await house.rows("INSERT INTO logs (region, n, day) SELECT 'us', 8, '2026/01/04'")  # to where the template says
+    assert (await house.rows("SELECT n, day, region FROM logs WHERE day = '2026/01/04'"))[1:] == [
+        ["8", "2026/01/04", "us"]
+    ]
 
 
 @pytest.mark.parametrize(
@@ -80,3 +83,68 @@ def test_what_is_refused() -> None:
             projection.partitions(
                 {"Parameters": properties, "StorageDescriptor": {"Location": "s3://bucket/t/"}}, ["k"], 0.0
             )
+
+
+async def test_injected_partitions(house: House) -> None:
+    for device in ("a", "b", "c"):
+        await house.put(f"s3://data/dev/{device}/x.csv", f"{ord(device)}\n")
+    await house.execute(
+        f"CREATE EXTERNAL TABLE dev (n int) PARTITIONED BY (device string) {FIELDS} LOCATION 's3://data/dev/' TBLPROPERTIES "
+        "('projection.enabled'='true', 'projection.device.type'='injected', "
+        "'storage.location.template'='s3://data/dev/${device}')"
+    )
+    assert (await house.rows("SELECT n, device FROM dev WHERE device = 'b'"))[1:] == [["98", "b"]]
+    assert (await house.rows("SELECT sum(n) FROM dev WHERE device IN ('a', 'c') AND n > 0"))[1:] == [["196"]]
+    for sql in (
+        "SELECT n FROM dev",
+        "SELECT n FROM dev WHERE device > 'a'",
+        "SELECT n FROM dev WHERE device = 'a' OR n = 1",
+    ):
+        assert (await house.failure(sql)).startswith(
+            "CONSTRAINT_VIOLATION: For the injected projected partition column device"
+        )
+
+
+async def test_metadata_as_rows(house: House) -> None:
+    await house.execute(
+        f"CREATE EXTERNAL TABLE m (n int COMMENT 'how many', a array<string>) PARTITIONED BY (day string) {FIELDS} "
+        "LOCATION 's3://data/m/'"
+    )
+    await house.execute("CREATE VIEW w AS SELECT 1 AS one")
+    await house.execute("ALTER TABLE m ADD PARTITION (day='x') PARTITION (day='__HIVE_DEFAULT_PARTITION__')")
+    assert (await house.rows('SELECT * FROM "m$partitions" ORDER BY day'))[1:] == [["x"], [None]]
+    sql = "SELECT column_name, ordinal_position, data_type, comment, extra_info FROM information_schema.columns WHERE table_name = 'm'"
+    assert (await house.rows(f"{sql} ORDER BY 2"))[1:] == [
+        ["n", "1", "integer", "how many", None], ["a", "2", "array(varchar)", None, None],
+        ["day", "3", "varchar", None, "partition key"],
+    ]  # fmt: skip
+    assert (await house.rows("SELECT table_name, table_type FROM information_schema.tables ORDER BY 1"))[1:] == [
+        ["m", "BASE TABLE"], ["w", "VIEW"]
+    ]  # fmt: skip
+    assert (await house.rows("SELECT view_definition FROM information_schema.views"))[1:] == [["SELECT 1 AS one"]]
+    assert "TABLE_NOT_FOUND" in await house.failure("SELECT * FROM information_schema.applicable_roles")
+
+
+async def test_explain(house: House) -> None:
+    await house.put("s3://data/e/a.csv", "1,x\n2,y\n")
+    await house.execute(f"CREATE EXTERNAL TABLE e (n int, s string) {FIELDS} LOCATION 's3://data/e/'")
+    sql = "SELECT s, count(*) FROM e JOIN (VALUES 1, 2) v(k) ON n = k WHERE s > 'a' GROUP BY s ORDER BY s"
+    text = "\n".join(row[0] or "" for row in await house.rows(f"EXPLAIN {sql}"))
+    assert text.startswith("Fragment 0 [SINGLE]\n    Output[columnNames = s, _col1]")
+    for told in ("Sort", "Aggregate", "InnerJoin", "TableScan[table = awsdatacatalog:default:e]", "Estimates: {rows:"):
+        assert told in text
+    assert "lb_" not in text
+    assert "/" not in text
+    analyzed = await house.execute(f"EXPLAIN ANALYZE {sql}")
+    assert (analyzed["StatementType"], analyzed["SubstatementType"]) == ("UTILITY", "EXPLAIN")
+    assert analyzed["Statistics"]["DataScannedInBytes"] == 8
+    assert '"name": "Output"' in "".join(row[0] or "" for row in await house.rows(f"EXPLAIN (FORMAT JSON) {sql}"))
+    assert (await house.rows(f"EXPLAIN (TYPE VALIDATE) {sql}")) == [["true"]]
+    assert "COLUMN_NOT_FOUND" in await house.failure("EXPLAIN (TYPE VALIDATE) SELECT nosuch FROM e")
+    assert '"table": "e"' in "".join(row[0] or "" for row in await house.rows(f"EXPLAIN (TYPE IO, FORMAT JSON) {sql}"))
+    assert (await house.rows(f"EXPLAIN (TYPE LOGICAL, FORMAT GRAPHVIZ) {sql}"))[0] == ["digraph logical_plan {"]
+    ran = await house.execute(sql)
+    told = await house.call("GetQueryRuntimeStatistics", QueryExecutionId=ran["QueryExecutionId"])
+    stage = told["QueryRuntimeStatistics"]["OutputStage"]
+    assert (stage["State"], stage["OutputRows"], stage["InputBytes"]) == ("FINISHED", 2, 8)
+    assert stage["QueryStagePlan"]["Name"] == "Output"

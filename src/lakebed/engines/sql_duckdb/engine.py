@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from lakebed.engines.sql_duckdb.pool import Pool
 from lakebed.kernel.errors import AwsError
 from lakebed.kernel.kernel import Kernel
 from lakebed.ports.conversion import Conversion, Converted
-from lakebed.ports.sql import OutputFile, ResultColumn, SqlFailure, SqlJob, SqlOutcome, TableName
+from lakebed.ports.sql import Explained, OutputFile, ResultColumn, SqlFailure, SqlJob, SqlOutcome, TableName
 
 _CONVERT_SECONDS = 300.0
 _PARSE_SECONDS = 30.0
@@ -53,6 +53,17 @@ class DuckdbEngine:
         demanded: Sequence[Any] = await self._pool.ask(job.id, _request("predicates", job), _PARSE_SECONDS)
         return demanded
 
+    async def constants(self, job: SqlJob) -> Sequence[Mapping[str, Sequence[str]]]:
+        found: Sequence[Mapping[str, Sequence[str]]]
+        found = await self._pool.ask(job.id, _request("constants", job), _PARSE_SECONDS)
+        return found
+
+    async def explain(self, job: SqlJob, *, analyze: bool) -> Explained:
+        _check_size(job.sql)
+        told = await self._pool.ask(job.id, {**_request("explain", job), "analyze": analyze}, job.timeout_seconds)
+        columns = [ResultColumn(**column) for column in told["columns"]]
+        return Explained(columns, told["plan"], told["scanned_bytes"])
+
     async def describe(self, job: SqlJob) -> Sequence[ResultColumn]:
         columns = await self._pool.ask(job.id, _request("describe", job), _PARSE_SECONDS)
         return [ResultColumn(**column) for column in columns]
@@ -67,6 +78,7 @@ class DuckdbEngine:
             scanned_bytes=told["scanned_bytes"],
             planning_seconds=told["planning_seconds"],
             execution_seconds=told["execution_seconds"],
+            plan=told["plan"],
         )
 
     async def convert(self, job: Conversion) -> Converted:

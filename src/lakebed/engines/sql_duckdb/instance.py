@@ -102,6 +102,7 @@ class Instances:
             },
         )
         connection.execute("SET TimeZone='UTC'")
+        connection.execute("SET enable_profiling='no_output'")  # what ran is asked for when the statement has ended
         return connection
 
 

@@ -23,7 +23,7 @@ def hello(instances: Instances, request: dict[str, Any]) -> bool:
 
 _OPS: dict[str, Callable[[Instances, dict[str, Any]], Any]] = {
     "hello": hello, "convert": convert, "references": query.references, "prune": query.prune, "describe": query.describe,
-    "run": query.run, "predicates": query.predicates,
+    "run": query.run, "explain": query.explain, "constants": query.constants, "predicates": query.predicates,
 }  # fmt: skip
 
 

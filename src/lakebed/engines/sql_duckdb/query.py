@@ -12,14 +12,14 @@ from typing import Any
 import msgspec
 from sqlglot import exp
 
-from lakebed.engines.sql_duckdb import iceberg, scan, scanned, travel
+from lakebed.engines.sql_duckdb import iceberg, output, plans, scan, scanned, travel
 from lakebed.engines.sql_duckdb.instance import Instances, execute, literal
 from lakebed.engines.sql_duckdb.staging import Stage
 from lakebed.lake.sql import render
 from lakebed.lake.sql.dialect import bind, parse
 from lakebed.lake.sql.query import Compiler, Query, RelationInfo
 from lakebed.lake.sql.scope import Scope, Source
-from lakebed.lake.sql.typed import Typed, cast, common
+from lakebed.lake.sql.typed import Typed, cast
 from lakebed.lake.types import Type, duckdb_text, hive_text, parse_hive, quote
 from lakebed.ports.sql import Relation, SqlFailure, SqlJob
 
@@ -129,6 +129,22 @@ def run(instances: Instances, request: dict[str, Any]) -> dict[str, Any]:
     started = time.perf_counter()
     job = job_of(request)
     made, compiler = compiled(job)
+    connection, size = _opened(instances, job, compiler)
+    planned = time.perf_counter()
+    columns = [_described(name, kind) for name, kind in made.columns]
+    if job.output.format == "result":
+        rows, written = _result(connection, made, job)
+    else:
+        rows, written = output.write(connection, made, job)
+    return {
+        "columns": columns, "rows": rows, "files": written, "scanned_bytes": size,
+        "planning_seconds": planned - started, "execution_seconds": time.perf_counter() - planned,
+        "plan": plans.profile(connection, job.relations) if made.sql else None,
+    }  # fmt: skip
+
+
+def _opened(instances: Instances, job: SqlJob, compiler: Compiler) -> tuple[Any, int]:
+    """An instance with the statement's relations, and how many bytes they are; refused beyond the cut-off."""
     job.output.directory.mkdir(parents=True, exist_ok=True)
     files = [file.path for relation in job.relations for file in relation.files]
     files += [delete.path for relation in job.relations for delete in relation.deletes]
@@ -140,16 +156,24 @@ def run(instances: Instances, request: dict[str, Any]) -> dict[str, Any]:
     for number, relation in enumerate(job.relations):
         if number in compiler.used:
             scan.create(connection, number, relation, compiler.used[number], stage)
-    planned = time.perf_counter()
+    return connection, size
+
+
+def explain(instances: Instances, request: dict[str, Any]) -> dict[str, Any]:
+    """The plan of a query; with ``analyze`` the query runs and its rows are thrown away."""
+    analyze = request.pop("analyze")
+    job = job_of(request)
+    made, compiler = compiled(job)
+    connection, size = _opened(instances, job, compiler)
     columns = [_described(name, kind) for name, kind in made.columns]
-    if job.output.format == "result":
-        rows, written = _result(connection, made, job)
-    else:
-        rows, written = _data(connection, made, job)
-    return {
-        "columns": columns, "rows": rows, "files": written, "scanned_bytes": size,
-        "planning_seconds": planned - started, "execution_seconds": time.perf_counter() - planned,
-    }  # fmt: skip
+    return {"columns": columns, "plan": plans.explained(connection, made.sql, job.relations, analyze=analyze),
+            "scanned_bytes": size}  # fmt: skip
+
+
+def constants(_: Instances, request: dict[str, Any]) -> list[dict[str, list[str]]]:
+    """What columns of each relation must equal."""
+    job = job_of(request)
+    return plans.constants(compiled(job)[1], len(job.relations))
 
 
 def job_of(request: dict[str, Any]) -> SqlJob:
@@ -188,86 +212,6 @@ def _result(connection: Any, made: Query, job: SqlJob) -> tuple[int, list[Any]]:
             out.write(block)
     body.unlink()
     return int(count), [[str(target), target.stat().st_size, []]]
-
-
-def _data(connection: Any, made: Query, job: SqlJob) -> tuple[int, list[Any]]:
-    out, keys = job.output, len(job.output.partitioned_by)
-    columns = _targeted(made, job)
-    plain = columns[: len(columns) - keys]
-    listed = ", ".join(f"{_stored(sql, kind, out.format)} AS {quote(name)}" for name, sql, kind in columns)
-    execute(connection, f"CREATE TEMP TABLE lb_out AS SELECT {listed} FROM ({made.sql}) q")
-    total = execute(connection, "SELECT count(*) FROM lb_out").fetchone()[0]
-    names = ", ".join(quote(name) for name, _, _ in plain)
-    written: list[Any] = []
-    if not keys:
-        if total:
-            written.append([*_copy(connection, f"SELECT {names} FROM lb_out", out, 0), []])
-        return int(total), written
-    parts = [name for name, _, _ in columns[len(columns) - keys :]]
-    texts = ", ".join(f"CAST({quote(name)} AS VARCHAR)" for name in parts)
-    combinations = execute(connection, f"SELECT DISTINCT {texts} FROM lb_out ORDER BY ALL LIMIT 101").fetchall()
-    if len(combinations) > 100:
-        raise SqlFailure("HIVE_TOO_MANY_OPEN_PARTITIONS", "Exceeded limit of 100 open writers for partitions/buckets.")
-    for at, values in enumerate(combinations):
-        condition = " AND ".join(
-            f"CAST({quote(name)} AS VARCHAR) IS NOT DISTINCT FROM {'NULL' if value is None else literal(value)}"
-            for name, value in zip(parts, values, strict=True)
-        )
-        written.append([*_copy(connection, f"SELECT {names} FROM lb_out WHERE {condition}", out, at), list(values)])
-    return int(total), written
-
-
-def _targeted(made: Query, job: SqlJob) -> list[tuple[str, str, Type]]:
-    """(name, SQL, type) of each output column, cast to the target's where there is one."""
-    own = [(name, f"c{at}", kind) for at, (name, kind) in enumerate(made.columns)]
-    if not job.output.columns:
-        if len({name for name, _, _ in own}) != len(own):
-            raise SqlFailure("DUPLICATE_COLUMN_NAME", "Column name is specified more than once")
-        return own
-    if len(own) != len(job.output.columns):
-        raise SqlFailure("TYPE_MISMATCH", "line 1:1: Insert query has mismatched column types: "
-                         f"Table has {len(job.output.columns)} columns, query has {len(own)}")  # fmt: skip
-    targeted = []
-    for (_, sql, kind), (name, text) in zip(own, job.output.columns, strict=True):
-        wanted = parse_hive(text)
-        if common(kind, wanted) is None:
-            raise SqlFailure(
-                "TYPE_MISMATCH", f"line 1:1: Insert query has mismatched column types: {kind} for {wanted}"
-            )
-        targeted.append((name, cast(Typed(sql, kind), wanted).sql, wanted))
-    return targeted
-
-
-def _stored(sql: str, kind: Type, form: str) -> str:
-    if kind.base == "timestamp with time zone" or kind.base.startswith("interval") or kind.base == "time":
-        raise SqlFailure("NOT_SUPPORTED", f"Unsupported Hive type: {kind}")
-    if form == "csv":
-        if kind.base in ("array", "map", "row", "varbinary"):
-            raise SqlFailure("NOT_SUPPORTED", f"writing {kind.base} columns as text is not built")
-        return render.text(sql, kind)
-    return f"CAST({sql} AS {duckdb_text(kind)})" if kind.base == "unknown" else sql
-
-
-def _copy(connection: Any, select: str, out: Any, number: int) -> list[Any]:
-    path = out.directory / f"part-{number:05d}"
-    compression = (out.compression or ("snappy" if out.format == "parquet" else "gzip")).lower()
-    if out.format == "parquet":
-        options = f"FORMAT parquet, COMPRESSION {_codec(compression, ('snappy', 'gzip', 'zstd', 'none'))}"
-    elif out.format == "json":
-        options = f"FORMAT json, COMPRESSION {_codec(compression, ('gzip', 'zstd', 'none'))}"
-    elif out.format == "csv":
-        options = (f"FORMAT csv, HEADER false, QUOTE '', ESCAPE '', NULLSTR '\\N', DELIMITER {literal(out.delimiter)}, "
-                   f"COMPRESSION {_codec(compression, ('gzip', 'zstd', 'none'))}")  # fmt: skip
-    else:
-        raise SqlFailure("NOT_SUPPORTED", f"writing {out.format} is not built")
-    execute(connection, f"COPY ({select}) TO {literal(str(path))} ({options})")
-    return [str(path), path.stat().st_size]
-
-
-def _codec(name: str, known: tuple[str, ...]) -> str:
-    if name not in known:
-        raise SqlFailure("NOT_SUPPORTED", f"compression {name} is not built for this format")
-    return "uncompressed" if name == "none" and known[0] == "snappy" else name
 
 
 def _described(name: str, kind: Type) -> dict[str, Any]:

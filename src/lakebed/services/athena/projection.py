@@ -1,7 +1,7 @@
 """Partition projection: partitions computed from a table's properties instead of being kept in the catalogue.
 
-https://docs.aws.amazon.com/athena/latest/ug/partition-projection-supported-types.html. Built: enum, integer and date;
-``injected`` is refused by name, since its values stand in the query alone. What is projected need not exist in S3.
+https://docs.aws.amazon.com/athena/latest/ug/partition-projection-supported-types.html. The values of an
+``injected`` column stand in the query alone. What is projected need not exist in S3.
 """
 
 from __future__ import annotations
@@ -27,10 +27,23 @@ def enabled(table: Mapping[str, Any]) -> bool:
     return bool(str(table.get("Parameters", {}).get("projection.enabled", "")).lower() == "true")
 
 
-def partitions(table: Mapping[str, Any], keys: Sequence[str], now: float) -> list[dict[str, Any]]:
-    """Every partition the properties describe, as the catalogue would list it."""
+def injected(table: Mapping[str, Any], keys: Sequence[str]) -> bool:
+    """Whether a column's values stand in the query alone."""
+    given = {name.lower(): str(value).lower() for name, value in table.get("Parameters", {}).items()}
+    return any(given.get(f"projection.{key}.type") == "injected" for key in keys)
+
+
+def partitions(
+    table: Mapping[str, Any], keys: Sequence[str], now: float, asked: Mapping[str, Sequence[str]] | None = None
+) -> list[dict[str, Any]]:
+    """Every partition the properties describe, as the catalogue would list it; ``asked`` are the query's own values."""
     given = {name.lower(): str(value) for name, value in table.get("Parameters", {}).items()}
-    values = [_values(key, given, now) for key in keys]
+    values = [
+        _injected(key, asked or {})
+        if given.get(f"projection.{key}.type", "").lower() == "injected"
+        else _values(key, given, now)
+        for key in keys
+    ]
     if math.prod(len(each) for each in values) > PARTITIONS_MAX:
         raise _wrong(f"more than {PARTITIONS_MAX} projected partitions are not built in Lakebed", "NOT_SUPPORTED")
     descriptor = table["StorageDescriptor"]
@@ -48,15 +61,42 @@ def partitions(table: Mapping[str, Any], keys: Sequence[str], now: float) -> lis
     return made
 
 
+def placement(table: Mapping[str, Any], keys: Sequence[str]) -> Callable[[list[str | None]], str]:
+    """Where INSERT puts a partition's files: the key's prefix, by the template or Hive's layout."""
+    given = {name.lower(): str(value) for name, value in table.get("Parameters", {}).items()}
+    template = given.get("storage.location.template", "")
+    base = location.directory(table["StorageDescriptor"]["Location"])
+
+    def prefix(values: list[str | None]) -> str:
+        if not template:
+            return f"{base.prefix}{location.partition_path(list(keys), values)}"
+        made = template
+        for key, value in zip(keys, values, strict=True):
+            made = made.replace(f"${{{key}}}", value if value is not None else "__HIVE_DEFAULT_PARTITION__")
+        found = location.directory(made)
+        if found.bucket != base.bucket:
+            raise _wrong("INSERT into another bucket than the table's is not built", "NOT_SUPPORTED")
+        return found.prefix
+
+    return prefix
+
+
 def _values(key: str, given: Mapping[str, str], now: float) -> list[str]:
     kind = given.get(f"projection.{key}.type", "").lower()
     if kind not in _KINDS:
-        refused = "NOT_SUPPORTED" if kind == "injected" else "INVALID_TABLE_PROPERTY"
-        raise _wrong(f"projection.{key}.type '{kind}' is not built in Lakebed", refused)
+        raise _wrong(f"projection.{key}.type '{kind}' is none of enum, integer, date and injected")
     prefix = f"projection.{key}."
     return _KINDS[kind](
         {name.removeprefix(prefix): value for name, value in given.items() if name.startswith(prefix)}, now
     )
+
+
+def _injected(key: str, asked: Mapping[str, Sequence[str]]) -> list[str]:
+    if not asked.get(key):
+        told = "the WHERE clause must contain only static equality conditions, and at least one such condition must be present."
+        told = f"For the injected projected partition column {key}, {told}"
+        raise _wrong(told, "CONSTRAINT_VIOLATION")
+    return list(asked[key])
 
 
 def _enum(given: Mapping[str, str], now: float) -> list[str]:

@@ -24,8 +24,10 @@ from lakebed.services.athena import iceberg_commit, projection
 from lakebed.services.athena.resolve import Resolver, objects_under, pairs, view_text
 
 Body = dict[str, Any]
-_COMMON = {"format", "external_location", "partitioned_by", "write_compression", "parquet_compression", "field_delimiter",
-           "compression"}  # fmt: skip
+_COMMON = {"format", "external_location", "partitioned_by", "bucketed_by", "bucket_count", "write_compression",
+           "parquet_compression", "orc_compression", "compression_level", "field_delimiter"}  # fmt: skip
+_COMPRESSIONS = ("write_compression", "parquet_compression", "orc_compression", "compression", "write.compression",
+                 "parquet.compression", "orc.compress")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,9 @@ class Work:
             parameters=self.body.get("parameters", []), scanned_bytes_max=self.body.get("cutoff", 0),
             timeout_seconds=self.timeout_seconds, now=self.k.clock.now(),
         )  # fmt: skip
+        if resolver.injected:
+            relations = resolver.with_injected(relations, await self.p.sql.constants(job))
+            job = dataclasses.replace(job, relations=relations)
         job = await resolver.iceberg.filled(job)
         relations = list(job.relations)
         kept = await self.p.sql.prune(job) if any(relation.partition_columns for relation in relations) else None
@@ -82,7 +87,7 @@ async def select(work: Work, statement: Statement) -> Body:
 async def create_table_as(work: Work, statement: Statement) -> Body:
     """CTAS."""
     properties = {key.lower(): value for key, value in statement.facts["properties"].items()}
-    _check(properties, _COMMON - {"compression"}, "CREATE TABLE AS")
+    _check(properties, _COMMON, "CREATE TABLE AS")
     database = statement.database or work.database
     work.p.catalog.database(work.principal, work.scope, database)
     if _exists(work, database, statement.name):
@@ -110,6 +115,11 @@ async def create_table_as(work: Work, statement: Statement) -> Body:
         "Columns": [{"Name": name, "Type": kind} for name, kind in columns[: len(columns) - len(keys)]],
         "Location": str(target),
         **formats.of_format(form, delimiter),
+        **(
+            {"BucketColumns": list(output.bucketed_by), "NumberOfBuckets": output.bucket_count}
+            if output.bucketed_by
+            else {}
+        ),
     }
     table = {
         "Name": statement.name, "TableType": "EXTERNAL_TABLE", "StorageDescriptor": descriptor,
@@ -132,39 +142,44 @@ async def insert(work: Work, statement: Statement) -> Body:
     table = Resolver(work.p, work.principal, work.scope).table(database, statement.name)
     if table.get("TableType") == "VIRTUAL_VIEW":
         raise SqlFailure("NOT_SUPPORTED", "Inserting into views is not supported")
-    if projection.enabled(table):
-        raise SqlFailure("NOT_SUPPORTED", "INSERT into a table with partition projection is not built in Lakebed")
     form, options = formats.reading(table)
-    if form == "opencsv" or table.get("Parameters", {}).get("skip.header.line.count", "0") not in ("0", ""):
-        raise SqlFailure("NOT_SUPPORTED", "INSERT into this table's format is not built in Lakebed")
+    written = {engine: name for name, engine in formats.WRITTEN.items()}
+    if form not in written or table.get("Parameters", {}).get("skip.header.line.count", "0") not in ("0", ""):
+        raise SqlFailure("NOT_SUPPORTED", "INSERT into a table of this format is not supported")
     descriptor = table["StorageDescriptor"]
+    if descriptor.get("BucketColumns"):
+        raise SqlFailure("NOT_SUPPORTED", "INSERT INTO is not supported on bucketed tables")
     own, keys = pairs(descriptor["Columns"]), pairs(table.get("PartitionKeys", []))
-    named = statement.facts["columns"]
-    if named and named != [name for name, _ in [*own, *keys]]:
-        raise SqlFailure(
-            "NOT_SUPPORTED", "INSERT with some of the columns, or in another order, is not built in Lakebed"
-        )
-    delimiter = options.get("field.delim", "\x01")
+    names, parts = [name for name, _ in [*own, *keys]], [name for name, _ in keys]
+    sql = _reordered(statement.sql, statement.facts["columns"], names)
     output = dataclasses.replace(
-        _output(
-            work,
-            {"parquet": "PARQUET", "json": "JSON", "csv": "TEXTFILE"}[form],
-            [name for name, _ in keys],
-            {},
-            delimiter,
-        ),
-        columns=[*own, *keys],
+        _output(work, written[form], parts, options, options.get("field.delim", "\x01")), columns=[*own, *keys]
     )
+    projected = projection.enabled(table)
     target = location.directory(descriptor["Location"])
-    outcome = await work.p.sql.run(await work.prepared(statement.sql, output))
-    placed = await _place(work, outcome, target, [name for name, _ in keys])
-    if keys:
-        _register(work, database, statement.name, descriptor, target, [name for name, _ in keys], outcome.files)
+    place = projection.placement(table, parts) if projected else None
+    outcome = await work.p.sql.run(await work.prepared(sql, output))
+    placed = await _place(work, outcome, target, parts, place=place)
+    if keys and not projected:
+        _register(work, database, statement.name, descriptor, target, parts, outcome.files)
     return {
         **_finished(outcome),
         "update_count": outcome.rows,
         "manifest": await _manifest(work, target.bucket, placed),
     }
+
+
+def _reordered(sql: str, given: list[str], names: list[str]) -> str:
+    """A query's columns in the table's order, NULL for those the statement does not name."""
+    if not given or given == names:
+        return sql
+    unknown = [name for name in given if name not in names]
+    if unknown or len(set(given)) != len(given):
+        told = f"Insert column name does not exist in target table: {unknown[0]}" if unknown else "Insert column twice"
+        raise SqlFailure("COLUMN_NOT_FOUND" if unknown else "DUPLICATE_COLUMN_NAME", f"line 1:1: {told}")
+    listed = ", ".join(f"lb{given.index(name)}" if name in given else "NULL" for name in names)
+    aliases = ", ".join(f"lb{at}" for at in range(len(given)))
+    return f"SELECT {listed} FROM ({sql}) AS lb_insert ({aliases})"  # noqa: S608 - compiled, not run
 
 
 async def unload(work: Work, statement: Statement) -> Body:
@@ -222,7 +237,7 @@ def described(column: ResultColumn) -> Body:
 def _finished(outcome: SqlOutcome) -> Body:
     return {
         "rows": outcome.rows, "scanned": outcome.scanned_bytes, "planning_ms": round(outcome.planning_seconds * 1000),
-        "output_bytes": sum(file.size for file in outcome.files),
+        "output_bytes": sum(file.size for file in outcome.files), "plan": outcome.plan,
     }  # fmt: skip
 
 
@@ -249,29 +264,38 @@ async def _empty(work: Work, target: location.Location) -> None:
 
 
 def _output(work: Work, form: str, keys: list[str], properties: Mapping[str, str], delimiter: str) -> Output:
-    if form not in ("PARQUET", "JSON", "TEXTFILE"):
+    if form not in formats.WRITTEN:
         raise SqlFailure("NOT_SUPPORTED", f"format {form} is not built in Lakebed")
-    chosen = (
-        properties.get("write_compression")
-        or properties.get("compression")
-        or properties.get("parquet_compression", "")
-    )
+    chosen = next((properties[name] for name in _COMPRESSIONS if properties.get(name)), "").lower()
     if len(delimiter) != 1:
         raise SqlFailure("INVALID_TABLE_PROPERTY", "field_delimiter must be one character")
+    buckets = [name.lower() for name in properties.get("bucketed_by", "").split("\x00") if name]
+    count, level = properties.get("bucket_count", ""), properties.get("compression_level", "")
+    if bool(buckets) != bool(count) or (count and not (count.isdigit() and 0 < int(count) <= 1_000_000)):
+        raise SqlFailure("INVALID_TABLE_PROPERTY", "bucketed_by and a positive bucket_count belong together")
+    if level and not (level.isdigit() and chosen == "zstd" and 1 <= int(level) <= 22 and form == "PARQUET"):
+        raise SqlFailure("INVALID_TABLE_PROPERTY", "compression_level is 1 to 22 and belongs to ZSTD in Parquet")
     return Output(
-        work.scratch, {"PARQUET": "parquet", "JSON": "json", "TEXTFILE": "csv"}[form], chosen.lower(), keys, delimiter
-    )
+        work.scratch, formats.WRITTEN[form], chosen, keys, delimiter, bucketed_by=buckets,
+        bucket_count=int(count or 0), compression_level=int(level or 0),
+    )  # fmt: skip
 
 
 async def _place(
-    work: Work, outcome: SqlOutcome, target: location.Location, keys: list[str], table: list[str] | None = None
+    work: Work,
+    outcome: SqlOutcome,
+    target: location.Location,
+    keys: list[str],
+    table: list[str] | None = None,
+    *,
+    place: Callable[[list[str | None]], str] | None = None,
 ) -> list[tuple[str, OutputFile]]:
     """Move the files into S3; what was placed is removed again when one of them fails, or by ``undo`` after a crash."""
     placed: list[tuple[str, OutputFile]] = []
-    for number, file in enumerate(outcome.files):
+    for file in outcome.files:
         folder = location.partition_path(keys, list(file.partition)) if keys else ""
-        key = f"{target.prefix}{folder}{work.body['id'].replace('-', '')}_{number:05d}{_ending(file.path)}"
-        placed.append((key, file))
+        prefix = place(list(file.partition)) if place is not None else f"{target.prefix}{folder}"
+        placed.append((f"{prefix}{file.path.name}", file))
     work.remember({"placing": {"bucket": target.bucket, "keys": [key for key, _ in placed], "table": table}})
     try:
         for key, file in placed:
@@ -292,12 +316,6 @@ async def undo(work: Work) -> None:
         work.p.catalog.delete_table(work.principal, work.scope, *begun["table"])
     if begun["keys"]:
         await work.p.objects.delete(work.principal, begun["bucket"], begun["keys"])
-
-
-def _ending(path: Path) -> str:
-    with path.open("rb") as file:
-        head = file.read(4)
-    return ".gz" if head[:2] == b"\x1f\x8b" else ".zst" if head == b"\x28\xb5\x2f\xfd" else ""
 
 
 def _register(

@@ -23,6 +23,7 @@ from lakebed.ports.house import Ports
 from lakebed.ports.sql import DataFile, Relation, SqlFailure, TableName
 from lakebed.services.athena import projection
 from lakebed.services.athena.iceberg_relations import IcebergRelations
+from lakebed.services.athena.inline import Inline, partitions_of
 
 _VIEW_PREFIX, _VIEW_SUFFIX = "/* Presto View: ", " */"
 _FILES_MAX = 100_000
@@ -37,6 +38,8 @@ class Resolver:
         self, p: Ports, principal: Principal, scope: Scope, now: float = 0.0, *, scratch: Path = Path("/nonexistent")
     ) -> None:
         self.iceberg = IcebergRelations(p, principal, scratch)
+        self._inline = Inline(p, principal, scope)
+        self.injected: set[tuple[str, str]] = set()  # tables whose partitions stand in the query alone
         self._p, self._principal, self._scope, self._now = p, principal, scope, now
         self.tables: dict[tuple[str, str], Mapping[str, Any]] = {}
         self._partitions: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
@@ -67,11 +70,17 @@ class Resolver:
             key = (named.database, named.name + named.version)
             if key in found:
                 continue
-            relation = found[key] = await self.iceberg.of(named, self.table) or self._relation(named)
+            inline = self._inline.information_schema(named)
+            relation = found[key] = inline or await self.iceberg.of(named, self.table) or self._relation(named)
             if relation.view_sql:
                 await self._collect(relation.view_sql, relation.view_database, found, depth + 1)
 
     def _relation(self, named: TableName) -> Relation:
+        if named.name.endswith("$partitions"):
+            table = self.table(named.database, named.name.removesuffix("$partitions"))
+            return partitions_of(
+                named, pairs(table.get("PartitionKeys", [])), self._partitions_of(named.database, table)
+            )
         table = self.table(named.database, named.name)
         self.tables[named.database, named.name] = table
         columns = pairs(table.get("StorageDescriptor", {}).get("Columns", []))
@@ -82,19 +91,39 @@ class Resolver:
             )
         form, options = formats.reading(table)
         keys = pairs(table.get("PartitionKeys", []))
-        partitions: list[Mapping[str, Any]] = []
-        if keys:
-            if projection.enabled(table):
-                partitions = list(projection.partitions(table, [name for name, _ in keys], self._now))
-            else:
-                partitions = list(self._p.catalog.partitions(self._principal, self._scope, named.database, named.name))
+        partitions = self._partitions_of(named.database, table) if keys else []
         self._partitions[named.database, named.name] = partitions
         values = [tuple(_value(value) for value in partition["Values"]) for partition in partitions]
         return Relation(named.database, named.name, columns, keys, values, format=form, options=options)
 
+    def _partitions_of(self, database: str, table: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+        if not projection.enabled(table):
+            return list(self._p.catalog.partitions(self._principal, self._scope, database, table["Name"]))
+        keys = [name for name, _ in pairs(table.get("PartitionKeys", []))]
+        if projection.injected(table, keys):
+            self.injected.add((database, table["Name"].lower()))
+            return []
+        return list(projection.partitions(table, keys, self._now))
+
+    def with_injected(
+        self, relations: Sequence[Relation], constants: Sequence[Mapping[str, Sequence[str]]]
+    ) -> list[Relation]:
+        """The relations with the partitions that the query's own values name."""
+        made = []
+        for relation, values in zip(relations, constants, strict=True):
+            key = (relation.database, relation.name)
+            if key in self.injected:
+                keys = [name.lower() for name, _ in relation.partition_columns]
+                found = projection.partitions(self.tables[key], keys, self._now, values)
+                self._partitions[key] = list(found)
+                listed = [tuple(_value(value) for value in partition["Values"]) for partition in found]
+                relation = dataclasses.replace(relation, partitions=listed)
+            made.append(relation)
+        return made
+
     async def files(self, relation: Relation, kept: Sequence[int]) -> Relation:
         """The relation with the files of the partitions that are left."""
-        if relation.view_sql or relation.files or relation.format == "iceberg":
+        if relation.view_sql or relation.files or relation.format in ("iceberg", "rows"):
             return relation
         table = self.tables[relation.database, relation.name]
         if not relation.partition_columns:

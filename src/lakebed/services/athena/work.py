@@ -22,7 +22,7 @@ from lakebed.lake.statements import Statement, classify
 from lakebed.lake.types import UnknownTypeError
 from lakebed.ports.house import Ports
 from lakebed.ports.sql import SqlFailure
-from lakebed.services.athena import ddl, iceberg, model, queries
+from lakebed.services.athena import ddl, explain, iceberg, model, queries
 from lakebed.services.athena.settings import AthenaSettings
 from lakebed.services.athena.store import Store
 
@@ -118,9 +118,13 @@ class Runner:
         return queries.Work(self._k, self._p, principal, run.scope, body, scratch, timeout, remember)
 
     async def _definition(self, work: queries.Work, statement: Statement) -> Body:
-        if statement.kind in ("prepare", "deallocate"):
+        kept: Body = {}
+        if statement.kind == "explain":
+            lines, kept = await explain.explain(work, statement)
+            names: tuple[str, ...] = ("Valid" if statement.facts["type"] == "VALIDATE" else "Query Plan",)
+        elif statement.kind in ("prepare", "deallocate"):
             self._prepared(work, statement)
-            lines, names = list[str](), tuple[str, ...]()
+            lines, names = [], ()
         else:
             handler, names = ddl.BUILT[statement.kind]
             lines = await handler(work, statement)
@@ -130,7 +134,7 @@ class Runner:
              "Precision": 0, "Scale": 0, "Nullable": "UNKNOWN", "CaseSensitive": False}
             for name in names
         ]  # fmt: skip
-        return {"columns": columns, "format": "txt", "rows": len(lines)}
+        return {"columns": columns, "format": "txt", "rows": len(lines), **kept}
 
     def _prepared(self, work: queries.Work, statement: Statement) -> None:
         group = work.body["workgroup"]

@@ -16,7 +16,7 @@ from lakebed.lake.statements import Statement, classify
 from lakebed.ports.house import Ports
 from lakebed.ports.service import Context, operation
 from lakebed.ports.sql import SqlFailure
-from lakebed.services.athena import model, results
+from lakebed.services.athena import explain, model, results
 from lakebed.services.athena.provider import paging
 from lakebed.services.athena.provider.workgroups import Workgroups, workgroup_arn
 from lakebed.services.athena.store import Body, Store
@@ -202,7 +202,10 @@ class ExecutionOperations:
         counted = {"InputBytes": "scanned", "OutputBytes": "output_bytes", "OutputRows": "rows"}
         rows = {name: body.get(key, 0) for name, key in counted.items()}
         timeline = {name: statistics[name] for name in names if name in statistics}
-        return {"QueryRuntimeStatistics": {"Timeline": timeline, "Rows": rows}}
+        made: dict[str, Any] = {"Timeline": timeline, "Rows": rows}
+        if body.get("plan"):
+            made["OutputStage"] = explain.stage(body["plan"], body.get("scanned", 0), body.get("rows", 0))
+        return {"QueryRuntimeStatistics": made}
 
 
 def _row(row: results.Row) -> dict[str, Any]:
