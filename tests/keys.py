@@ -15,7 +15,12 @@ class FakeKeys:
     """Implements ``lakebed.ports.keys.Keys``. A wrapped key is JSON: nothing here is secret."""
 
     def __init__(self) -> None:
-        self.states: dict[str, str] = {"one": "Enabled", "two": "Enabled", "alias/aws/kinesis": "Enabled"}
+        self.states: dict[str, str] = {
+            "one": "Enabled",
+            "two": "Enabled",
+            "alias/aws/kinesis": "Enabled",
+            "alias/aws/firehose": "Enabled",
+        }
         self.denied: set[str] = set()
         self.asked: list[tuple[str, str]] = []
         self._count = 0

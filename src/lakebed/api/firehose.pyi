@@ -846,6 +846,17 @@ class SplunkDestinationUpdate(TypedDict, total=False):
 class SplunkRetryOptions(TypedDict, total=False):
     DurationInSeconds: int
 
+class StartDeliveryStreamEncryptionInput(TypedDict, total=False):
+    DeliveryStreamName: Required[str]
+    DeliveryStreamEncryptionConfigurationInput: DeliveryStreamEncryptionConfigurationInput
+
+class StartDeliveryStreamEncryptionOutput(TypedDict, total=False): ...
+
+class StopDeliveryStreamEncryptionInput(TypedDict, total=False):
+    DeliveryStreamName: Required[str]
+
+class StopDeliveryStreamEncryptionOutput(TypedDict, total=False): ...
+
 class TableCreationConfiguration(TypedDict, total=False):
     Enabled: Required[bool]
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
 
 from lakebed.engines.sql_duckdb import DuckdbEngine, engine
-from lakebed.kernel.errors import AwsError
 from lakebed.ports.conversion import Conversion
 from tests.harness import Harness
 
@@ -79,6 +79,41 @@ async def test_nothing_accepted_writes_no_file(converter: DuckdbEngine, tmp_path
     assert not (tmp_path / "o").exists()
 
 
-async def test_orc_is_refused_by_name(converter: DuckdbEngine, tmp_path: Path) -> None:
-    with pytest.raises(AwsError, match="orc"):
-        await converter.convert(Conversion(_lines(tmp_path / "in", {}), tmp_path / "o", [("a", "int")], format="orc"))
+async def test_orc_holds_the_same_rows(converter: DuckdbEngine, tmp_path: Path) -> None:
+    orc = pytest.importorskip("pyarrow.orc")
+    source, target = tmp_path / "in", tmp_path / "out"
+    columns = [("a", "int"), ("s", "struct<k:bigint,l:array<string>>"), ("at", "timestamp"), ("d", "decimal(6,2)")]
+    lines = [{"A": n, "s": {"K": n, "l": ["x", None]}, "at": "2026-01-02 03:04:05", "d": "1.256"} for n in range(3)]
+    options = {"StripeSizeBytes": 8 << 20, "FormatVersion": "V0_12", "BloomFilterColumns": ["a"], "EnablePadding": True}
+    for compression in ("zlib", "snappy", "none"):
+        made = await converter.convert(
+            Conversion(
+                _lines(source, *lines, "{"), target, columns, format="orc", compression=compression, options=options
+            )
+        )
+        assert (made.rows, [line for line, _ in made.rejected]) == (3, [3])
+        rows = orc.ORCFile(str(target)).read().to_pylist()
+        assert [row["a"] for row in rows] == [0, 1, 2]
+        assert rows[1]["s"] == {"k": 1, "l": ["x", None]}
+        assert str(rows[0]["d"]) == "1.26"
+        assert str(rows[0]["at"]).startswith("2026-01-02 03:04:05")
+
+
+async def test_deserialisers_have_their_options(converter: DuckdbEngine, tmp_path: Path) -> None:
+    lines: list[Any] = [
+        {"dot.key": 1, "at": "03/Feb/2026:04:05:06 +0100", "in": {"x.y": 2}},
+        {"dot.key": 2, "at": 1_770_087_906_123},
+        {"dot.key": 3, "at": "2026-02-03 03:05:06"},
+    ]
+    columns = [("dot_key", "int"), ("at", "timestamp"), ("in", "struct<x_y:int>")]
+    job = Conversion(
+        _lines(tmp_path / "in", *lines), tmp_path / "out", columns, dots_to_underscores=True,
+        timestamp_formats=["dd/MMM/yyyy:HH:mm:ss Z", "millis"],
+    )  # fmt: skip
+    made = await converter.convert(job)
+    assert [line for line, _ in made.rejected] == [2]
+    rows = duckdb.connect().execute(f"SELECT * FROM read_parquet('{tmp_path / 'out'}')").fetchall()
+    assert [row[0] for row in rows] == [1, 2]
+    assert str(rows[0][1]) == "2026-02-03 03:05:06"
+    assert str(rows[1][1]) == "2026-02-03 03:05:06.123000"
+    assert rows[0][2] == {"x_y": 2}

@@ -134,6 +134,8 @@ async def test_a_kinesis_delivery_stream_takes_no_puts(house: House) -> None:
         {**PARTITIONED, "ProcessingConfiguration": processor()},
         {"ProcessingConfiguration": processor(NumberOfRetries="many")},
         {"CloudWatchLoggingOptions": {"Enabled": True}},
+        {"ProcessingConfiguration": {"Enabled": True, "Processors": [{"Type": "Decompression"}]}},
+        {"ProcessingConfiguration": {"Enabled": True, "Processors": [{"Type": "RecordDeAggregation"}]}},
     ],
 )
 async def test_configurations_that_aws_refuses(house: House, destination: dict[str, Any]) -> None:
@@ -145,7 +147,6 @@ async def test_configurations_that_aws_refuses(house: House, destination: dict[s
 @pytest.mark.parametrize(
     ("destination", "named"),
     [
-        ({"CompressionFormat": "ZIP"}, "ZIP"),
         (
             {
                 "EncryptionConfiguration": {
@@ -153,16 +154,6 @@ async def test_configurations_that_aws_refuses(house: House, destination: dict[s
                 }
             },
             "KMSEncryptionConfig",
-        ),
-        ({"ProcessingConfiguration": {"Enabled": True, "Processors": [{"Type": "Decompression"}]}}, "Decompression"),
-        (
-            {
-                "DataFormatConversionConfiguration": {
-                    **CONVERSION,
-                    "OutputFormatConfiguration": {"Serializer": {"OrcSerDe": {}}},
-                }
-            },
-            "OrcSerDe",
         ),
     ],
 )

@@ -98,9 +98,7 @@ def test_buffers_partition_the_log_and_restart_where_they_were(
     def deliver() -> None:
         for buffer in list(buffers.sealed):
             inside = [
-                offset
-                for offset in range(buffer.first, buffer.upto)
-                if frames.decode(log[offset].data).lane == buffer.lane
+                offset for offset in range(buffer.first, buffer.upto) if frames.lane_of(log[offset].data) == buffer.lane
             ]
             assert len(inside) == buffer.records
             seen.setdefault(buffer.lane, []).extend(inside)

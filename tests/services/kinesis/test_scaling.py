@@ -59,7 +59,7 @@ async def test_a_stream_grows_with_its_traffic_and_shrinks_after_thirty_days(har
     telemetry.put(stream, "PutRecords", {1: Written(60, 60 * (10 << 20), 0)}, 0, 0.0)
     await harness.clock.advance(15 * 60)
     assert await count() == 20
-    busiest = [s for s in (await harness.call("kinesis", "ListShards", StreamName="d"))["Shards"]]
+    busiest = (await harness.call("kinesis", "ListShards", StreamName="d"))["Shards"]
     assert sum(shard.get("ParentShardId") == "shardId-000000000001" for shard in busiest) == 2
     await harness.clock.advance(31 * 86_400)
     assert await count() == 4

@@ -10,7 +10,7 @@ import pytest
 from lakebed.kernel.errors import AwsError
 from lakebed.services import kinesis
 from tests.harness import ROOT, Harness
-from tests.services.kinesis.keys import FakeKeys
+from tests.keys import FakeKeys
 from tests.services.kinesis.test_operations import ARN, drain, house, iterator, refusal
 
 SECRET = b"only under seal"

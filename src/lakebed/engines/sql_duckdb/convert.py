@@ -3,7 +3,7 @@
 Every line is decoded and coerced here, so that one bad record rejects itself with its line and reason and never the
 file (https://docs.aws.amazon.com/firehose/latest/dev/record-format-conversion.html); DuckDB then only writes. A value
 that does not fit its column's type rejects its record; absent keys and JSON null are NULL; keys that match no column
-are dropped, as the Hive and OpenX deserialisers do. ORC is not built and refused by name.
+are dropped, as the Hive and OpenX deserialisers do. ORC is written by pyarrow (``orc.py``).
 """
 
 # ruff: noqa: S608, TRY301 - SQL for the locked instance, from names and literals quoted here
@@ -13,18 +13,21 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from lakebed.engines.sql_duckdb import orc
 from lakebed.engines.sql_duckdb.instance import Instances, literal
+from lakebed.lake import joda
 from lakebed.lake.types import Type, duckdb_text, parse_hive, quote
 from lakebed.ports.sql import SqlFailure
 
-_COMPRESSIONS = {"snappy", "gzip", "zstd", "uncompressed"}
+_COMPRESSIONS = {"parquet": {"snappy", "gzip", "zstd", "uncompressed"}, "orc": {"snappy", "zlib", "none"}}
 _RANGES = {"tinyint": 2**7, "smallint": 2**15, "integer": 2**31, "bigint": 2**63}
 _INTEGER_TEXT = re.compile(r"[+-]?\d{1,19}")
 _REJECTED_MAX = 1_000_000
@@ -34,10 +37,8 @@ Coerce = Callable[[Any], Any]
 
 def convert(instances: Instances, job: dict[str, Any]) -> dict[str, Any]:
     """Write the target; returns rows and rejected records."""
-    if job["format"] != "parquet":
-        raise SqlFailure("NOT_SUPPORTED", f"conversion to {job['format']} is not built")
-    if job["compression"] not in _COMPRESSIONS:
-        raise SqlFailure("NOT_SUPPORTED", f"compression {job['compression']} is not built")
+    if job["compression"] not in _COMPRESSIONS.get(job["format"], ()):
+        raise SqlFailure("NOT_SUPPORTED", f"{job['format']} with compression {job['compression']} is not built")
     source, target = Path(job["source"]), Path(job["target"])
     columns = [(name, parse_hive(kind)) for name, kind in job["columns"]]
     accepted = target.with_name(f".{target.name}.ndjson")
@@ -53,9 +54,10 @@ def convert(instances: Instances, job: dict[str, Any]) -> dict[str, Any]:
 def _normalise(
     source: Path, accepted: Path, columns: list[tuple[str, Type]], job: dict[str, Any]
 ) -> tuple[int, list[tuple[int, str]]]:
-    fold = str.lower if job["case_insensitive"] else str
+    reading = Reading.of(job)
+    fold = reading.fold
     rename = {fold(key): fold(name) for key, name in job["rename"].items()}
-    fields = {fold(name): (at, coercer(kind)) for at, (name, kind) in enumerate(columns)}
+    fields = {fold(name): (at, coercer(kind, reading)) for at, (name, kind) in enumerate(columns)}
     keys: dict[str, tuple[int, Coerce] | None] = {}
     encoder, rows = msgspec.json.Encoder(), 0
     rejected: list[tuple[int, str]] = []
@@ -95,9 +97,15 @@ def _write(
         f"from_hex({quote(name)}) AS {quote(name)}" if kind.base == "varbinary" else quote(name)
         for name, kind in columns
     )
+    select = (
+        f"SELECT {take} FROM read_json([{literal(str(accepted))}], columns={{{read}}}, "
+        "format='newline_delimited', compression='none', maximum_object_size=268435456)"
+    )
+    if job["format"] == "orc":
+        orc.write(connection, select, target, job["compression"], job["options"])
+        return
     connection.execute(
-        f"COPY (SELECT {take} FROM read_json([{literal(str(accepted))}], columns={{{read}}}, "
-        f"format='newline_delimited', compression='none', maximum_object_size=268435456)) TO {literal(str(target))} "
+        f"COPY ({select}) TO {literal(str(target))} "
         f"(FORMAT parquet, COMPRESSION {job['compression']}, ROW_GROUP_SIZE_BYTES {max(int(job['row_group_bytes']), 1 << 20)}"
         ")"
     )
@@ -107,23 +115,65 @@ def _json_type(kind: Type) -> str:
     return "VARCHAR" if kind.base == "varbinary" else duckdb_text(kind)
 
 
-def coercer(kind: Type) -> Coerce:
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How keys are compared, and timestamps read where patterns say so."""
+
+    fold: Callable[[str], str] = str.lower
+    timestamp: Coerce | None = None
+
+    @classmethod
+    def of(cls, job: dict[str, Any]) -> Reading:
+        """As a job asks for."""
+        case: Callable[[str], str] = str.lower if job["case_insensitive"] else str
+        dots, formats = job.get("dots_to_underscores"), job.get("timestamp_formats")
+        fold = (lambda key: case(key).replace(".", "_")) if dots else case
+        return cls(fold, _timestamp_by(formats) if formats else None)
+
+
+def _timestamp_by(formats: list[str]) -> Coerce:
+    try:
+        readers = [None if text == joda.MILLIS else joda.reader(text) for text in formats]
+    except joda.PatternError as wrong:
+        raise SqlFailure("NOT_SUPPORTED", str(wrong)) from None
+
+    def coerce(value: Any) -> str:
+        for read in readers:
+            try:
+                if read is not None:
+                    moment = read(value if isinstance(value, str) else str(value))
+                elif isinstance(value, bool):
+                    continue
+                else:
+                    moment = _EPOCH + timedelta(milliseconds=int(value))
+            except (ValueError, TypeError, OverflowError):
+                continue
+            return moment.strftime("%Y-%m-%d %H:%M:%S.%f").rjust(26, "0")
+        raise ValueError(f"{str(value)[:50]!r} is a timestamp of none of the formats")
+
+    return coerce
+
+
+_PLAIN = Reading()
+
+
+def coercer(kind: Type, reading: Reading = _PLAIN) -> Coerce:
     """A function from a decoded JSON value to what the writer reads; raises ValueError or TypeError when it does not fit."""
     base, args = kind
     if base in _RANGES:
         return _integer(base, _RANGES[base])
     if base == "array":
-        return _array(coercer(args[0]))
+        return _array(coercer(args[0], reading))
     if base == "map":
-        return _map(coercer(args[1]))
+        return _map(coercer(args[1], reading))
     if base == "row":
-        return _row([(name, coercer(field)) for name, field in args])
+        return _row([(name, coercer(field, reading)) for name, field in args], reading)
     if base == "decimal":
         return _decimal(args[0], args[1])
     if base in ("varchar", "char"):
         return _text(args[0] if args else None)
-    simple = {"boolean": _boolean, "real": _double, "double": _double, "date": _date, "timestamp": _timestamp,
-              "varbinary": _binary, "json": _text(None)}  # fmt: skip
+    simple = {"boolean": _boolean, "real": _double, "double": _double, "date": _date,
+              "timestamp": reading.timestamp or _timestamp, "varbinary": _binary, "json": _text(None)}  # fmt: skip
     if base not in simple:
         raise SqlFailure("NOT_SUPPORTED", f"type {base} is not built in conversions")
     return simple[base]
@@ -231,11 +281,13 @@ def _map(of: Coerce) -> Coerce:
     return coerce
 
 
-def _row(fields: list[tuple[str, Coerce]]) -> Coerce:
+def _row(fields: list[tuple[str, Coerce]], reading: Reading) -> Coerce:
+    keyed = [(name, reading.fold(name), of) for name, of in fields]
+
     def coerce(value: Any) -> dict[str, Any]:
         if not isinstance(value, dict):
             raise TypeError(f"{str(value)[:50]!r} is not an object")
-        folded = {key.lower(): item for key, item in value.items()}
-        return {name: None if (item := folded.get(name)) is None else of(item) for name, of in fields}
+        folded = {reading.fold(key): item for key, item in value.items()}
+        return {name: None if (item := folded.get(key)) is None else of(item) for name, key, of in keyed}
 
     return coerce

@@ -92,6 +92,9 @@ class DuckdbEngine:
             "row_group_bytes": job.row_group_bytes,
             "case_insensitive": job.case_insensitive,
             "rename": dict(job.rename),
+            "dots_to_underscores": job.dots_to_underscores,
+            "timestamp_formats": list(job.timestamp_formats),
+            "options": dict(job.options),
         }
         try:
             told = await self._pool.ask(self._k.ids.uuid(), request, _CONVERT_SECONDS)

@@ -1,4 +1,5 @@
 """AWS's own metrics, derived once a minute from what the meters saw: no service needs to know of CloudWatch for them.
+Those of whole services that tell more (Firehose, Lambda, most of Kinesis) publish through the port themselves.
 
 Each point is the difference of a meter between two looks, put into the minute that just ended; so ``Sum`` is AWS's, while
 ``SampleCount`` (requests on AWS) is 1 and averages, extremes and percentiles are those of minutes. Gauges are as they stood
@@ -42,10 +43,6 @@ class Vended:
 
     def _publish(self, at: float) -> None:
         snapshot: Any = self._k.meters.snapshot()
-        from_streams = {
-            link["target"] for link in snapshot["links"]
-            if ":kinesis:" in link["source"] and ":firehose:" in link["target"]
-        }  # fmt: skip
         moved_in, moved_out = _moves(snapshot["links"])
         before, self._before = self._before, {}
         for text, meter in snapshot["resources"].items():
@@ -61,7 +58,7 @@ class Vended:
             if arn is None or made is None:
                 continue
             change |= {"lag": meter["lagSeconds"], "waiting": meter["waiting"]}
-            points = made(arn, change, text in from_streams)
+            points = made(arn, change)
             if points:
                 scope = Scope(arn.account, arn.region, arn.partition)
                 self._metrics.put(scope, _NAMESPACES[arn.service], points, at=at)
@@ -78,30 +75,16 @@ def _moves(links: Sequence[Mapping[str, Any]]) -> tuple[dict[str, float], dict[s
     return moved_in, moved_out
 
 
-def _kinesis(arn: Arn, change: Mapping[str, Any], _: bool) -> list[Point]:
+def _kinesis(arn: Arn, change: Mapping[str, Any]) -> list[Point]:
     dimensions = {"StreamName": arn.resource.removeprefix("stream/")}
     if "/" in dimensions["StreamName"]:
         return []
     return _counts(dimensions, change, {
         "recordsIn": ("IncomingRecords", "Count"), "bytesIn": ("IncomingBytes", "Bytes"),
-        "recordsOut": ("GetRecords.Records", "Count"), "bytesOut": ("GetRecords.Bytes", "Bytes"),
     })  # fmt: skip
 
 
-def _firehose(arn: Arn, change: Mapping[str, Any], from_stream: bool) -> list[Point]:
-    dimensions = {"DeliveryStreamName": arn.resource.removeprefix("deliverystream/")}
-    source = (
-        {"recordsIn": ("DataReadFromKinesisStream.Records", "Count"),
-         "bytesIn": ("DataReadFromKinesisStream.Bytes", "Bytes")}
-        if from_stream else {"recordsIn": ("IncomingRecords", "Count"), "bytesIn": ("IncomingBytes", "Bytes")}
-    )  # fmt: skip
-    points = _counts(dimensions, change, {**source, "recordsOut": ("DeliveryToS3.Records", "Count")})
-    if change["lag"] is not None:
-        points.append(("DeliveryToS3.DataFreshness", dimensions, float(change["lag"]), "Seconds"))
-    return points
-
-
-def _sqs(arn: Arn, change: Mapping[str, Any], _: bool) -> list[Point]:
+def _sqs(arn: Arn, change: Mapping[str, Any]) -> list[Point]:
     dimensions = {"QueueName": arn.resource}
     # Moves between queues (dead letters and back) are neither sent nor deleted.
     counted = {"sent": change["recordsIn"] - change["movedIn"], "deleted": change["recordsOut"] - change["movedOut"]}
@@ -115,14 +98,14 @@ def _sqs(arn: Arn, change: Mapping[str, Any], _: bool) -> list[Point]:
     return points
 
 
-def _logs(arn: Arn, change: Mapping[str, Any], _: bool) -> list[Point]:
+def _logs(arn: Arn, change: Mapping[str, Any]) -> list[Point]:
     dimensions = {"LogGroupName": arn.resource.removeprefix("log-group:")}
     return _counts(
         dimensions, change, {"recordsIn": ("IncomingLogEvents", "None"), "bytesIn": ("IncomingBytes", "Bytes")}
     )
 
 
-def _iot(arn: Arn, change: Mapping[str, Any], _: bool) -> list[Point]:
+def _iot(arn: Arn, change: Mapping[str, Any]) -> list[Point]:
     kind, _slash, name = arn.resource.partition("/")
     return _counts({"RuleName": name}, change, {"recordsIn": ("TopicMatch", "Count")}) if kind == "rule" else []
 
@@ -136,9 +119,9 @@ def _counts(
     ]  # fmt: skip
 
 
-_MADE: dict[str, Callable[[Arn, Mapping[str, Any], bool], list[Point]]] = {
-    "kinesis": _kinesis, "firehose": _firehose, "sqs": _sqs, "logs": _logs, "iot": _iot,
+_MADE: dict[str, Callable[[Arn, Mapping[str, Any]], list[Point]]] = {
+    "kinesis": _kinesis, "sqs": _sqs, "logs": _logs, "iot": _iot,
 }  # fmt: skip
 _NAMESPACES = {
-    "kinesis": "AWS/Kinesis", "firehose": "AWS/Firehose", "sqs": "AWS/SQS", "logs": "AWS/Logs", "iot": "AWS/IoT",
+    "kinesis": "AWS/Kinesis", "sqs": "AWS/SQS", "logs": "AWS/Logs", "iot": "AWS/IoT",
 }  # fmt: skip

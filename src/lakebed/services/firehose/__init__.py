@@ -8,8 +8,11 @@ How it keeps its promises: what is acknowledged or taken from a source stands in
 the source was read in the same append (``intake.py``). Objects are planned, put and marked (``delivery.py``), so a crash at
 any point repeats the same object instead of losing or doubling records. Buffers are offsets (``buffers.py``).
 
-What it refuses by name (501): every destination but S3, MSK and database sources, KMS, ZIP and Snappy, ORC, processors other
-than Lambda, MetadataExtraction (of which ``extraction.py`` says how much) and AppendDelimiterToRecord.
+Destinations are S3 and HTTP endpoints (``destinations/``). Processors open records (``expansion.py``), transform them, and
+find partition keys (``extraction.py`` says how much of jq is built). What waits is sealed where that is asked for
+(``sealing.py``).
+
+What it refuses by name (501): the destinations that are seams, MSK and database sources.
 
 Smaller differences: docs/deviations/firehose.md.
 """
@@ -20,13 +23,18 @@ from lakebed.kernel.kernel import Kernel
 from lakebed.kernel.scope import Scope
 from lakebed.ports.house import Ports
 from lakebed.ports.service import Link, Service, operations_of
-from lakebed.services.firehose import destination as s3
+from lakebed.services.firehose import frames
+from lakebed.services.firehose.destinations import http_client, s3
+from lakebed.services.firehose.outlets import Outlets
 from lakebed.services.firehose.port import DeliveryPort
 from lakebed.services.firehose.provider import DeliveryOperations
 from lakebed.services.firehose.pump import Pumps
 from lakebed.services.firehose.puts import Puts
+from lakebed.services.firehose.sealing import Seals
+from lakebed.services.firehose.secrets import Secrets
 from lakebed.services.firehose.settings import FirehoseSettings
 from lakebed.services.firehose.store import DeliveryStore
+from lakebed.services.firehose.telemetry import Telemetry
 
 
 def service(k: Kernel, p: Ports) -> Service:
@@ -34,8 +42,10 @@ def service(k: Kernel, p: Ports) -> Service:
     k.db.migrate("firehose", "lakebed.services.firehose", k.clock)
     settings = k.settings.section("services", "firehose", FirehoseSettings)
     store = DeliveryStore(k.db)
-    pumps = Pumps(k, p, store, settings)
-    puts = Puts(k, pumps, settings)
+    doors = http_client.doors(settings.http_endpoint_networks, settings.http_endpoint_ca_file)
+    outlets = Outlets(doors, Secrets(k), Telemetry(k, p), Seals(k, p))
+    pumps = Pumps(k, p, store, outlets, settings)
+    puts = Puts(k, pumps, outlets.seals, outlets.telemetry, settings)
     p.delivery = DeliveryPort(p, store, puts)
 
     def topology(scope: Scope) -> list[Link]:
@@ -43,16 +53,16 @@ def service(k: Kernel, p: Ports) -> Service:
         for stream in store.in_scope(scope):
             if stream.source.stream_arn:
                 links.append(Link(stream.source.stream_arn, stream.arn))
-            links.append(Link(stream.arn, stream.destination["BucketARN"]))
+            links.append(Link(stream.arn, stream.goes_to))
             if stream.backed_up:
-                links.append(Link(stream.arn, stream.destination["S3BackupDescription"]["BucketARN"], "backup"))
+                links.append(Link(stream.arn, stream.settings_of(frames.BACKUP)["BucketARN"], "backup"))
             if parameters := s3.lambda_parameters(stream.destination):
                 links.append(Link(stream.arn, parameters["LambdaArn"], "transformation"))
         return links
 
     return Service(
         name="firehose",
-        operations=operations_of(DeliveryOperations(k, p, store, pumps, puts, settings), prefix="firehose"),
+        operations=operations_of(DeliveryOperations(k, p, store, pumps, puts, outlets, settings), prefix="firehose"),
         topology=topology,
         start=pumps.start,
     )

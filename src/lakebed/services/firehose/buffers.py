@@ -52,7 +52,7 @@ class Buffers:
         unpack = frames.unpack_head
         for offset, arrived, raw in records:
             size, source_time = unpack(raw)
-            end = HEAD_BYTES + size
+            end = HEAD_BYTES + (size & frames.LANE_BYTES)
             name = raw[HEAD_BYTES:end]
             known = by_name.get(name)
             if known is None:

@@ -1,4 +1,4 @@
-"""Record format conversion: a draft of JSON lines becomes Parquet by the columns of a Glue table.
+"""Record format conversion: a draft of JSON lines becomes Parquet or ORC by the columns of a Glue table.
 
 https://docs.aws.amazon.com/firehose/latest/dev/record-format-conversion.html. Records that do not convert are told of
 under ``format-conversion-failed``
@@ -8,7 +8,7 @@ under ``format-conversion-failed``
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,10 +16,10 @@ import msgspec
 
 from lakebed.kernel.kernel import Kernel
 from lakebed.kernel.scope import Principal, Scope
-from lakebed.kernel.segments import SegmentLog
 from lakebed.ports.conversion import Conversion
 from lakebed.ports.house import Ports
-from lakebed.services.firehose.drafts import records_of
+from lakebed.services.firehose.destinations import s3
+from lakebed.services.firehose.frames import Frame
 from lakebed.services.firehose.model import DeliveryStream, Plan
 
 FAILED = "format-conversion-failed"
@@ -40,8 +40,10 @@ async def convert(p: Ports, k: Kernel, stream: DeliveryStream, plan: Plan, lines
     schema = settings["SchemaConfiguration"]
     table = p.catalog.table(principal, catalog_scope(stream, schema), schema["DatabaseName"], schema["TableName"])
     columns = [(column["Name"], column["Type"]) for column in table["StorageDescriptor"]["Columns"]]
-    openx = settings["InputFormatConfiguration"]["Deserializer"].get("OpenXJsonSerDe") or {}
-    parquet = settings["OutputFormatConfiguration"]["Serializer"]["ParquetSerDe"]
+    deserializer = settings["InputFormatConfiguration"]["Deserializer"]
+    openx, hive = deserializer.get("OpenXJsonSerDe") or {}, deserializer.get("HiveJsonSerDe") or {}
+    form = s3.converted_format(plan.settings)
+    serializer = settings["OutputFormatConfiguration"]["Serializer"]["OrcSerDe" if form == "orc" else "ParquetSerDe"]
     target = k.blobs.draft_path()
     with k.clock.working():
         done = await p.converter.convert(
@@ -49,10 +51,14 @@ async def convert(p: Ports, k: Kernel, stream: DeliveryStream, plan: Plan, lines
                 source=lines,
                 target=target,
                 columns=columns,
-                compression=parquet.get("Compression", "SNAPPY").lower(),
-                row_group_bytes=parquet.get("BlockSizeBytes", 256 << 20),
+                format=form,
+                compression=serializer.get("Compression", "SNAPPY").lower(),
+                row_group_bytes=serializer.get("BlockSizeBytes", 256 << 20),
                 case_insensitive=openx.get("CaseInsensitive", True),
                 rename={key: column for column, key in (openx.get("ColumnToJsonKeyMappings") or {}).items()},
+                dots_to_underscores=openx.get("ConvertDotsInJsonKeysToUnderscores", False),
+                timestamp_formats=hive.get("TimestampFormats") or (),
+                options=serializer if form == "orc" else {},
             )
         )
     return Result(target, done.rows, done.rejected)
@@ -67,7 +73,7 @@ def catalog_scope(stream: DeliveryStream, schema: Mapping[str, Any]) -> Scope:
     )
 
 
-def write_rejected(k: Kernel, log: SegmentLog, stream: DeliveryStream, plan: Plan, result: Result) -> Path:
+def write_rejected(k: Kernel, records: Iterable[Frame], stream: DeliveryStream, plan: Plan, result: Result) -> Path:
     """A file of JSON lines telling of the rejected records."""
     reasons = dict(result.rejected)
     schema = plan.settings["DataFormatConversionConfiguration"]["SchemaConfiguration"]
@@ -83,7 +89,7 @@ def write_rejected(k: Kernel, log: SegmentLog, stream: DeliveryStream, plan: Pla
     path = k.blobs.draft_path()
     file = k.disk.open_append(path)
     lines: list[bytes] = []
-    for number, frame in enumerate(records_of(log, plan)):
+    for number, frame in enumerate(records):
         if number not in reasons:
             continue
         line = {

@@ -7,7 +7,6 @@ whose time came) share the pass. Joining and compressing happen in a thread. The
 from __future__ import annotations
 
 import asyncio
-import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -17,10 +16,11 @@ from lakebed.kernel.disk import AppendFile
 from lakebed.kernel.kernel import Kernel
 from lakebed.kernel.segment import LogRecord
 from lakebed.kernel.segments import SegmentLog
-from lakebed.services.firehose import destination as s3
-from lakebed.services.firehose import frames
+from lakebed.services.firehose import frames, packing
+from lakebed.services.firehose.destinations import s3
 from lakebed.services.firehose.frames import HEAD_BYTES
 from lakebed.services.firehose.model import Plan
+from lakebed.services.firehose.sealing import Open
 
 _READ_RECORDS, _READ_BYTES = 20_000, 4 << 20
 _UNREADABLE = b"!"  # a line no JSON parser takes: keeps line numbers and lets the converter reject the record
@@ -36,8 +36,8 @@ class Draft:
         is_data = frames.is_data(plan.lane)
         self._lines = is_data and s3.conversion_schema(plan.settings) is not None
         self._delimiter = s3.delimiter(plan.settings) if is_data else b""
-        packed = plan.settings["CompressionFormat"] == "GZIP" and not frames.is_error(plan.lane)
-        self._packer = zlib.compressobj(6, zlib.DEFLATED, 31) if packed else None
+        form = "UNCOMPRESSED" if frames.is_error(plan.lane) else plan.settings.get("CompressionFormat", "UNCOMPRESSED")
+        self._packer = packing.packer(form)
         self.pieces: list[bytes] = []
 
     def write(self) -> None:
@@ -67,12 +67,12 @@ class Draft:
         self.path.unlink(missing_ok=True)
 
 
-async def build(k: Kernel, log: SegmentLog, plans: Sequence[Plan]) -> list[Draft]:
-    """The drafts of plans, in their order; the caller discards them."""
+async def build(k: Kernel, log: SegmentLog, plans: Sequence[Plan], open_data: Open) -> list[Draft]:
+    """The drafts of plans, in their order; the caller discards them. KMS's errors where a sealed record does not open."""
     drafts = [Draft(k, plan) for plan in plans]
     try:
         for part in _walk(log, min(plan.first for plan in plans), max(plan.upto for plan in plans)):
-            _distribute(part, drafts)
+            _distribute(part, drafts, open_data)
             with k.clock.working():
                 await asyncio.to_thread(_each, drafts, Draft.write)
         with k.clock.working():
@@ -84,13 +84,12 @@ async def build(k: Kernel, log: SegmentLog, plans: Sequence[Plan]) -> list[Draft
     return drafts
 
 
-def records_of(log: SegmentLog, plan: Plan) -> Iterator[frames.Frame]:
+def records_of(log: SegmentLog, plan: Plan, open_data: Open) -> Iterator[frames.Frame]:
     """The plan's records, one by one, as they were buffered."""
     for part in _walk(log, plan.first, plan.upto):
         for record in part:
-            frame = frames.decode(record.data)
-            if frame.lane == plan.lane and record.offset < plan.upto:
-                yield frame
+            if record.offset < plan.upto and frames.lane_of(record.data) == plan.lane:
+                yield frames.decode(record.data, open_data)
 
 
 def _walk(log: SegmentLog, first: int, upto: int) -> Iterator[list[LogRecord]]:
@@ -102,7 +101,7 @@ def _walk(log: SegmentLog, first: int, upto: int) -> Iterator[list[LogRecord]]:
         first = part[-1].offset + 1
 
 
-def _distribute(part: Sequence[LogRecord], drafts: Sequence[Draft]) -> None:
+def _distribute(part: Sequence[LogRecord], drafts: Sequence[Draft], open_data: Open) -> None:
     """Hand each record to the draft whose lane and offsets it has."""
     lanes: dict[bytes, list[Draft]] = {}
     for draft in reversed(drafts):
@@ -110,12 +109,12 @@ def _distribute(part: Sequence[LogRecord], drafts: Sequence[Draft]) -> None:
     unpack = frames.unpack_head
     for offset, _, raw in part:
         size, _ = unpack(raw)
-        end = HEAD_BYTES + size
+        end = HEAD_BYTES + (size & frames.LANE_BYTES)
         queue = lanes.get(raw[HEAD_BYTES:end])
         while queue and offset >= queue[-1].plan.upto:
             queue.pop()
         if queue and offset >= queue[-1].plan.first:
-            queue[-1].pieces.append(raw[end:])
+            queue[-1].pieces.append(open_data(raw[end:]) if size & frames.SEALED else raw[end:])
 
 
 def _each(drafts: Sequence[Draft], method: object) -> None:

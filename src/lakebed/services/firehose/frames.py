@@ -9,7 +9,7 @@ from the source twice or never.
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -18,9 +18,11 @@ from lakebed.kernel.segment import LogRecord
 
 _HEAD = struct.Struct(">Hd")
 HEAD_BYTES = _HEAD.size
+SEALED, LANE_BYTES = 0x8000, 0x7FFF  # the first number of a head: whether the body is sealed, and how long the lane is
 DATA, BACKUP, NOTE = "data", "backup", "note"
 _NOTE = NOTE.encode()
 unpack_head = _HEAD.unpack_from
+Seal = Callable[[bytes], bytes] | None
 
 
 class Frame(NamedTuple):
@@ -31,10 +33,15 @@ class Frame(NamedTuple):
     data: bytes
 
 
-def head(lane: str, arrived: float) -> bytes:
+def head(lane: str, arrived: float, *, sealed: bool = False) -> bytes:
     """What stands before a record's data in the log."""
     name = lane.encode()
-    return _HEAD.pack(len(name), arrived) + name
+    return _HEAD.pack(len(name) | (SEALED if sealed else 0), arrived) + name
+
+
+def made(lane: str, arrived: float, data: bytes, seal: Seal) -> bytes:
+    """A record as it is logged, its body sealed where there is a seal."""
+    return head(lane, arrived) + data if seal is None else head(lane, arrived, sealed=True) + seal(data)
 
 
 def note(positions: Mapping[str, int], now: float) -> bytes:
@@ -42,11 +49,17 @@ def note(positions: Mapping[str, int], now: float) -> bytes:
     return head(NOTE, now) + msgspec.json.encode(dict(positions))
 
 
-def decode(raw: bytes) -> Frame:
-    """A logged record."""
+def decode(raw: bytes, open_data: Callable[[bytes], bytes]) -> Frame:
+    """A logged record, opened where it is sealed."""
     size, arrived = _HEAD.unpack_from(raw)
-    end = HEAD_BYTES + size
-    return Frame(raw[HEAD_BYTES:end].decode(), arrived, raw[end:])
+    end = HEAD_BYTES + (size & LANE_BYTES)
+    return Frame(raw[HEAD_BYTES:end].decode(), arrived, open_data(raw[end:]) if size & SEALED else raw[end:])
+
+
+def lane_of(raw: bytes) -> str:
+    """A logged record's lane, which needs no key."""
+    size, _ = _HEAD.unpack_from(raw)
+    return raw[HEAD_BYTES : HEAD_BYTES + (size & LANE_BYTES)].decode()
 
 
 def positions_of(record: LogRecord) -> dict[str, int] | None:

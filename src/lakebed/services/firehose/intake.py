@@ -17,12 +17,14 @@ from lakebed.kernel.kernel import Kernel
 from lakebed.kernel.scope import Principal
 from lakebed.ports.house import Ports
 from lakebed.ports.streams import StreamRecord, places, shard_of
-from lakebed.services.firehose import destination as s3
 from lakebed.services.firehose import frames, transform
 from lakebed.services.firehose.aggregates import MAGIC, parts_of
 from lakebed.services.firehose.buffers import Buffers
+from lakebed.services.firehose.destinations import s3
+from lakebed.services.firehose.expansion import Opened, expanded
 from lakebed.services.firehose.journal import Journal
 from lakebed.services.firehose.model import DeliveryStream
+from lakebed.services.firehose.outlets import Outlets
 from lakebed.services.firehose.settings import FirehoseSettings
 from lakebed.services.firehose.sorting import Sorter
 from lakebed.services.firehose.transform import Outcome, SourceRecord
@@ -44,8 +46,10 @@ class Rule(NamedTuple):
 class Intake:
     """One delivery stream's intake; owned by its pump."""
 
-    def __init__(self, k: Kernel, p: Ports, journal: Journal, settings: FirehoseSettings) -> None:
+    def __init__(self, k: Kernel, p: Ports, journal: Journal, outlets: Outlets, settings: FirehoseSettings) -> None:
         self._k, self._p, self._journal, self._settings = k, p, journal, settings
+        self._seals, self._telemetry = outlets.seals, outlets.telemetry
+        self.behind_ms: float | None = None
         self._batch: list[SourceRecord] = []
         self._size = self._limit = 0
         self._ahead: dict[str, int] | None = None
@@ -72,6 +76,9 @@ class Intake:
         except AwsError as failure:
             self._journal.failed(stream, "Source." + failure.error_code, failure.message)
             return now + _READ_AGAIN_SECONDS
+        if stream.source.stream_arn:
+            more = self._batch and self._full(rule)
+            self.behind_ms = (now - self._batch[-1].arrived) * 1000 if more else 0.0
         again = self._listen(stream, busy=len(self._batch) > before)
         if not self._batch:
             return None
@@ -82,10 +89,14 @@ class Intake:
             return due if again is None else min(due, again)
         if self._retry_at > now:
             return self._retry_at
-        outcomes = await self._outcomes(stream, parameters) if parameters else None
-        if parameters and outcomes is None:
+        sorted_out = await self._processed(stream, parameters)
+        if sorted_out is None:
             return self._retry_at
-        await self._append(stream, buffers, outcomes, parameters)
+        try:
+            await self._append(stream, buffers, sorted_out, parameters)
+        except AwsError as failure:  # KMS gives no key to seal with
+            self._journal.failed(stream, failure.error_code, failure.message)
+            return now + _READ_AGAIN_SECONDS
         return again
 
     def _listen(self, stream: DeliveryStream, *, busy: bool) -> float | None:
@@ -111,7 +122,14 @@ class Intake:
             found = log.read(ahead.get(_DIRECT, 0), records_max=self._places, bytes_max=rule.size - self._size)
             if not found:
                 return
-            self._take([SourceRecord(data, arrived, offset) for offset, arrived, data in found], ahead)
+            mark, open_data = stream.sealed_mark, self._seals.opener(stream)
+            self._take(
+                [
+                    SourceRecord(open_data(data[len(mark) :]) if data.startswith(mark) else data, arrived, offset)
+                    for offset, arrived, data in found
+                ],
+                ahead,
+            )
 
     @property
     def _places(self) -> int:
@@ -135,17 +153,18 @@ class Intake:
             del ahead[gone]
         for place, shard in shards.items():
             if place in ahead or parents_finished:
-                self._fill_from_shard(arn, place, rule, ahead)
+                self._fill_from_shard(principal, arn, place, rule, ahead)
             if self._full(rule):
                 return
             if parents_finished and not streams.finished(arn, shard, ahead.get(place, 0)):
                 parents_finished = self._is_open(arn, shard)
 
-    def _fill_from_shard(self, arn: str, place: str, rule: Rule, ahead: dict[str, int]) -> None:
+    def _fill_from_shard(self, principal: Principal, arn: str, place: str, rule: Rule, ahead: dict[str, int]) -> None:
         read, shard = self._p.streams.read, shard_of(place)
         ahead.setdefault(place, 0)
         while not self._full(rule):
-            found = read(arn, shard, ahead[place], records_max=self._places, bytes_max=rule.size - self._size)
+            room = rule.size - self._size
+            found = read(arn, shard, ahead[place], records_max=self._places, bytes_max=room, principal=principal)
             if not found:
                 return
             self._take([each for record in found for each in _taken_apart(record, place)], ahead)
@@ -154,71 +173,96 @@ class Intake:
         """An open shard has no children yet, so nobody need wait for it."""
         return not self._p.streams.finished(arn, shard, 1 << 62)
 
-    async def _outcomes(self, stream: DeliveryStream, parameters: Mapping[str, str]) -> list[Outcome] | None:
-        """What the function makes of the batch; None while its invocation is to be tried again."""
-        batch, clock = self._batch, self._k.clock
-        payload = transform.event(self._k.ids.uuid(), stream.arn, stream.source.stream_arn, stream.scope.region, batch)
-        arn = parameters["LambdaArn"]
+    async def _processed(
+        self, stream: DeliveryStream, parameters: Mapping[str, str] | None
+    ) -> list[tuple[SourceRecord, Outcome]] | None:
+        """What becomes of each record of the batch; None while the function's invocation is to be tried again."""
+        if not stream.transforms:
+            return [(record, Outcome(record.data, {})) for record in self._batch]
+        opened = expanded(self._batch, stream.steps) if stream.steps else [Opened(record) for record in self._batch]
+        good = [each.record for each in opened if each.failure is None]
+        if "Decompression" in s3.processors_of(stream.destination):
+            failed = len(opened) - len(good)
+            names = ("OutputDecompressedRecords.Success", "OutputDecompressedRecords.Failed")
+            self._telemetry.put(stream, dict(zip(names, (len(good), failed), strict=True)))
+        if parameters is None or not good:
+            outcomes = [Outcome(record.data, {}) for record in good]
+        else:
+            payload = transform.event(
+                self._k.ids.uuid(), stream.arn, stream.source.stream_arn, stream.scope.region, good
+            )
+            if len(payload) > transform.PAYLOAD_BYTES_MAX and self._halve():
+                return await self._processed(stream, parameters)
+            made = await self._outcomes(stream, parameters, payload, len(good))
+            if made is None:
+                return None
+            outcomes = made
+        left = iter(outcomes)
+        return [(each.record, each.failure or next(left)) for each in opened]
+
+    async def _outcomes(
+        self, stream: DeliveryStream, parameters: Mapping[str, str], payload: bytes, count: int
+    ) -> list[Outcome] | None:
+        """What the function makes of the records; None while its invocation is to be tried again."""
         if len(payload) > transform.PAYLOAD_BYTES_MAX:
-            return await self._outcomes_by_halves(stream, parameters)
+            return transform.all_failed(
+                count, "Lambda.InvokeError", "The record exceeds Lambda's request limit of 6 MB."
+            )
+        clock, arn, began = self._k.clock, parameters["LambdaArn"], self._k.clock.monotonic()
         try:
-            principal = self._principal(stream, parameters.get("RoleArn") or stream.destination["RoleARN"])
+            role = parameters.get("RoleArn") or stream.destination.get("RoleARN") or stream.storage["RoleARN"]
+            principal = self._principal(stream, role)
             end = await self._p.functions.invoke(principal, arn, payload, source_arn=stream.arn)
             code, message = "Lambda.FunctionError", end.payload.decode("utf-8", "replace")[:1000]
             if end.error is None:
                 self._attempts += 1
-                return transform.outcomes(end.payload, len(batch))
+                self._k.meters.link(stream.arn, arn, count)
+                took = (clock.monotonic() - began) * 1000
+                values = {"ExecuteProcessing.Success": 1, "ExecuteProcessing.Duration": took}
+                self._telemetry.put(stream, {**values, "SucceedProcessing.Records": count})
+                return transform.outcomes(end.payload, count)
         except AwsError as failure:
             code, message = f"Lambda.{failure.error_code}", failure.message
         self._attempts += 1
         self._journal.failed(stream, code, message, processor=arn)
+        self._telemetry.put(stream, {"ExecuteProcessing.Success": 0})
         if self._attempts > int(parameters["NumberOfRetries"]):
-            return transform.all_failed(len(batch), code, message)
+            return transform.all_failed(count, code, message)
         self._retry_at = clock.now() + min(2.0 ** (self._attempts - 1), 60.0)
         return None
 
-    async def _outcomes_by_halves(self, stream: DeliveryStream, parameters: Mapping[str, str]) -> list[Outcome] | None:
-        """A batch whose event is over Lambda's limit: the records behind the first half are read again later."""
+    def _halve(self) -> bool:
+        """Keep the first half of the batch; the records behind it are read again later. False where it has no half."""
         half = len(self._batch) // 2
         while half and self._batch[half].sub:  # an aggregate is read again whole or not at all
             half -= 1
         if not half:
-            count = len(self._batch)
-            return transform.all_failed(
-                count, "Lambda.InvokeError", "The record exceeds Lambda's request limit of 6 MB."
-            )
+            return False
         kept = self._batch[:half]
         assert self._ahead is not None
         for record in reversed(self._batch[len(kept) :]):
             self._ahead[record.place] = record.offset
         self._batch, self._size = kept, sum(len(record.data) for record in kept)
-        return await self._outcomes(stream, parameters)
+        return True
 
     async def _append(
         self,
         stream: DeliveryStream,
         buffers: Buffers,
-        outcomes: Sequence[Outcome] | None,
+        sorted_out: Sequence[tuple[SourceRecord, Outcome]],
         parameters: Mapping[str, str] | None,
     ) -> None:
         assert self._ahead is not None
         batch, now = self._batch, self._k.clock.now()
         made = [frames.note(self._ahead, now)]
-        dropped = 0
+        dropped, seal = 0, self._seals.sealer(stream)
         if stream.backed_up:
-            made += [frames.head(frames.BACKUP, record.arrived) + record.data for record in batch]
+            made += [frames.made(frames.BACKUP, record.arrived, record.data, seal) for record in batch]
         if not stream.transforms:
-            heads: dict[float, bytes] = {}
-            for record in batch:
-                head = heads.get(record.arrived)
-                if head is None:
-                    head = heads[record.arrived] = frames.head(frames.DATA, record.arrived)
-                made.append(head + record.data)
+            made += [frames.made(frames.DATA, record.arrived, record.data, seal) for record in batch]
         else:
-            sorter = Sorter(stream, buffers, self._attempts, now, parameters)
-            if outcomes is None:
-                outcomes = [Outcome(record.data, {}) for record in batch]
-            made += [frame for pair in zip(batch, outcomes, strict=True) if (frame := sorter.frame(*pair))]
+            sorter = Sorter(stream, buffers, self._attempts, now, parameters, seal)
+            made += [frame for pair in sorted_out if (frame := sorter.frame(*pair))]
             dropped = sorter.dropped
         await self._k.segments.log(stream.buffer_log).append(made)
         self._batch, size = [], self._size
@@ -227,6 +271,8 @@ class Intake:
             taken = sum(1 for record in batch if not record.sub)
             self._k.meters.out(stream.source.stream_arn, taken, size, to=stream.arn)
             self._k.meters.into(stream.arn, len(batch), size)
+            names = ("DataReadFromKinesisStream.Records", "DataReadFromKinesisStream.Bytes")
+            self._telemetry.put(stream, dict(zip(names, (taken, size), strict=True)))
         if dropped:
             self._k.meters.drop(stream.arn, dropped)
 

@@ -26,7 +26,7 @@ class Journal:
             return
         event = {
             "deliveryStreamARN": stream.arn,
-            "destination": stream.destination["BucketARN"],
+            "destination": stream.goes_to,
             "deliveryStreamVersionId": stream.version,
             "message": message,
             "errorCode": code,

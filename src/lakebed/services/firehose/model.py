@@ -11,13 +11,15 @@ import msgspec
 
 from lakebed.api import firehose as api
 from lakebed.kernel.scope import Scope
-from lakebed.services.firehose import destination as s3
 from lakebed.services.firehose import frames, prefix
 from lakebed.services.firehose.buffers import Buffer, Hints
+from lakebed.services.firehose.destinations import Destination, http_endpoint, s3
+from lakebed.services.firehose.expansion import Step, steps_of
 from lakebed.services.firehose.extraction import Query
 
 DESTINATION_ID = "destinationId-000000000001"
 TAGS_MAX = 50
+BUILT: Mapping[str, Destination] = {s3.KIND: s3, http_endpoint.KIND: http_endpoint}
 
 
 class Source(msgspec.Struct, frozen=True):
@@ -28,6 +30,25 @@ class Source(msgspec.Struct, frozen=True):
     role_arn: str = ""
     started_at: float = 0.0
     throughput_hint: int | None = None
+
+
+class Encryption(msgspec.Struct, frozen=True):
+    """Server-side encryption of what waits: ``key`` is what KMS is asked for, empty while it is off."""
+
+    key: str = ""
+    key_type: str = ""
+
+    def describe(self) -> dict[str, str]:
+        """The API's shape."""
+        if not self.key:
+            return {"Status": "DISABLED"}
+        shape = {"Status": "ENABLED", "KeyType": self.key_type}
+        if self.key_type == "CUSTOMER_MANAGED_CMK":
+            shape["KeyARN"] = self.key
+        return shape
+
+
+NOT_ENCRYPTED = Encryption()
 
 
 class Plan(msgspec.Struct):
@@ -63,6 +84,8 @@ class DeliveryStream:
     source: Source
     destination: Mapping[str, Any]
     tags: Mapping[str, str]
+    kind: str = s3.KIND
+    encryption: Encryption = NOT_ENCRYPTED
 
     @cached_property
     def arn(self) -> str:
@@ -98,19 +121,46 @@ class DeliveryStream:
     @property
     def transforms(self) -> bool:
         """Whether records pass a processor before they are buffered."""
-        return s3.lambda_parameters(self.destination) is not None or s3.extraction_query(self.destination) is not None
+        return bool(
+            s3.lambda_parameters(self.destination) is not None
+            or s3.extraction_query(self.destination) is not None
+            or self.steps
+        )
+
+    @cached_property
+    def steps(self) -> list[Step]:
+        """How its processors open a record before all else."""
+        return steps_of(s3.processors_of(self.destination))
+
+    @property
+    def sealed_mark(self) -> bytes:
+        """What a sealed record in the source log begins with: nobody else knows the uid."""
+        return b"\x00sealed:" + self.uid.encode()
 
     @cached_property
     def backed_up(self) -> bool:
         """Whether source records also go to a backup bucket."""
-        return bool(self.destination["S3BackupMode"] == "Enabled")
+        return self.destination["S3BackupMode"] in ("Enabled", "AllData")
+
+    @property
+    def storage(self) -> Mapping[str, Any]:
+        """The S3 settings that failed records go by."""
+        found: Mapping[str, Any] = self.destination.get("S3DestinationDescription", self.destination)
+        return found
+
+    @property
+    def goes_to(self) -> str:
+        """The destination proper, as flow graph and error logs name it."""
+        if self.kind == http_endpoint.KIND:
+            return str(self.destination["EndpointConfiguration"]["Url"]).partition("?")[0]
+        return str(self.destination["BucketARN"])
 
     def settings_of(self, lane: str) -> Mapping[str, Any]:
         """What says where a lane's objects go."""
         if lane == frames.BACKUP and "S3BackupDescription" in self.destination:
             backup: Mapping[str, Any] = self.destination["S3BackupDescription"]
             return backup
-        return self.destination
+        return self.destination if frames.is_data(lane) else self.storage
 
     def hints(self, lane: str) -> Hints:
         """When a lane's buffer is due."""
@@ -118,22 +168,15 @@ class DeliveryStream:
 
     def describe(self) -> api.DeliveryStreamDescription:
         """The API's shape."""
-        basic = {key: self.destination[key] for key in _BASIC if key in self.destination}
         shape: dict[str, Any] = {
             "DeliveryStreamName": self.name,
             "DeliveryStreamARN": self.arn,
             "DeliveryStreamStatus": "ACTIVE",
             "DeliveryStreamType": self.source.kind,
-            "DeliveryStreamEncryptionConfiguration": {"Status": "DISABLED"},
+            "DeliveryStreamEncryptionConfiguration": self.encryption.describe(),
             "VersionId": str(self.version),
             "CreateTimestamp": self.created_at,
-            "Destinations": [
-                {
-                    "DestinationId": DESTINATION_ID,
-                    "S3DestinationDescription": basic,
-                    "ExtendedS3DestinationDescription": dict(self.destination),
-                }
-            ],
+            "Destinations": [{"DestinationId": DESTINATION_ID, **BUILT[self.kind].described(self.destination)}],
             "HasMoreDestinations": False,
         }
         if self.updated_at is not None:
@@ -149,15 +192,3 @@ class DeliveryStream:
         elif self.source.throughput_hint is not None:
             shape["Source"] = {"DirectPutSourceDescription": {"ThroughputHintInMBs": self.source.throughput_hint}}
         return shape  # type: ignore[return-value]  # built of its parts
-
-
-_BASIC = (
-    "RoleARN",
-    "BucketARN",
-    "Prefix",
-    "ErrorOutputPrefix",
-    "BufferingHints",
-    "CompressionFormat",
-    "EncryptionConfiguration",
-    "CloudWatchLoggingOptions",
-)

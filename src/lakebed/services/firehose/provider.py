@@ -16,34 +16,17 @@ from lakebed.kernel.scope import Scope
 from lakebed.ports.house import Ports
 from lakebed.ports.service import Context, operation
 from lakebed.ports.streams import places
-from lakebed.services.firehose import destination as s3
+from lakebed.services.firehose.destinations import http_endpoint, s3
+from lakebed.services.firehose.destinations.seams import CONFIGURATIONS as OTHER_DESTINATIONS
+from lakebed.services.firehose.destinations.seams import UPDATES as OTHER_UPDATES
 from lakebed.services.firehose.intake import SERVICE
-from lakebed.services.firehose.model import DESTINATION_ID, TAGS_MAX, DeliveryStream, Source
+from lakebed.services.firehose.model import BUILT, DESTINATION_ID, TAGS_MAX, DeliveryStream, Encryption, Source
+from lakebed.services.firehose.outlets import Outlets
 from lakebed.services.firehose.pump import Pumps
 from lakebed.services.firehose.puts import Puts, check_batch
+from lakebed.services.firehose.sealing import OWNED_ALIAS
 from lakebed.services.firehose.settings import FirehoseSettings
 from lakebed.services.firehose.store import DeliveryStore
-
-_OTHER_DESTINATIONS = (
-    "RedshiftDestinationConfiguration",
-    "ElasticsearchDestinationConfiguration",
-    "AmazonopensearchserviceDestinationConfiguration",
-    "SplunkDestinationConfiguration",
-    "HttpEndpointDestinationConfiguration",
-    "AmazonOpenSearchServerlessDestinationConfiguration",
-    "SnowflakeDestinationConfiguration",
-    "IcebergDestinationConfiguration",
-)
-_OTHER_UPDATES = (
-    "RedshiftDestinationUpdate",
-    "ElasticsearchDestinationUpdate",
-    "AmazonopensearchserviceDestinationUpdate",
-    "SplunkDestinationUpdate",
-    "HttpEndpointDestinationUpdate",
-    "AmazonOpenSearchServerlessDestinationUpdate",
-    "SnowflakeDestinationUpdate",
-    "IcebergDestinationUpdate",
-)
 
 
 def stream_arn(scope: Scope, request: Mapping[str, Any]) -> str:
@@ -55,30 +38,35 @@ class DeliveryOperations:
     """All operations on delivery streams."""
 
     def __init__(
-        self, k: Kernel, p: Ports, store: DeliveryStore, pumps: Pumps, puts: Puts, settings: FirehoseSettings
+        self,
+        k: Kernel,
+        p: Ports,
+        store: DeliveryStore,
+        pumps: Pumps,
+        puts: Puts,
+        outlets: Outlets,
+        settings: FirehoseSettings,
     ) -> None:
         self.k, self.p, self.store, self.pumps, self.puts, self.settings = k, p, store, pumps, puts, settings
+        self.seals, self.secrets = outlets.seals, outlets.secrets
 
     @operation(
         "CreateDeliveryStream",
         resource=stream_arn,
         refused=(
-            "DeliveryStreamEncryptionConfigurationInput",
             "MSKSourceConfiguration",
             "DatabaseSourceConfiguration",
-            *_OTHER_DESTINATIONS,
+            *OTHER_DESTINATIONS,
         ),
     )
     async def create_delivery_stream(
         self, ctx: Context, req: api.CreateDeliveryStreamInput
     ) -> api.CreateDeliveryStreamOutput:
         """https://docs.aws.amazon.com/firehose/latest/APIReference/API_CreateDeliveryStream.html"""
-        given = req.get("ExtendedS3DestinationConfiguration") or req.get("S3DestinationConfiguration")
-        if given is None or ("ExtendedS3DestinationConfiguration" in req and "S3DestinationConfiguration" in req):
-            raise api.InvalidArgumentException("Exactly one destination configuration must be specified.")
+        kind, given = _configuration(req)
         source, positions = self._source(ctx, req)
-        made = s3.complete(given)
-        for role in [*s3.roles(made), *([source.role_arn] if source.role_arn else [])]:
+        made = BUILT[kind].complete(given)
+        for role in [*BUILT[kind].roles(made), *([source.role_arn] if source.role_arn else [])]:
             self.p.identity.check_pass_role(ctx.principal, role, SERVICE)
         name = req["DeliveryStreamName"]
         if self.store.find(ctx.scope, name) is not None:
@@ -93,9 +81,13 @@ class DeliveryOperations:
             updated_at=None,
             version=1,
             source=source,
-            destination=made,
+            destination={},
             tags=_with_tags({}, req.get("Tags") or []),
+            kind=kind,
         )
+        stream = replace(stream, destination=self._without_secret(stream, made))
+        if "DeliveryStreamEncryptionConfigurationInput" in req:
+            stream = self._encrypted(stream, req["DeliveryStreamEncryptionConfigurationInput"])
         with self.k.db.tx() as tx:
             self.store.insert(tx, stream, positions)
             tx.after_commit(lambda: self.pumps.add(stream))
@@ -160,11 +152,13 @@ class DeliveryOperations:
         names = self.store.names(ctx.scope, req.get("DeliveryStreamType"), after, limit + 1)
         return {"DeliveryStreamNames": names[:limit], "HasMoreDeliveryStreams": len(names) > limit}
 
-    @operation("UpdateDestination", resource=stream_arn, refused=_OTHER_UPDATES)
+    @operation("UpdateDestination", resource=stream_arn, refused=OTHER_UPDATES)
     async def update_destination(self, ctx: Context, req: api.UpdateDestinationInput) -> None:
         """https://docs.aws.amazon.com/firehose/latest/APIReference/API_UpdateDestination.html"""
         stream = self.store.require(ctx.scope, req["DeliveryStreamName"])
-        update = req.get("ExtendedS3DestinationUpdate") or req.get("S3DestinationUpdate")
+        update: Any = req.get(BUILT[stream.kind].UPDATE) or (
+            req.get("S3DestinationUpdate") if stream.kind == s3.KIND else None
+        )
         if update is None or req["DestinationId"] != DESTINATION_ID:
             raise api.InvalidArgumentException(
                 f"Destination Id {req['DestinationId']} not found"
@@ -176,9 +170,12 @@ class DeliveryOperations:
                 f"Cannot update firehose: {stream.name} since the current version id: {stream.version} and specified "
                 f"version id: {req['CurrentDeliveryStreamVersionId']} do not match"
             )
-        made = s3.merged(stream.destination, update)
-        for role in set(s3.roles(made)) - set(s3.roles(stream.destination)):
+        kind = BUILT[stream.kind]
+        made = kind.merged(stream.destination, update)
+        for role in set(kind.roles(made)) - set(kind.roles(stream.destination)):
             self.p.identity.check_pass_role(ctx.principal, role, SERVICE)
+        if "EndpointConfiguration" in update:
+            made = self._without_secret(stream, made)
         changed = replace(stream, destination=made, version=stream.version + 1, updated_at=ctx.now)
         with self.k.db.tx() as tx:
             self.store.update(tx, changed)
@@ -188,8 +185,8 @@ class DeliveryOperations:
     async def put_record(self, ctx: Context, req: api.PutRecordInput) -> api.PutRecordOutput:
         """https://docs.aws.amazon.com/firehose/latest/APIReference/API_PutRecord.html"""
         stream = self.store.require(ctx.scope, req["DeliveryStreamName"])
-        offset = await self.puts.put(stream, [req["Record"]["Data"]])
-        return {"RecordId": f"{self.k.ids.token(44)}{offset:020d}", "Encrypted": False}
+        offset = await self.puts.put(stream, [req["Record"]["Data"]], "PutRecord")
+        return {"RecordId": f"{self.k.ids.token(44)}{offset:020d}", "Encrypted": bool(stream.encryption.key)}
 
     @operation("PutRecordBatch", resource=stream_arn)
     async def put_record_batch(self, ctx: Context, req: api.PutRecordBatchInput) -> api.PutRecordBatchOutput:
@@ -204,7 +201,7 @@ class DeliveryOperations:
         head = self.k.ids.token(44)
         return {
             "FailedPutCount": 0,
-            "Encrypted": False,
+            "Encrypted": bool(stream.encryption.key),
             "RequestResponses": [{"RecordId": f"{head}{offset + place:020d}"} for place in range(len(records))],
         }
 
@@ -232,9 +229,64 @@ class DeliveryOperations:
         tags: list[api.Tag] = [{"Key": key, "Value": stream.tags[key]} for key in keys[:limit]]
         return {"Tags": tags, "HasMoreTags": len(keys) > limit}
 
+    @operation("StartDeliveryStreamEncryption", resource=stream_arn)
+    async def start_delivery_stream_encryption(self, ctx: Context, req: api.StartDeliveryStreamEncryptionInput) -> None:
+        """Also to change the key: what waits stays readable under the one it was sealed with.
+
+        https://docs.aws.amazon.com/firehose/latest/APIReference/API_StartDeliveryStreamEncryption.html
+        """
+        stream = self.store.require(ctx.scope, req["DeliveryStreamName"])
+        given = req.get("DeliveryStreamEncryptionConfigurationInput") or {"KeyType": "AWS_OWNED_CMK"}
+        self._update(self._encrypted(stream, given))
+
+    @operation("StopDeliveryStreamEncryption", resource=stream_arn)
+    async def stop_delivery_stream_encryption(self, ctx: Context, req: api.StopDeliveryStreamEncryptionInput) -> None:
+        """https://docs.aws.amazon.com/firehose/latest/APIReference/API_StopDeliveryStreamEncryption.html"""
+        self._update(replace(self.store.require(ctx.scope, req["DeliveryStreamName"]), encryption=Encryption()))
+
+    def _encrypted(
+        self, stream: DeliveryStream, given: api.DeliveryStreamEncryptionConfigurationInput
+    ) -> DeliveryStream:
+        if stream.source.stream_arn:
+            raise api.InvalidArgumentException(
+                "Server-side encryption is only for DirectPut; with a Kinesis stream as source encrypt that stream."
+            )
+        customers = given["KeyType"] == "CUSTOMER_MANAGED_CMK"
+        if customers != ("KeyARN" in given):
+            raise api.InvalidArgumentException(
+                "KeyARN is required for CUSTOMER_MANAGED_CMK."
+                if customers
+                else "KeyARN is not allowed for AWS_OWNED_CMK."
+            )
+        key = given["KeyARN"] if customers else OWNED_ALIAS
+        self.seals.check(stream, key)
+        return replace(stream, encryption=Encryption(key, given["KeyType"]))
+
+    def _without_secret(self, stream: DeliveryStream, made: dict[str, Any]) -> dict[str, Any]:
+        """The destination with its access key sealed, as it is stored."""
+        endpoint = made.get("EndpointConfiguration")
+        if endpoint and endpoint.get(http_endpoint.ACCESS_KEY):
+            sealed = self.secrets.seal(endpoint[http_endpoint.ACCESS_KEY], stream.uid)
+            made = {**made, "EndpointConfiguration": {**endpoint, http_endpoint.ACCESS_KEY: sealed}}
+        return made
+
     def _update(self, stream: DeliveryStream) -> None:
         with self.k.db.tx() as tx:
             self.store.update(tx, stream)
+
+
+def _configuration(req: api.CreateDeliveryStreamInput) -> tuple[str, Any]:
+    """The kind of destination asked for, and its configuration."""
+    given: list[tuple[str, Any]] = [
+        (kind, req[destination.CONFIGURATION])  # type: ignore[literal-required]  # the built destinations' members
+        for kind, destination in BUILT.items()
+        if destination.CONFIGURATION in req
+    ]
+    if "S3DestinationConfiguration" in req:
+        given.append((s3.KIND, req["S3DestinationConfiguration"]))
+    if len(given) != 1:
+        raise api.InvalidArgumentException("Exactly one destination configuration must be specified.")
+    return given[0]
 
 
 def _with_tags(current: Mapping[str, str], tags: list[api.Tag]) -> dict[str, str]:

@@ -15,6 +15,7 @@ from lakebed.services.firehose.frames import is_error
 from lakebed.services.firehose.intake import Intake
 from lakebed.services.firehose.journal import Journal
 from lakebed.services.firehose.model import DeliveryStream
+from lakebed.services.firehose.outlets import Outlets
 from lakebed.services.firehose.settings import FirehoseSettings
 from lakebed.services.firehose.store import DeliveryStore
 
@@ -34,10 +35,11 @@ class Pump:
         p: Ports,
         store: DeliveryStore,
         stream: DeliveryStream,
+        outlets: Outlets,
         settings: FirehoseSettings,
     ) -> None:
         self.name = stream.task
-        self._k, self._p, self._store, self._settings = k, p, store, settings
+        self._k, self._p, self._store, self._outlets, self._settings = k, p, store, outlets, settings
         self._scope: Scope = stream.scope
         self._stream_name, self._uid = stream.name, stream.uid
         self._journal = Journal(k, p)
@@ -46,7 +48,7 @@ class Pump:
         self._forget()
 
     def _forget(self) -> None:
-        self._intake = Intake(self._k, self._p, self._journal, self._settings)
+        self._intake = Intake(self._k, self._p, self._journal, self._outlets, self._settings)
         self._delivery: Delivery | None = None
         self._buffers: Buffers | None = None
 
@@ -101,7 +103,7 @@ class Pump:
         if self._buffers is None or self._delivery is None:
             self._buffers, plans = self._store.progress(stream)
             self._saved = self._buffers.scanned
-            self._delivery = Delivery(self._k, self._p, self._store, self._journal, plans)
+            self._delivery = Delivery(self._k, self._p, self._store, self._journal, self._outlets, plans)
         return self._buffers, self._delivery
 
     def _scan(self, stream: DeliveryStream, buffers: Buffers) -> bool:
@@ -128,18 +130,24 @@ class Pump:
         self._k.meters.lag(
             stream.arn, seconds=now - oldest if oldest else 0.0, waiting=buffers.waiting() + untransformed
         )
+        self._outlets.telemetry.minute(
+            stream,
+            age=now - oldest if oldest else 0.0,
+            partitions=len(buffers.partitions()),
+            behind_ms=self._intake.behind_ms,
+        )
 
 
 class Pumps:
     """The pumps of all delivery streams, by uid."""
 
-    def __init__(self, k: Kernel, p: Ports, store: DeliveryStore, settings: FirehoseSettings) -> None:
-        self._k, self._p, self._store, self._settings = k, p, store, settings
+    def __init__(self, k: Kernel, p: Ports, store: DeliveryStore, outlets: Outlets, settings: FirehoseSettings) -> None:
+        self._k, self._p, self._store, self._outlets, self._settings = k, p, store, outlets, settings
         self._pumps: dict[str, Pump] = {}
 
     def add(self, stream: DeliveryStream) -> None:
         """Begin pumping."""
-        pump = self._pumps[stream.uid] = Pump(self._k, self._p, self._store, stream, self._settings)
+        pump = self._pumps[stream.uid] = Pump(self._k, self._p, self._store, stream, self._outlets, self._settings)
         self._k.tasks.add(pump)
         if stream.source.stream_arn:
             self._p.streams.subscribe(stream.source.stream_arn, pump.name)

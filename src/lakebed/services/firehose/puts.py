@@ -12,7 +12,9 @@ from lakebed.kernel.kernel import Kernel
 from lakebed.services.firehose import frames
 from lakebed.services.firehose.model import DeliveryStream
 from lakebed.services.firehose.pump import Pumps
+from lakebed.services.firehose.sealing import Seals
 from lakebed.services.firehose.settings import FirehoseSettings
+from lakebed.services.firehose.telemetry import Telemetry
 
 BATCH_RECORDS_MAX, BATCH_BYTES_MAX = 500, 4 << 20
 RECORD_BYTES_MAX = 1_024_000
@@ -21,10 +23,11 @@ RECORD_BYTES_MAX = 1_024_000
 class Puts:
     """The way in for the API and for the port."""
 
-    def __init__(self, k: Kernel, pumps: Pumps, settings: FirehoseSettings) -> None:
+    def __init__(self, k: Kernel, pumps: Pumps, seals: Seals, telemetry: Telemetry, settings: FirehoseSettings) -> None:
         self._k, self._pumps, self._settings = k, pumps, settings
+        self._seals, self._telemetry = seals, telemetry
 
-    async def put(self, stream: DeliveryStream, records: Sequence[bytes]) -> int:
+    async def put(self, stream: DeliveryStream, records: Sequence[bytes], operation: str = "PutRecordBatch") -> int:
         """Append records together; the offset of the first. Durable when this returns."""
         if stream.source.stream_arn:
             raise api.InvalidArgumentException(
@@ -36,14 +39,15 @@ class Puts:
         log = self._k.segments.log(stream.source_log if through_source else stream.buffer_log)
         if log.size_bytes > self._settings.backlog_bytes_max:
             raise api.ServiceUnavailableException("The delivery stream's backlog is full. Back off and retry.")
-        made: Sequence[bytes] = records
-        if not through_source:
+        began = self._k.clock.monotonic()
+        seal = self._seals.sealer(stream)
+        if through_source:
+            mark = stream.sealed_mark
+            made = list(records) if seal is None else [mark + seal(record) for record in records]
+        else:
             now = self._k.clock.now()
-            head = frames.head(frames.DATA, now)
-            made = [head + record for record in records]
-            if stream.backed_up:
-                backup = frames.head(frames.BACKUP, now)
-                made = [*made, *(backup + record for record in records)]
+            lanes = (frames.DATA, frames.BACKUP) if stream.backed_up else (frames.DATA,)
+            made = [frames.made(lane, now, record, seal) for lane in lanes for record in records]
         try:
             offset = await log.append(made)
         except OSError as failure:
@@ -51,6 +55,7 @@ class Puts:
             raise api.ServiceUnavailableException("Service unavailable. Back off and retry.") from None
         size = sum(map(len, records))
         self._k.meters.into(stream.arn, len(records), size)
+        self._telemetry.came(stream, operation, len(records), size, self._k.clock.monotonic() - began)
         pump.arrived(size)
         return offset
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lakebed.services.firehose import destination as s3
 from lakebed.services.firehose import frames, prefix, transform
 from lakebed.services.firehose.buffers import Buffers
+from lakebed.services.firehose.destinations import s3
 from lakebed.services.firehose.extraction import ExtractionError
 from lakebed.services.firehose.model import DeliveryStream
 from lakebed.services.firehose.transform import Outcome, SourceRecord
@@ -35,8 +35,10 @@ class Sorter:
         attempts: int,
         now: float,
         parameters: Mapping[str, str] | None,
+        seal: frames.Seal,
     ) -> None:
         self._stream, self._attempts, self._now = stream, max(attempts, 1), now
+        self._seal = seal
         self._lambda_arn = parameters["LambdaArn"] if parameters else ""
         self._wanted = [(piece, prefix.key_name(piece)) for piece in stream.partition_keys]
         self._query = stream.query if any(p.namespace == prefix.FROM_QUERY for p in stream.partition_keys) else None
@@ -57,7 +59,7 @@ class Sorter:
                 lane = self._lane(outcome.keys, outcome.data)
             except PartitionError as problem:
                 return self._failed(record, outcome._replace(code=problem.code, message=problem.message))
-        return frames.head(lane, record.arrived) + outcome.data
+        return frames.made(lane, record.arrived, outcome.data, self._seal)
 
     def _lane(self, returned: Mapping[str, str], data: bytes) -> str:
         try:
@@ -97,4 +99,4 @@ class Sorter:
             lambda_arn=self._lambda_arn,
             source_arn=self._stream.source.stream_arn,
         )
-        return frames.head(frames.error_lane(transform.FAILED), record.arrived) + line
+        return frames.made(frames.error_lane(outcome.error_type), record.arrived, line, self._seal)

@@ -12,7 +12,7 @@ from lakebed.api import firehose as api
 from lakebed.kernel.db import Database, Tx
 from lakebed.kernel.scope import Scope
 from lakebed.services.firehose.buffers import Buffer, Buffers, restored
-from lakebed.services.firehose.model import DeliveryStream, Plan, Source
+from lakebed.services.firehose.model import DeliveryStream, Encryption, Plan, Source
 
 _CACHE_MAX = 10_000
 
@@ -70,7 +70,7 @@ class DeliveryStore:
         """A new delivery stream that begins reading its source at ``positions``."""
         tx.execute(
             "INSERT INTO firehose_stream (account, region, name, uid, created_at, version, source, destination, tags, "
-            "positions) VALUES (?,?,?,?,?,?,?,?,?,?)",
+            "positions, kind, encryption) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
             (
                 stream.scope.account,
                 stream.scope.region,
@@ -82,18 +82,22 @@ class DeliveryStore:
                 _json(stream.destination),
                 _json(stream.tags),
                 _json(positions),
+                stream.kind,
+                _json(stream.encryption),
             ),
         )
 
     def update(self, tx: Tx, stream: DeliveryStream) -> None:
         """Configuration and tags."""
         tx.execute(
-            "UPDATE firehose_stream SET updated_at=?, version=?, destination=?, tags=? WHERE account=? AND region=? AND name=?",
+            "UPDATE firehose_stream SET updated_at=?, version=?, destination=?, tags=?, encryption=? "
+            "WHERE account=? AND region=? AND name=?",
             (
                 stream.updated_at,
                 stream.version,
                 _json(stream.destination),
                 _json(stream.tags),
+                _json(stream.encryption),
                 stream.scope.account,
                 stream.scope.region,
                 stream.name,
@@ -189,4 +193,6 @@ def _stream(row: sqlite3.Row, scope: Scope) -> DeliveryStream:
         source=msgspec.json.decode(row["source"], type=Source),
         destination=msgspec.json.decode(row["destination"]),
         tags=msgspec.json.decode(row["tags"]),
+        kind=row["kind"],
+        encryption=msgspec.json.decode(row["encryption"], type=Encryption),
     )

@@ -43,6 +43,7 @@ class Outcome(NamedTuple):
     keys: Mapping[str, str]
     code: str = ""
     message: str = ""
+    error_type: str = "processing-failed"
 
 
 def event(invocation_id: str, stream_arn: str, source_arn: str, region: str, batch: Sequence[SourceRecord]) -> bytes:

@@ -2,15 +2,14 @@
 
 A built module has the functions of ``Destination`` and says which members of CreateDeliveryStream and UpdateDestination are
 its own; what it stores is the description's shape with every default filled in. How a sealed buffer gets there is
-``delivery.py``'s: into S3 by ``Objects``, to an endpoint by ``destinations/http_client.py``. A seam (``Seam``) only says what
-it will be: its members are refused with 501 until somebody gives it the functions of ``Destination``.
+``delivery.py``'s: into S3 by ``Objects``, to an endpoint by ``destinations/http_client.py``. A seam only says what it will be
+and what it needs: its members are refused with 501 (``seams.py``) until somebody gives it the functions of ``Destination``.
 https://docs.aws.amazon.com/firehose/latest/dev/create-destination.html
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 Settings = Mapping[str, Any]
@@ -38,12 +37,3 @@ class Destination(Protocol):
     def roles(self, made: Settings) -> list[str]:
         """Every role it hands us."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Seam:
-    """A destination that is not built: ``needs`` says what is missing in the house for it."""
-
-    configurations: Sequence[str]
-    updates: Sequence[str]
-    needs: str

@@ -180,7 +180,9 @@ async def _read(reader: asyncio.StreamReader) -> Reply:
             parser.feed_data(piece)
         status = int(parser.get_status_code())
     except (httptools.HttpParserError, ValueError):
-        raise AwsError("HttpEndpoint.InvalidResponseFromDestination", "The response is no HTTP, or too large.") from None
-    if not parts.done and "content-length" in parts.headers or not status:
+        raise AwsError(
+            "HttpEndpoint.InvalidResponseFromDestination", "The response is no HTTP, or too large."
+        ) from None
+    if (not parts.done and "content-length" in parts.headers) or not status:
         raise AwsError("HttpEndpoint.InvalidResponseFromDestination", "The response ended too early.")
     return Reply(status, parts.headers, bytes(parts.body))

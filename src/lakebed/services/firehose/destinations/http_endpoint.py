@@ -136,7 +136,9 @@ def check_answer(request_id: str, status: int, headers: Mapping[str, str], body:
 
 
 def _invalid(why: str, told: str) -> AwsError:
-    return AwsError("HttpEndpoint.InvalidResponseFromDestination", f"The endpoint's response is not valid: {why}. {told}")
+    return AwsError(
+        "HttpEndpoint.InvalidResponseFromDestination", f"The endpoint's response is not valid: {why}. {told}"
+    )
 
 
 def _ascii(value: Any) -> str:

@@ -5,10 +5,6 @@ https://docs.aws.amazon.com/firehose/latest/dev/create-destination.html. Its mem
 
 from __future__ import annotations
 
-from lakebed.services.firehose.destinations import Seam
-
-SEAM = Seam(
-    configurations=("IcebergDestinationConfiguration", ),
-    updates=("IcebergDestinationUpdate", ),
-    needs="a writer of Iceberg tables off the loop (pyiceberg in the engine's child) with commits against Glue",
-)
+CONFIGURATIONS = ("IcebergDestinationConfiguration",)
+UPDATES = ("IcebergDestinationUpdate",)
+NEEDS = "a writer of Iceberg tables off the loop (pyiceberg in the engine's child) with commits against Glue"

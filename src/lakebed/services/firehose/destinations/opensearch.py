@@ -5,10 +5,14 @@ https://docs.aws.amazon.com/firehose/latest/dev/create-destination.html. Its mem
 
 from __future__ import annotations
 
-from lakebed.services.firehose.destinations import Seam
-
-SEAM = Seam(
-    configurations=("ElasticsearchDestinationConfiguration", "AmazonopensearchserviceDestinationConfiguration", "AmazonOpenSearchServerlessDestinationConfiguration", ),
-    updates=("ElasticsearchDestinationUpdate", "AmazonopensearchserviceDestinationUpdate", "AmazonOpenSearchServerlessDestinationUpdate", ),
-    needs="an OpenSearch service (its bulk API; index rotation and document ids are Firehose's)",
+CONFIGURATIONS = (
+    "ElasticsearchDestinationConfiguration",
+    "AmazonopensearchserviceDestinationConfiguration",
+    "AmazonOpenSearchServerlessDestinationConfiguration",
 )
+UPDATES = (
+    "ElasticsearchDestinationUpdate",
+    "AmazonopensearchserviceDestinationUpdate",
+    "AmazonOpenSearchServerlessDestinationUpdate",
+)
+NEEDS = "an OpenSearch service (its bulk API; index rotation and document ids are Firehose's)"

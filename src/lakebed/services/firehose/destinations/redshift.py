@@ -5,10 +5,6 @@ https://docs.aws.amazon.com/firehose/latest/dev/create-destination.html. Its mem
 
 from __future__ import annotations
 
-from lakebed.services.firehose.destinations import Seam
-
-SEAM = Seam(
-    configurations=("RedshiftDestinationConfiguration", ),
-    updates=("RedshiftDestinationUpdate", ),
-    needs="a Redshift service (COPY from S3 through its Data API)",
-)
+CONFIGURATIONS = ("RedshiftDestinationConfiguration",)
+UPDATES = ("RedshiftDestinationUpdate",)
+NEEDS = "a Redshift service (COPY from S3 through its Data API)"

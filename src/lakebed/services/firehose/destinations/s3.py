@@ -2,7 +2,7 @@
 
 https://docs.aws.amazon.com/firehose/latest/APIReference/API_ExtendedS3DestinationConfiguration.html. What is kept is the
 description's shape with every default filled in, so that Describe shows what is done. Refused by name (501): KMS
-encryption, ZIP and Snappy compression, ORC, processors other than Lambda, MetadataExtraction, AppendDelimiterToRecord.
+encryption.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from typing import Any
 from lakebed.api import firehose as api
 from lakebed.kernel.arn import parse
 from lakebed.kernel.errors import AwsError, not_built
-from lakebed.services.firehose import prefix
+from lakebed.lake import joda
+from lakebed.services.firehose import expansion, prefix
 from lakebed.services.firehose.buffers import Hints
 from lakebed.services.firehose.destinations import Settings
 from lakebed.services.firehose.extraction import Query
@@ -102,6 +103,11 @@ def extraction_query(made: Settings) -> str | None:
     return None
 
 
+def processors_of(made: Settings) -> dict[str, dict[str, str]]:
+    """The active processors' parameters by type."""
+    return {processor["Type"]: _parameters(processor) for processor in _active_processors(made)}
+
+
 def delimiter(made: Settings) -> bytes:
     """What AppendDelimiterToRecord puts behind each record."""
     for processor in _active_processors(made):
@@ -115,6 +121,12 @@ def conversion_schema(made: Settings) -> Mapping[str, Any] | None:
     """The Glue table records are converted to; None where conversion is off."""
     conversion = made.get("DataFormatConversionConfiguration") or {}
     return conversion.get("SchemaConfiguration") if conversion.get("Enabled") else None
+
+
+def converted_format(made: Settings) -> str:
+    """``parquet`` or ``orc``, where conversion is on."""
+    serializer = made["DataFormatConversionConfiguration"]["OutputFormatConfiguration"]["Serializer"]
+    return "orc" if "OrcSerDe" in serializer else "parquet"
 
 
 def is_partitioned(made: Settings) -> bool:
@@ -138,8 +150,6 @@ def basic(given: Settings) -> dict[str, Any]:
     if "KMSEncryptionConfig" in (given.get("EncryptionConfiguration") or {}):
         raise _refused("EncryptionConfiguration.KMSEncryptionConfig")
     compression = given.get("CompressionFormat", "UNCOMPRESSED")
-    if compression not in ("UNCOMPRESSED", "GZIP"):
-        raise _refused(f"CompressionFormat {compression}")
     made = {
         "RoleARN": given["RoleARN"],
         "BucketARN": given["BucketARN"],
@@ -184,8 +194,6 @@ def processing(given: Settings) -> dict[str, Any]:
     processors = given.get("Processors") or []
     kinds = [processor["Type"] for processor in processors]
     for kind in kinds:
-        if kind not in ("Lambda", "AppendDelimiterToRecord", "MetadataExtraction"):
-            raise _refused(f"ProcessingConfiguration processor {kind}")
         if kinds.count(kind) > 1:
             raise api.InvalidArgumentException(f"Only one processor of type {kind} is allowed.")
     for processor in processors:
@@ -193,8 +201,12 @@ def processing(given: Settings) -> dict[str, Any]:
             _check_lambda({**_LAMBDA_DEFAULTS, **_parameters(processor)})
         elif processor["Type"] == "MetadataExtraction":
             _check_extraction(_parameters(processor))
+        elif processor["Type"] in expansion.KINDS:
+            expansion.check(processor["Type"], _parameters(processor))
         elif unknown := set(_parameters(processor)) - {"Delimiter"}:
             raise api.InvalidArgumentException(f"Parameter {min(unknown)} is not valid for AppendDelimiterToRecord.")
+    if "CloudWatchLogProcessing" in kinds and "Decompression" not in kinds:
+        raise api.InvalidArgumentException("CloudWatchLogProcessing needs the Decompression processor.")
     return {"Enabled": enabled, "Processors": processors}
 
 
@@ -275,23 +287,27 @@ def _conversion(given: Settings, made: dict[str, Any]) -> bool:
     if schema.get("VersionId", "LATEST") != "LATEST":
         raise _refused("SchemaConfiguration.VersionId")
     serializer = (asked.get("OutputFormatConfiguration") or {}).get("Serializer") or {}
-    if "OrcSerDe" in serializer:
-        raise _refused("OutputFormatConfiguration.Serializer.OrcSerDe")
-    if "ParquetSerDe" not in serializer:
-        raise api.InvalidArgumentException("OutputFormatConfiguration.Serializer must be specified.")
+    if len({"OrcSerDe", "ParquetSerDe"} & set(serializer)) != 1:
+        raise api.InvalidArgumentException("OutputFormatConfiguration.Serializer must name exactly one serializer.")
     deserializer = (asked.get("InputFormatConfiguration") or {}).get("Deserializer") or {}
     if len({"OpenXJsonSerDe", "HiveJsonSerDe"} & set(deserializer)) != 1:
         raise api.InvalidArgumentException("InputFormatConfiguration.Deserializer must name exactly one deserializer.")
-    if (deserializer.get("OpenXJsonSerDe") or {}).get("ConvertDotsInJsonKeysToUnderscores"):
-        raise _refused("OpenXJsonSerDe.ConvertDotsInJsonKeysToUnderscores")
-    if (deserializer.get("HiveJsonSerDe") or {}).get("TimestampFormats"):
-        raise _refused("HiveJsonSerDe.TimestampFormats")
+    for pattern in (deserializer.get("HiveJsonSerDe") or {}).get("TimestampFormats") or ():
+        _check_timestamp(pattern)
     if made["CompressionFormat"] != "UNCOMPRESSED":
         raise api.InvalidArgumentException(
             "CompressionFormat must be UNCOMPRESSED when data format conversion is enabled."
         )
     made["DataFormatConversionConfiguration"] = {**asked, "Enabled": True}
     return True
+
+
+def _check_timestamp(pattern: str) -> None:
+    try:
+        if pattern != joda.MILLIS:
+            joda.reader(pattern)
+    except joda.PatternError as wrong:
+        raise api.InvalidArgumentException(f"HiveJsonSerDe.TimestampFormats: {wrong}.") from None
 
 
 def _active_processors(made: Settings) -> list[Any]:

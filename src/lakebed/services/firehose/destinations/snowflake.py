@@ -5,10 +5,6 @@ https://docs.aws.amazon.com/firehose/latest/dev/create-destination.html. Its mem
 
 from __future__ import annotations
 
-from lakebed.services.firehose.destinations import Seam
-
-SEAM = Seam(
-    configurations=("SnowflakeDestinationConfiguration", ),
-    updates=("SnowflakeDestinationUpdate", ),
-    needs="Snowflake itself: there is no open form of its ingest protocol",
-)
+CONFIGURATIONS = ("SnowflakeDestinationConfiguration",)
+UPDATES = ("SnowflakeDestinationUpdate",)
+NEEDS = "Snowflake itself: there is no open form of its ingest protocol"

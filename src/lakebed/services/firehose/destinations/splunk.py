@@ -5,10 +5,6 @@ https://docs.aws.amazon.com/firehose/latest/dev/create-destination.html. Its mem
 
 from __future__ import annotations
 
-from lakebed.services.firehose.destinations import Seam
-
-SEAM = Seam(
-    configurations=("SplunkDestinationConfiguration", ),
-    updates=("SplunkDestinationUpdate", ),
-    needs="nothing but the HEC protocol on http_client (raw and event endpoints, acknowledgement polling)",
-)
+CONFIGURATIONS = ("SplunkDestinationConfiguration",)
+UPDATES = ("SplunkDestinationUpdate",)
+NEEDS = "nothing but the HEC protocol on http_client (raw and event endpoints, acknowledgement polling)"

@@ -1,0 +1,19 @@
+"""What the pumps of all delivery streams share: where endpoints may be and their keys, the seals, and who is told."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from lakebed.services.firehose.destinations.http_client import Doors
+from lakebed.services.firehose.sealing import Seals
+from lakebed.services.firehose.secrets import Secrets
+from lakebed.services.firehose.telemetry import Telemetry
+
+
+class Outlets(NamedTuple):
+    """One for a house."""
+
+    doors: Doors
+    secrets: Secrets
+    telemetry: Telemetry
+    seals: Seals
