@@ -14,7 +14,6 @@ import ssl
 import threading
 import time
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import paho.mqtt.client as mqtt
@@ -260,22 +259,24 @@ class Session(Store):
 
     name = "mqtt"
     in_order = True
+    topics, number, device = "faults/#", "n", "away"
 
     def prepare(self) -> None:
         self._numbers: list[int] = []
         self._heard = threading.Event()
         iot = self.server.client("iot")
         keys = iot.create_keys_and_certificate(setAsActive=True)
-        iot.create_policy(policyName="faults", policyDocument=allow("iot:*", "*"))
-        iot.attach_policy(policyName="faults", target=keys["certificateArn"])
+        iot.create_policy(policyName=f"faults-{self.device}", policyDocument=allow("iot:*", "*"))
+        iot.attach_policy(policyName=f"faults-{self.device}", target=keys["certificateArn"])
         folder = self.server.log.parent
         (folder / "faults-c.pem").write_text(keys["certificatePem"])
         (folder / "faults-k.pem").write_text(keys["keyPair"]["PrivateKey"])
-        self._folder: Path = folder
+        self.tls = ssl.create_default_context(cafile=self.server.address["mqtt_ca"])
+        self.tls.load_cert_chain(folder / "faults-c.pem", folder / "faults-k.pem")
         device = self._connected()
         subscribed = threading.Event()
         device.on_subscribe = lambda *_: subscribed.set()
-        device.subscribe("faults/#", qos=1)
+        device.subscribe(self.topics, qos=1)
         assert subscribed.wait(10), "no SUBACK"
         self._gone(device)
         self.data = self.client("iot-data")
@@ -297,10 +298,8 @@ class Session(Store):
         return list(self._numbers)
 
     def _connected(self) -> mqtt.Client:
-        tls = ssl.create_default_context(cafile=self.server.address["mqtt_ca"])
-        tls.load_cert_chain(self._folder / "faults-c.pem", self._folder / "faults-k.pem")
-        device = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id="away", clean_session=False)
-        device.tls_set_context(tls)
+        device = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=self.device, clean_session=False)
+        device.tls_set_context(self.tls)
         there = threading.Event()
         device.on_connect = lambda *_: there.set()
         device.on_message = self._take
@@ -310,7 +309,7 @@ class Session(Store):
         return device
 
     def _take(self, _client: Any, _userdata: Any, message: mqtt.MQTTMessage) -> None:
-        self._numbers.append(json.loads(message.payload)["n"])
+        self._numbers.append(json.loads(message.payload)[self.number])
         self._heard.set()
 
     @staticmethod
