@@ -338,6 +338,20 @@ class MetricStat(TypedDict, total=False):
     Stat: Required[str]
     Unit: str
 
+class PutCompositeAlarmInput(TypedDict, total=False):
+    ActionsEnabled: bool
+    AlarmActions: list[str]
+    AlarmDescription: str
+    AlarmName: Required[str]
+    AlarmRule: Required[str]
+    InsufficientDataActions: list[str]
+    OKActions: list[str]
+    Tags: list[Tag]
+    ActionsSuppressor: str
+    ActionsSuppressorWaitPeriod: int
+    ActionsSuppressorExtensionPeriod: int
+    ActionConfiguration: ActionConfiguration
+
 class PutDashboardInput(TypedDict, total=False):
     DashboardName: Required[str]
     DashboardBody: Required[str]

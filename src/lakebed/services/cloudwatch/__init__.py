@@ -4,8 +4,8 @@ Follows https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/Welcome
 is kept of a value, ``reading`` folds it into periods, ``mathematics`` computes over it, ``evaluation`` looks at alarms on the
 clock, ``vended`` turns what flowed through the house into AWS's own metrics, ``port`` is where other services publish.
 
-Refused by name: trimmed statistics, SEARCH, Metrics Insights, most functions of metric math, anomaly detection, composite
-alarms, metric streams, other accounts' metrics (see docs/deviations/cloudwatch.md).
+Refused by name: trimmed statistics, SEARCH, Metrics Insights, most functions of metric math, anomaly detection,
+suppressors of composite alarms, metric streams, other accounts' metrics (see docs/deviations/cloudwatch.md).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from lakebed.ports.service import Service, operations_of
 from lakebed.services.cloudwatch.evaluation import Evaluator
 from lakebed.services.cloudwatch.port import Publisher
 from lakebed.services.cloudwatch.provider.alarms import AlarmOperations
+from lakebed.services.cloudwatch.provider.composites import CompositeOperations
 from lakebed.services.cloudwatch.provider.dashboards import DashboardOperations
 from lakebed.services.cloudwatch.provider.data import DataOperations
 from lakebed.services.cloudwatch.provider.metrics import MetricOperations
@@ -32,9 +33,10 @@ def service(k: Kernel, p: Ports) -> Service:
     ledger = Ledger(k)
     publisher = p.metrics = Publisher(ledger)
     evaluator = publisher.evaluator = Evaluator(ledger, p)
+    others = AlarmOperations(evaluator)
     providers = (
-        MetricOperations(ledger), DataOperations(ledger), AlarmOperations(evaluator), DashboardOperations(k),
-        TagOperations(k),
+        MetricOperations(ledger), DataOperations(ledger), others, DashboardOperations(k),
+        TagOperations(k), CompositeOperations(others),
     )  # fmt: skip
     tasks: list[Task] = [publisher, Ageing(ledger), evaluator, Vended(k, publisher)]
     return Service("cloudwatch", operations_of(*providers, prefix="cloudwatch"), tasks=tasks, stop=publisher.stop)

@@ -13,6 +13,7 @@ Alarm = dict[str, Any]
 _END = "\U0010ffff"
 _HISTORY_SECONDS = 30 * 86_400
 _HISTORY_MAX = 2000
+_NEVER = 1e18
 
 
 class AlarmStore:
@@ -33,6 +34,14 @@ class AlarmStore:
         rows = self._db.all(
             "SELECT body FROM alarm WHERE account=? AND region=? AND name>? AND name>=? AND name<? ORDER BY name LIMIT ?",
             (scope.account, scope.region, after, prefix, prefix + _END, limit),
+        )
+        return [msgspec.msgpack.decode(row["body"]) for row in rows]
+
+    def composites(self, scope: Scope) -> list[Alarm]:
+        """Those that are never due: the composite ones."""
+        rows = self._db.all(
+            "SELECT body FROM alarm WHERE account=? AND region=? AND evaluate_at>=?",
+            (scope.account, scope.region, _NEVER),
         )
         return [msgspec.msgpack.decode(row["body"]) for row in rows]
 

@@ -48,6 +48,8 @@ def defined(req: Mapping[str, Any], scope: Scope, now: float, previous: Alarm | 
     for name in ("ComparisonOperator", "EvaluationPeriods", "Threshold"):
         if name not in req:
             raise _wrong(f"The parameter {name} is required.")
+    if previous is not None and "AlarmRule" in previous:
+        raise _wrong(f"{req['AlarmName']} is a composite alarm.")
     compare = req["ComparisonOperator"]
     if compare not in COMPARISONS:
         raise not_built("cloudwatch", "PutMetricAlarm", f"ComparisonOperator {compare} (anomaly detection)")
@@ -61,7 +63,7 @@ def defined(req: Mapping[str, Any], scope: Scope, now: float, previous: Alarm | 
     if low_samples != "evaluate":
         raise _wrong(f"Option {low_samples} for EvaluateLowSampleCountPercentile is not one of evaluate, ignore.")
     for member in ACTIONS.values():
-        _check_actions(req.get(member) or [])
+        check_actions(req.get(member) or [], "PutMetricAlarm")
     period = _check_metrics(req)
     limit = 7 * DAY if period >= HOUR else DAY
     if period * req["EvaluationPeriods"] > limit:
@@ -83,7 +85,8 @@ def defined(req: Mapping[str, Any], scope: Scope, now: float, previous: Alarm | 
     }  # fmt: skip
 
 
-def _check_actions(actions: Sequence[str]) -> None:
+def check_actions(actions: Sequence[str], operation: str) -> None:
+    """Raise unless each is an ARN of what this house can do at a change of state."""
     if len(actions) > _ACTIONS_MAX:
         raise _wrong(f"At most {_ACTIONS_MAX} actions can be given for a state.")
     for action in actions:
@@ -91,7 +94,7 @@ def _check_actions(actions: Sequence[str]) -> None:
         if arn is None:
             raise _wrong(f"Invalid arn syntax: {action}")
         if arn.service not in ("sns", "lambda"):
-            raise not_built("cloudwatch", "PutMetricAlarm", f"action on {arn.service}")
+            raise not_built("cloudwatch", operation, f"action on {arn.service}")
 
 
 def _check_metrics(req: Mapping[str, Any]) -> int:

@@ -16,15 +16,16 @@ from lakebed.kernel.arn import parse
 from lakebed.kernel.db import Tx
 from lakebed.kernel.errors import AwsError
 from lakebed.kernel.scope import Principal, Scope
+from lakebed.ports.events import Events
 from lakebed.ports.house import Ports
 from lakebed.ports.topics import Topics
-from lakebed.services.cloudwatch import alarms, queries
+from lakebed.services.cloudwatch import alarms, composite, queries
 from lakebed.services.cloudwatch.alarm_store import AlarmStore
 from lakebed.services.cloudwatch.alarms import Alarm
 from lakebed.services.cloudwatch.reading import Ledger
 
 EVALUATION_TASK = "cloudwatch:alarms"
-ACTION_TOPIC = "cloudwatch:actions"
+ACTION_TOPIC, EVENT_TOPIC = "cloudwatch:actions", "cloudwatch:events"
 _AFTER_SECONDS = 5.0
 _AT_ONCE = 100
 
@@ -46,6 +47,7 @@ class Evaluator:
         self.k = ledger.k
         self.alarms = AlarmStore(ledger.k.db)
         ledger.k.outbox.handle(ACTION_TOPIC, self._act)
+        ledger.k.outbox.handle(EVENT_TOPIC, self._tell)
 
     async def activate(self) -> float | None:
         """Look at what is due, a bounded number at once."""
@@ -96,12 +98,53 @@ class Evaluator:
         summary = f"Alarm updated from {old} to {state}"
         entry = "StateUpdate", summary, msgspec.json.encode(told).decode()
         self.alarms.note(tx, scope, alarm["AlarmName"], now, entry)
+        where = {"account": scope.account, "region": scope.region, "partition": scope.partition}
+        event = {**where, "alarm": alarm, "previous": previous, "id": self.k.ids.uuid()}
+        self.k.outbox.emit(tx, EVENT_TOPIC, event)
+        self.look_at_parents(tx, scope, alarm)
         if not alarm["ActionsEnabled"]:
             return
         for action in alarm.get(alarms.ACTIONS[state]) or []:
-            message = {"account": scope.account, "region": scope.region, "partition": scope.partition,
-                       "action": action, "alarm": alarm, "previous": previous}  # fmt: skip
-            self.k.outbox.emit(tx, ACTION_TOPIC, message)
+            self.k.outbox.emit(tx, ACTION_TOPIC, {**where, "action": action, "alarm": alarm, "previous": previous})
+
+    def look_at_parents(self, tx: Tx, scope: Scope, alarm: Alarm) -> None:
+        """The composite alarms that an alarm is part of: it changed, or is gone."""
+        for other in self.alarms.composites(scope):
+            if alarm["AlarmName"] in composite.parse(other["AlarmRule"]).children:
+                self.look_at_composite(tx, scope, other, alarm["AlarmArn"])
+
+    def look_at_composite(self, tx: Tx, scope: Scope, alarm: Alarm, cause: str) -> None:
+        """Its rule over the states of the moment; ``cause`` is the ARN of the alarm that changed."""
+        rule = composite.parse(alarm["AlarmRule"])
+        found = [self.alarms.find(scope, name) for name in rule.children]
+        states = {one["AlarmName"]: one["StateValue"] for one in found if one is not None}
+        state = "ALARM" if rule.holds(states) else "OK"
+        if state == alarm["StateValue"]:
+            return
+        at = alarms.iso(self.k.clock.now())
+        children = [one for one in found if one is not None and (not cause or one["AlarmArn"] == cause)]
+        told = "; ".join(f"{one['AlarmArn']} transitioned to {one['StateValue']} at {at}" for one in children[:10])
+        data = {"triggeringAlarms": [
+            {"arn": one["AlarmArn"], "state": {"value": one["StateValue"], "timestamp": at}} for one in children[:10]
+        ]}  # fmt: skip
+        why = told or f"{alarm['AlarmArn']} was created and its alarm rule evaluates to {state}"
+        self.change(tx, scope, alarm, state, why, msgspec.json.encode(data).decode())
+
+    async def _tell(self, message: dict[str, Any]) -> None:
+        """The change as an event of EventBridge.
+
+        https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch-and-eventbridge.html
+        """
+        events: Events | None = getattr(self.p, "events", None)  # EventBridge may not be part of the house
+        if events is None:
+            return
+        scope = Scope(message["account"], message["region"], message["partition"])
+        alarm = message["alarm"]
+        detail = for_function(scope, alarm, message["previous"])["alarmData"]
+        await events.put(
+            scope, "aws.cloudwatch", "CloudWatch Alarm State Change", detail,
+            resources=[alarm["AlarmArn"]], event_id=message["id"],
+        )  # fmt: skip
 
     async def _act(self, message: dict[str, Any]) -> None:
         """One action; what a target refuses is written to the history as failed and not tried again."""
@@ -147,14 +190,18 @@ def for_function(scope: Scope, alarm: Alarm, previous: dict[str, Any]) -> dict[s
              "timestamp": alarms.iso(alarm["StateUpdatedTimestamp"])}  # fmt: skip
     if "StateReasonData" in alarm:
         state["reasonData"] = alarm["StateReasonData"]
-    metrics = [_metric(query) for query in alarms.queries_of(alarm)]
+    configuration: dict[str, Any] = {"description": alarm.get("AlarmDescription", "")}
+    if "AlarmRule" in alarm:
+        configuration["alarmRule"] = alarm["AlarmRule"]
+    else:
+        configuration["metrics"] = [_metric(query) for query in alarms.queries_of(alarm)]
     return {
         "source": "aws.cloudwatch", "alarmArn": alarm["AlarmArn"], "accountId": scope.account,
         "time": alarms.iso(alarm["StateUpdatedTimestamp"]), "region": scope.region,
         "alarmData": {
             "alarmName": alarm["AlarmName"], "state": state,
             "previousState": {**previous, "timestamp": alarms.iso(previous["timestamp"])},
-            "configuration": {"description": alarm.get("AlarmDescription", ""), "metrics": metrics},
+            "configuration": configuration,
         },
     }  # fmt: skip
 
@@ -173,6 +220,18 @@ def _metric(query: dict[str, Any]) -> dict[str, Any]:
 
 def for_topic(scope: Scope, alarm: Alarm, previous: dict[str, Any]) -> dict[str, Any]:
     """What SNS subscribers get, in the members AWS uses."""
+    return {
+        "AlarmName": alarm["AlarmName"], "AlarmDescription": alarm.get("AlarmDescription"), "AWSAccountId": scope.account,
+        "AlarmConfigurationUpdatedTimestamp": alarms.iso(alarm["AlarmConfigurationUpdatedTimestamp"]),
+        "NewStateValue": alarm["StateValue"], "NewStateReason": alarm["StateReason"],
+        "StateChangeTime": alarms.iso(alarm["StateUpdatedTimestamp"]), "Region": scope.region,
+        "AlarmArn": alarm["AlarmArn"], "OldStateValue": previous["value"],
+        **{member: alarm.get(member) or [] for member in alarms.ACTIONS.values()},
+        **({"AlarmRule": alarm["AlarmRule"]} if "AlarmRule" in alarm else {"Trigger": _trigger(alarm)}),
+    }  # fmt: skip
+
+
+def _trigger(alarm: Alarm) -> dict[str, Any]:
     trigger: dict[str, Any] = {
         "Period": alarm["period"], "EvaluationPeriods": alarm["EvaluationPeriods"],
         "ComparisonOperator": alarm["ComparisonOperator"], "Threshold": alarm["Threshold"],
@@ -189,11 +248,4 @@ def for_topic(scope: Scope, alarm: Alarm, previous: dict[str, Any]) -> dict[str,
             trigger |= {"StatisticType": "Statistic", "Statistic": alarm["Statistic"].upper()}
         else:
             trigger |= {"StatisticType": "ExtendedStatistic", "ExtendedStatistic": alarm["ExtendedStatistic"]}
-    return {
-        "AlarmName": alarm["AlarmName"], "AlarmDescription": alarm.get("AlarmDescription"), "AWSAccountId": scope.account,
-        "AlarmConfigurationUpdatedTimestamp": alarms.iso(alarm["AlarmConfigurationUpdatedTimestamp"]),
-        "NewStateValue": alarm["StateValue"], "NewStateReason": alarm["StateReason"],
-        "StateChangeTime": alarms.iso(alarm["StateUpdatedTimestamp"]), "Region": scope.region,
-        "AlarmArn": alarm["AlarmArn"], "OldStateValue": previous["value"],
-        **{member: alarm.get(member) or [] for member in alarms.ACTIONS.values()}, "Trigger": trigger,
-    }  # fmt: skip
+    return trigger
