@@ -46,6 +46,7 @@ _VOLATILE_OPERATIONS = {
     "GetAccessKeyLastUsed",
     "GetSessionToken",
     "GetAccountSummary",
+    "GetThingShadow",  # tells when it was asked
 }
 _VOLATILE = {"ResponseMetadata", "NextShardIterator", "LastUsedDate", "NextToken", "nextToken", "RoleLastUsed"}
 _clients: dict[tuple[str, str, str], Any] = {}

@@ -4,6 +4,7 @@ from typing import Required, TypedDict
 
 from lakebed.api import ModelledError
 
+class CertificateConflictException(ModelledError): ...
 class CertificateStateException(ModelledError): ...
 class CertificateValidationException(ModelledError): ...
 class ConflictingResourceUpdateException(ModelledError): ...
@@ -14,6 +15,7 @@ class InvalidRequestException(ModelledError): ...
 class InvalidStateTransitionException(ModelledError): ...
 class LimitExceededException(ModelledError): ...
 class MalformedPolicyException(ModelledError): ...
+class RegistrationCodeValidationException(ModelledError): ...
 class ResourceAlreadyExistsException(ModelledError): ...
 class ResourceNotFoundException(ModelledError): ...
 class ServiceUnavailableException(ModelledError): ...
@@ -150,6 +152,26 @@ class BillingGroupMetadata(TypedDict, total=False):
 
 class BillingGroupProperties(TypedDict, total=False):
     billingGroupDescription: str
+
+class CACertificate(TypedDict, total=False):
+    certificateArn: str
+    certificateId: str
+    status: str
+    creationDate: float
+
+class CACertificateDescription(TypedDict, total=False):
+    certificateArn: str
+    certificateId: str
+    status: str
+    certificatePem: str
+    ownedBy: str
+    creationDate: float
+    autoRegistrationStatus: str
+    lastModifiedDate: float
+    customerVersion: int
+    generationId: str
+    validity: CertificateValidity
+    certificateMode: str
 
 class CancelJobExecutionRequest(TypedDict, total=False):
     jobId: Required[str]
@@ -342,6 +364,11 @@ class DeleteBillingGroupRequest(TypedDict, total=False):
 
 class DeleteBillingGroupResponse(TypedDict, total=False): ...
 
+class DeleteCACertificateRequest(TypedDict, total=False):
+    certificateId: Required[str]
+
+class DeleteCACertificateResponse(TypedDict, total=False): ...
+
 class DeleteCertificateRequest(TypedDict, total=False):
     certificateId: Required[str]
     forceDelete: bool
@@ -364,6 +391,9 @@ class DeletePolicyRequest(TypedDict, total=False):
 class DeletePolicyVersionRequest(TypedDict, total=False):
     policyName: Required[str]
     policyVersionId: Required[str]
+
+class DeleteRegistrationCodeRequest(TypedDict, total=False): ...
+class DeleteRegistrationCodeResponse(TypedDict, total=False): ...
 
 class DeleteRoleAliasRequest(TypedDict, total=False):
     roleAlias: Required[str]
@@ -410,6 +440,13 @@ class DescribeBillingGroupResponse(TypedDict, total=False):
     version: int
     billingGroupProperties: BillingGroupProperties
     billingGroupMetadata: BillingGroupMetadata
+
+class DescribeCACertificateRequest(TypedDict, total=False):
+    certificateId: Required[str]
+
+class DescribeCACertificateResponse(TypedDict, total=False):
+    certificateDescription: CACertificateDescription
+    registrationConfig: RegistrationConfig
 
 class DescribeCertificateRequest(TypedDict, total=False):
     certificateId: Required[str]
@@ -585,6 +622,11 @@ class GetPolicyVersionResponse(TypedDict, total=False):
     creationDate: float
     lastModifiedDate: float
     generationId: str
+
+class GetRegistrationCodeRequest(TypedDict, total=False): ...
+
+class GetRegistrationCodeResponse(TypedDict, total=False):
+    registrationCode: str
 
 class GetTopicRuleRequest(TypedDict, total=False):
     ruleName: Required[str]
@@ -777,6 +819,26 @@ class ListBillingGroupsRequest(TypedDict, total=False):
 class ListBillingGroupsResponse(TypedDict, total=False):
     billingGroups: list[GroupNameAndArn]
     nextToken: str
+
+class ListCACertificatesRequest(TypedDict, total=False):
+    pageSize: int
+    marker: str
+    ascendingOrder: bool
+    templateName: str
+
+class ListCACertificatesResponse(TypedDict, total=False):
+    certificates: list[CACertificate]
+    nextMarker: str
+
+class ListCertificatesByCARequest(TypedDict, total=False):
+    caCertificateId: Required[str]
+    pageSize: int
+    marker: str
+    ascendingOrder: bool
+
+class ListCertificatesByCAResponse(TypedDict, total=False):
+    certificates: list[Certificate]
+    nextMarker: str
 
 class ListCertificatesRequest(TypedDict, total=False):
     pageSize: int
@@ -1061,6 +1123,29 @@ class RateIncreaseCriteria(TypedDict, total=False):
     numberOfNotifiedThings: int
     numberOfSucceededThings: int
 
+class RegisterCACertificateRequest(TypedDict, total=False):
+    caCertificate: Required[str]
+    verificationCertificate: str
+    setAsActive: bool
+    allowAutoRegistration: bool
+    registrationConfig: RegistrationConfig
+    tags: list[Tag]
+    certificateMode: str
+
+class RegisterCACertificateResponse(TypedDict, total=False):
+    certificateArn: str
+    certificateId: str
+
+class RegisterCertificateRequest(TypedDict, total=False):
+    certificatePem: Required[str]
+    caCertificatePem: str
+    setAsActive: bool
+    status: str
+
+class RegisterCertificateResponse(TypedDict, total=False):
+    certificateArn: str
+    certificateId: str
+
 class RegisterCertificateWithoutCARequest(TypedDict, total=False):
     certificatePem: Required[str]
     status: str
@@ -1068,6 +1153,11 @@ class RegisterCertificateWithoutCARequest(TypedDict, total=False):
 class RegisterCertificateWithoutCAResponse(TypedDict, total=False):
     certificateArn: str
     certificateId: str
+
+class RegistrationConfig(TypedDict, total=False):
+    templateBody: str
+    roleArn: str
+    templateName: str
 
 class RemoveThingFromBillingGroupRequest(TypedDict, total=False):
     billingGroupName: str
@@ -1271,6 +1361,13 @@ class UpdateBillingGroupRequest(TypedDict, total=False):
 
 class UpdateBillingGroupResponse(TypedDict, total=False):
     version: int
+
+class UpdateCACertificateRequest(TypedDict, total=False):
+    certificateId: Required[str]
+    newStatus: str
+    newAutoRegistrationStatus: str
+    registrationConfig: RegistrationConfig
+    removeAutoRegistration: bool
 
 class UpdateCertificateRequest(TypedDict, total=False):
     certificateId: Required[str]

@@ -272,6 +272,10 @@ class CertificateAuthority(Protocol):
         """Parse a certificate (RegisterCertificate, RegisterCACertificate)."""
         ...
 
+    def encode(self, certificate_der: bytes) -> str:
+        """The PEM of a certificate's DER."""
+        ...
+
     def is_issued_by(self, certificate_pem: str, authority_pem: str) -> bool:
         """Whether ``authority_pem``'s key signed ``certificate_pem`` (registration of device and CA certificates)."""
         ...

@@ -23,7 +23,7 @@ from lakebed.kernel.disk import is_trouble
 from lakebed.kernel.errors import AwsError, not_built
 from lakebed.kernel.kernel import Kernel
 from lakebed.ports.house import Ports
-from lakebed.ports.service import Context, Service
+from lakebed.ports.service import Context, Door, Service
 from lakebed.wire.aws.codec import Codec, Match
 from lakebed.wire.aws.message import HttpRequest, HttpResponse
 
@@ -100,6 +100,7 @@ class _Call:
         self.trace = Trace()
         self.codec: Codec | None = None
         self.match: Match | None = None
+        self.door: Door | None = None
 
     async def answer(self, body: _Body) -> HttpResponse:
         """The response, whatever happens, as the page of another origin may see it."""
@@ -135,10 +136,13 @@ class _Call:
         if target is None:
             raise errors.missing_token()
         self.trace.service, self.codec = target.service, target.codec
+        self.door = _door(target, sent)
         self.caller = authenticate.identify(claim, edge._p, edge._k.clock)
         request = await self._with_body(target, sent.raw_path, body)
         if claim is not None:
             edge._p.identity.note_use(self.caller.principal, claim.service, claim.region)
+        if self.door is not None:
+            return await self._through(self.door, request)
         if self.match is None or self.codec is None:
             raise self._unidentified(target, request)
         if claim is None and not edge._dispatch.has(target.service, self.match.operation):
@@ -179,6 +183,24 @@ class _Call:
         )
         told = await edge._p.browsers.post(context, bucket, browser.form_of(reader, policy))
         return HttpResponse(told.status, dict(told.headers), told.body)
+
+    async def _through(self, door: Door, request: HttpRequest) -> HttpResponse:
+        """A request for an interface of the service's own."""
+        self.trace.operation, caller = door.operation(request), self.caller
+        if caller.claim is None:
+            raise errors.missing_token()
+        context = Context(
+            scope=caller.scope,
+            principal=caller.principal,
+            request_id=self._request_id,
+            now=self._edge._k.clock.now(),
+            service=self.trace.service,
+            operation=self.trace.operation,
+            endpoint=self._endpoint(),
+            headers=request.headers,
+            source_ip=self._client,
+        )
+        return await door.handle(context, request)
 
     def _claim(self) -> authenticate.Claim | None:
         """The request's claim; one that cannot be read is refused in the protocol it seems to speak."""
@@ -230,6 +252,9 @@ class _Call:
 
     def _failed(self, error: AwsError) -> HttpResponse:
         codec = self.codec
+        if self.door is not None:
+            self.trace.error = error.error_code
+            return self.door.failed(error)
         protocol = self.match.protocol if self.match is not None else _protocol(codec, self._request)
         told = errors.translated(error, self.trace.service, protocol)
         self.trace.error = told.error_code
@@ -293,6 +318,12 @@ def _protocol(codec: Codec | None, request: HttpRequest) -> str:
         if codec is None or looks in codec.protocols:
             return looks
     return codec.protocol
+
+
+def _door(target: Target, request: HttpRequest) -> Door | None:
+    """The service's own interface, where the path is one of its."""
+    door = target.built.door if target.built is not None else None
+    return door if door is not None and request.raw_path.startswith(door.prefix) else None
 
 
 def _action(request: HttpRequest) -> str:

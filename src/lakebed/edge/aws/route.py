@@ -35,7 +35,7 @@ _SIGNED_AS: Mapping[str, Sequence[str]] = {
 _S3_HOST = re.compile(r"(.+?)\.s3(?:-accesspoint)?[.-].+")
 _NEVER_A_BUCKET = re.compile(r"[\d.]+|\[.*|.*:.*|[^.]*|.*\.amazonaws\.com")
 _SERVICE = re.compile(r"[a-z0-9-]{1,64}")
-_HOST_PREFIXES: Mapping[str, str] = {"data-ats.iot": "iot-data", "data.iot": "iot-data"}
+_HOST_PREFIXES: Mapping[str, str] = {"data-ats.iot": "iot-data", "data.iot": "iot-data", "data.jobs.iot": "iot-jobs-data"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,6 +76,9 @@ class Authority:
     def describe(self, certificate_pem: str) -> CertificateFacts:
         return _facts(_parse(certificate_pem))
 
+    def encode(self, certificate_der: bytes) -> str:
+        return ssl.DER_cert_to_PEM_cert(certificate_der)
+
     def is_issued_by(self, certificate_pem: str, authority_pem: str) -> bool:
         from cryptography.exceptions import InvalidSignature
 

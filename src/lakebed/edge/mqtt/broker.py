@@ -80,6 +80,7 @@ class MessageBroker:
         self._sessions: dict[tuple[Scope, str], Session] = {}
         self._trees: dict[Scope, FilterTree[Session]] = {}
         self._delayed: dict[tuple[Scope, str], PendingWill] = {}
+        self._versions: dict[tuple[Scope, str], tuple[int, float | None]] = {}  # and since when the client is gone
         self._background: set[asyncio.Task[None]] = set()
         self._gate: DeviceGate | None = None
         self.connections_made: Callable[[DeviceIdentity], asyncio.Protocol] | None = None  # set by the door
@@ -153,6 +154,7 @@ class MessageBroker:
             session.make_stored(expiry_seconds)
         else:
             session.expiry_seconds = 0  # a resumed session now ends with its connection
+        self._versions[key] = (self._versions.get(key, (-1, None))[0] + 1, None)
         self.live[key] = live
         return session, present
 
@@ -161,6 +163,7 @@ class MessageBroker:
         key, now = (session.scope, session.client_id), self.k.clock.now()
         if self.live.get(key) is live:
             del self.live[key]
+            self._versions[key] = (self._versions[key][0], now)
         session.detach(now)
         if session.expiry_seconds and session.is_stored:
             self.store.commit()
@@ -174,8 +177,15 @@ class MessageBroker:
         if will is not None:
             self._publish_will(will)
 
+    def version(self, scope: Scope, client_id: str) -> int:
+        """How many connections of a client there were since it was last away for an hour: lifecycle events tell it."""
+        return self._versions.get((scope, client_id), (0, None))[0]
+
     def sweep(self, now: float) -> float | None:
         """End sessions and speak wills whose time has come; when to look again."""
+        for key, (_, gone) in list(self._versions.items()):
+            if gone is not None and gone + limits.SESSION_EXPIRY_MAX <= now:
+                del self._versions[key]
         for key, will in list(self._delayed.items()):
             if will.due <= now:
                 del self._delayed[key]

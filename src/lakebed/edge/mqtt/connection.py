@@ -71,7 +71,7 @@ class Connection(asyncio.Protocol):
         self.heard_at = self.opened_at = self.clock.monotonic()
         self.silence_seconds = limits.CONNECT_WITHIN_SECONDS
         self._accepted: Accepted | None = None
-        self._session_id, self._connected_at = "", 0.0
+        self._session_id, self._connected_at, self._number = "", 0.0, 0
         self._version = V311
         self._decoder = Decoder(limits.PACKET_BYTES_MAX)
         self._packet_bytes_max = 1 << 28
@@ -207,6 +207,7 @@ class Connection(asyncio.Protocol):
             "sessionIdentifier": self._session_id,
             "clientInitiatedDisconnect": event == "CLIENT_INITIATED_DISCONNECT",
             "disconnectReason": event,
+            "versionNumber": self._number,
         }
         said = self.broker.announce(self.identity, self.client_id, "presence/disconnected", facts)
         if said is not None:
@@ -266,10 +267,15 @@ class Connection(asyncio.Protocol):
         self.silence_seconds = accepted.keep_alive * 1.5
         self.receive_maximum = packet.properties.get("receive_maximum", limits.IN_FLIGHT_MAX)
         self._packet_bytes_max = packet.properties.get("maximum_packet_size", 1 << 28)
+        self._number = self.broker.version(session.scope, self.client_id)
         self.send(encode(Connack(present, Reason.SUCCESS, accepted.properties), self._version))
         session.attach(self)
         session.pump(now)
-        facts = {"sessionIdentifier": self._session_id, "ipAddress": self.identity.source_ip, "versionNumber": 0}
+        facts = {
+            "sessionIdentifier": self._session_id,
+            "ipAddress": self.identity.source_ip,
+            "versionNumber": self._number,
+        }
         self._announce("presence/connected", facts)
         return None
 

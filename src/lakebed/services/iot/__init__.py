@@ -17,6 +17,7 @@ from lakebed.kernel.scope import Scope
 from lakebed.ports.house import Ports
 from lakebed.ports.service import Link, Service, operations_of
 from lakebed.services.iot.alias_store import AliasStore
+from lakebed.services.iot.authority_store import AuthorityStore
 from lakebed.services.iot.gate import Gate
 from lakebed.services.iot.group_store import GroupStore
 from lakebed.services.iot.https import DeviceHttps
@@ -24,6 +25,7 @@ from lakebed.services.iot.jobs.keeper import JobKeeper
 from lakebed.services.iot.jobs.keeper import parse_topic as parse_job_topic
 from lakebed.services.iot.jobs.store import JobStore
 from lakebed.services.iot.jobs.work import JobWork
+from lakebed.services.iot.provider.authorities import AuthorityOperations
 from lakebed.services.iot.provider.authorization import AuthorizationOperations
 from lakebed.services.iot.provider.billing_groups import BillingGroupOperations
 from lakebed.services.iot.provider.certificates import CertificateOperations
@@ -39,6 +41,7 @@ from lakebed.services.iot.provider.shadows import ShadowOperations
 from lakebed.services.iot.provider.thing_groups import ThingGroupOperations
 from lakebed.services.iot.provider.thing_types import ThingTypeOperations
 from lakebed.services.iot.provider.things import ThingOperations
+from lakebed.services.iot.registration import Registration
 from lakebed.services.iot.reserved import Reserved
 from lakebed.services.iot.rules import RuleEngine
 from lakebed.services.iot.shadows.keeper import ShadowKeeper, parse_topic
@@ -58,6 +61,7 @@ def service(k: Kernel, p: Ports) -> list[Service]:
     p.gate = core.gate
     shadows = ShadowKeeper(k, p, ShadowStore(k.db), engine)
     aliases = AliasStore(k.db)
+    core.gate.unknown = Registration(k, p, store, engine).meet
     core.gate.https_answer = DeviceHttps(core, shadows, aliases).answer
     reserved.add(lambda topic: parse_topic(topic) is not None, shadows.answer)
 
@@ -66,7 +70,7 @@ def service(k: Kernel, p: Ports) -> list[Service]:
     reserved.add(lambda topic: parse_job_topic(topic) is not None, keeper.answer)
 
     async def start() -> None:
-        for pem in store.foreign_pems():
+        for pem in (*store.foreign_pems(), *AuthorityStore(k.db).pems()):
             p.authority.trust(pem)
 
     def topology(scope: Scope) -> Sequence[Link]:
@@ -74,7 +78,7 @@ def service(k: Kernel, p: Ports) -> list[Service]:
 
     providers = (
         ThingOperations(core), ThingTypeOperations(core), CertificateOperations(core), PolicyOperations(core),
-        RuleOperations(core), EndpointOperations(core), RoleAliasOperations(core, aliases),
+        RuleOperations(core), EndpointOperations(core), RoleAliasOperations(core, aliases), AuthorityOperations(core),
         ThingGroupOperations(core, groups), BillingGroupOperations(core, groups), AuthorizationOperations(core),
         JobOperations(core, work, groups), JobExecutionOperations(core, keeper),
     )  # fmt: skip

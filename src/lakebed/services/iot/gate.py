@@ -31,6 +31,7 @@ class Gate:
     def __init__(self, p: Ports, store: IotStore, engine: RuleEngine, reserved: Reserved) -> None:
         self._p, self._store, self._engine, self._reserved = p, store, engine, reserved
         self._groups = GroupStore(store.db)
+        self.unknown: Callable[[bytes], None] | None = None  # just-in-time registration
         self.https_answer: Callable[[DeviceIdentity, HttpRequest], Awaitable[tuple[int, bytes]]] | None = None
         self._decided: dict[tuple[str, Scope, str, str, str], bool] = {}
         self._statements: dict[tuple[str, Scope], tuple[Statement, ...]] = {}
@@ -46,9 +47,12 @@ class Gate:
         if certificate_der is None:
             return None
         certificate_id = hashlib.sha256(certificate_der).hexdigest()
-        for certificate in self._store.certificates_with(certificate_id):
+        found = self._store.certificates_with(certificate_id)
+        for certificate in found:
             if certificate.status == ACTIVE:
                 return DeviceIdentity(certificate.scope, certificate_id, source_ip)
+        if not found and self.unknown is not None:
+            self.unknown(certificate_der)
         return None
 
     def may_connect(self, identity: DeviceIdentity, client_id: str, attributes: ConnectAttributes) -> bool:

@@ -46,6 +46,7 @@ class Certificate(NamedTuple):
     common_name: str
     serial_number: str
     version: int
+    authority: str = ""
 
     @property
     def arn(self) -> str:

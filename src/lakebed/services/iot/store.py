@@ -149,7 +149,8 @@ class IotStore:
     def put_certificate(self, tx: Tx, made: Certificate) -> None:
         """Insert or replace."""
         tx.execute(
-            "INSERT OR REPLACE INTO iot_certificate VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)", (*_key(made.scope), *made[1:])
+            "INSERT OR REPLACE INTO iot_certificate VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+            (*_key(made.scope), *made[1:]),
         )
 
     def delete_certificate(self, tx: Tx, scope: Scope, certificate_id: str) -> None:

@@ -48,6 +48,7 @@ CONSTRAINT_CODES: Mapping[str, str] = {
     "athena": "InvalidRequestException",
     "iot": "InvalidRequestException",
     "iot-data": "InvalidRequestException",
+    "iot-jobs-data": "InvalidRequestException",
     "logs": "InvalidParameterException",
     "sqs": "InvalidParameterValue",
     "s3": "InvalidArgument",

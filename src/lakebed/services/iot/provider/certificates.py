@@ -1,7 +1,7 @@
 """Device certificates: made, registered, switched, deleted.
 
 https://docs.aws.amazon.com/iot/latest/developerguide/x509-client-certs.html. What is not ACTIVE any more loses its
-connections at once. Registered CAs, transfers and just-in-time registration are not built.
+connections at once. Registered CAs and the certificates they signed: ``authorities``. Transfers are not built.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ class CertificateOperations:
     ) -> api.CreateKeysAndCertificateResponse:
         """https://docs.aws.amazon.com/iot/latest/apireference/API_CreateKeysAndCertificate.html"""
         issued = await self.core.p.authority.create_keys_and_certificate()
-        made = self._keep(ctx, issued.pem, issued.facts, ACTIVE if req.get("setAsActive") else INACTIVE, "DEFAULT")
+        made = keep_certificate(
+            self.core, ctx, issued.pem, issued.facts, status=ACTIVE if req.get("setAsActive") else INACTIVE
+        )
         return {
             "certificateArn": made.arn,
             "certificateId": made.id,
@@ -50,7 +52,9 @@ class CertificateOperations:
             issued = await self.core.p.authority.sign_csr(req["certificateSigningRequest"])
         except ValueError as wrong:
             raise api.InvalidRequestException(str(wrong)) from None
-        made = self._keep(ctx, issued.pem, issued.facts, ACTIVE if req.get("setAsActive") else INACTIVE, "DEFAULT")
+        made = keep_certificate(
+            self.core, ctx, issued.pem, issued.facts, status=ACTIVE if req.get("setAsActive") else INACTIVE
+        )
         return {"certificateArn": made.arn, "certificateId": made.id, "certificatePem": made.pem}
 
     @operation("RegisterCertificateWithoutCA")
@@ -66,7 +70,7 @@ class CertificateOperations:
             self.core.p.authority.trust(req["certificatePem"])
         except ValueError as wrong:
             raise api.CertificateValidationException(str(wrong)) from None
-        made = self._keep(ctx, req["certificatePem"], facts, status, "SNI_ONLY")
+        made = keep_certificate(self.core, ctx, req["certificatePem"], facts, status=status, mode="SNI_ONLY")
         return {"certificateArn": made.arn, "certificateId": made.id}
 
     @operation("DescribeCertificate", resource=certificate_arn)
@@ -75,8 +79,10 @@ class CertificateOperations:
     ) -> api.DescribeCertificateResponse:
         """https://docs.aws.amazon.com/iot/latest/apireference/API_DescribeCertificate.html"""
         found = self._require(ctx.scope, req["certificateId"])
+        signer: api.CertificateDescription = {"caCertificateId": found.authority} if found.authority else {}
         return {
             "certificateDescription": {
+                **signer,
                 "certificateArn": found.arn,
                 "certificateId": found.id,
                 "status": found.status,
@@ -96,17 +102,7 @@ class CertificateOperations:
         limit = req.get("pageSize", _PAGE)
         ascending = bool(req.get("ascendingOrder"))
         found = self.store.certificates(ctx.scope, req.get("marker", ""), limit + 1, ascending=ascending)
-        listed: list[api.Certificate] = [
-            {
-                "certificateArn": one.arn,
-                "certificateId": one.id,
-                "status": one.status,
-                "certificateMode": one.mode,
-                "creationDate": one.created,
-            }
-            for one in found[:limit]
-        ]
-        answer: api.ListCertificatesResponse = {"certificates": listed}
+        answer: api.ListCertificatesResponse = {"certificates": [listed_certificate(one) for one in found[:limit]]}
         if len(found) > limit:
             answer["nextMarker"] = found[limit - 1].id
         return answer
@@ -146,26 +142,48 @@ class CertificateOperations:
             self.core.access_changed(tx)
         self.core.p.broker.revoke(found.id)
 
-    def _keep(self, ctx: Context, pem: str, facts: CertificateFacts, status: str, mode: str) -> Certificate:
-        made = Certificate(
-            ctx.scope, facts.certificate_id, pem, status, mode, ctx.now, ctx.now, facts.not_before, facts.not_after,
-            facts.common_name, facts.serial_number, 1,
-        )  # fmt: skip
-        with self.store.db.tx() as tx:
-            # One door serves all accounts and tells them by the certificate: a second account's registration of a public
-            # certificate would take over, or cut off, the first one's devices.
-            accounts = {other.scope.account for other in self.store.certificates_with(made.id)}
-            if self.store.certificate(ctx.scope, made.id) is not None or accounts - {ctx.scope.account}:
-                raise api.ResourceAlreadyExistsException(
-                    "The certificate is already provisioned or registered",
-                    members={"resourceId": made.id, "resourceArn": made.arn},
-                )
-            self.store.put_certificate(tx, made)
-            self.core.access_changed(tx)
-        return made
-
     def _require(self, scope: Scope, certificate_id: str) -> Certificate:
         found = self.store.certificate(scope, certificate_id)
         if found is None:
             raise api.ResourceNotFoundException(f"Certificate id {certificate_id} does not exist.")
         return found
+
+
+def listed_certificate(one: Certificate) -> api.Certificate:
+    """As lists show it."""
+    return {
+        "certificateArn": one.arn,
+        "certificateId": one.id,
+        "status": one.status,
+        "certificateMode": one.mode,
+        "creationDate": one.created,
+    }
+
+
+def keep_certificate(
+    core: Core,
+    ctx: Context,
+    pem: str,
+    facts: CertificateFacts,
+    *,
+    status: str,
+    mode: str = "DEFAULT",
+    authority: str = "",
+) -> Certificate:
+    """Register a certificate that was made or shown."""
+    made = Certificate(
+        ctx.scope, facts.certificate_id, pem, status, mode, ctx.now, ctx.now, facts.not_before, facts.not_after,
+        facts.common_name, facts.serial_number, 1, authority,
+    )  # fmt: skip
+    with core.store.db.tx() as tx:
+        # One door serves all accounts and tells them by the certificate: a second account's registration of a public
+        # certificate would take over, or cut off, the first one's devices.
+        accounts = {other.scope.account for other in core.store.certificates_with(made.id)}
+        if core.store.certificate(ctx.scope, made.id) is not None or accounts - {ctx.scope.account}:
+            raise api.ResourceAlreadyExistsException(
+                "The certificate is already provisioned or registered",
+                members={"resourceId": made.id, "resourceArn": made.arn},
+            )
+        core.store.put_certificate(tx, made)
+        core.access_changed(tx)
+    return made

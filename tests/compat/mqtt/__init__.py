@@ -1,0 +1,1 @@
+"""The Eclipse Paho MQTT conformance tests against a real ``lakebed up``."""
