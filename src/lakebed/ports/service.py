@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
+from lakebed.kernel.errors import AwsError
 from lakebed.kernel.scope import Principal, Scope
 from lakebed.kernel.tasks import Task
+from lakebed.wire.aws.message import HttpRequest, HttpResponse
 
 Request = dict[str, Any]
 Result = dict[str, Any]
@@ -48,6 +50,25 @@ class Operation:
     refused: tuple[str, ...]
 
 
+class Door(Protocol):
+    """An HTTP interface of a service that is none of botocore's models (Glue's Iceberg REST catalog): requests signed for
+    the service whose path begins with ``prefix`` go to it, signature verified, body read. It asks for permissions itself."""
+
+    prefix: str
+
+    def operation(self, request: HttpRequest) -> str:
+        """What a request is for, as the journal shows it."""
+        ...
+
+    async def handle(self, ctx: Context, request: HttpRequest) -> HttpResponse:
+        """The answer; AwsError is told by ``failed``."""
+        ...
+
+    def failed(self, error: AwsError) -> HttpResponse:
+        """A refusal in the interface's own form."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Link:
     """A configured edge of the pipeline graph: records go from one ARN to another."""
@@ -71,6 +92,7 @@ class Service:
     topology: Callable[[Scope], Sequence[Link]] | None = None
     start: Callable[[], Awaitable[None]] | None = None
     stop: Callable[[], Awaitable[None]] | None = None
+    door: Door | None = None
 
 
 def operation(

@@ -1,7 +1,7 @@
 """The child: pyiceberg and pyarrow, one request at a time, no credentials, no network.
 
 Standard output belongs to the frames alone. Threads of pyiceberg ask for files too, so a question and its answer go under
-one lock. An unexpected exception of a library is told as the statement's failure, without its traceback.
+one lock. What a library raises over a stranger's file is told as the statement's failure, without its traceback.
 """
 
 from __future__ import annotations
@@ -19,6 +19,10 @@ import msgspec
 from lakebed.engines.iceberg.conversation import pack, size_of
 from lakebed.kernel.children import die_with_parent
 from lakebed.ports.sql import SqlFailure
+
+Resolve = Callable[[str], Path]
+Work = Callable[[Resolve, dict[str, Any]], Any]
+Broken = tuple[type[BaseException], ...]
 
 
 class Line:
@@ -81,14 +85,10 @@ def main() -> None:
     line.write({"result": True})
     while (request := line.read()) is not None:
         clear_manifest_cache()  # what a caller may read is decided anew for each request
-        line.write(_answer(service.answer, line.resolve, request))
+        line.write(_answer(service.answer, line.resolve, request, service.BROKEN))
 
 
-def _answer(
-    work: Callable[[Callable[[str], Path], dict[str, Any]], Any],
-    resolve: Callable[[str], Path],
-    request: dict[str, Any],
-) -> dict[str, Any]:
+def _answer(work: Work, resolve: Resolve, request: dict[str, Any], broken: Broken) -> dict[str, Any]:
     try:
         return {"result": work(resolve, request)}
     except SqlFailure as failed:
@@ -100,7 +100,7 @@ def _answer(
     except MemoryError:
         return {"failure": {"name": "EXCEEDED_LOCAL_MEMORY_LIMIT", "message": "The Iceberg engine's memory is used up.",
                             "category": 2, "retryable": False}}  # fmt: skip
-    except Exception as wrong:
+    except broken as wrong:
         print(f"{type(wrong).__name__}: {wrong}", file=sys.stderr, flush=True)  # noqa: T201 - the child's log
         return {"failure": {"name": "ICEBERG_BAD_DATA", "message": f"{type(wrong).__name__}: {str(wrong)[:500]}",
                             "category": 2, "retryable": False}}  # fmt: skip

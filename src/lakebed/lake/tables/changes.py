@@ -26,7 +26,7 @@ from pyiceberg.exceptions import CommitFailedException, NoSuchTableError
 from pyiceberg.partitioning import PartitionSpec
 from pyiceberg.schema import Schema
 from pyiceberg.serializers import FromInputFile
-from pyiceberg.table.metadata import TableMetadataUtil, new_table_metadata
+from pyiceberg.table.metadata import TableMetadataV1, new_table_metadata
 from pyiceberg.table.snapshots import Operation
 from pyiceberg.table.sorting import UNSORTED_SORT_ORDER, SortOrder
 from pyiceberg.table.update import TableRequirement, TableUpdate, update_table_metadata
@@ -38,13 +38,6 @@ from lakebed.ports.sql import SqlFailure
 
 Facts = dict[str, Any]
 _VERSION = re.compile(r"/(\d{1,9})-[^/]*\.metadata\.json(?:\.gz)?$")
-# Kept in the metadata by clients, but never followed here.
-_EMPTY = {
-    "format-version": 2, "location": "", "table-uuid": "00000000-0000-0000-0000-000000000000", "last-column-id": -1,
-    "last-updated-ms": 0, "schemas": [], "current-schema-id": -1, "partition-specs": [], "default-spec-id": -1,
-    "last-partition-id": 999, "sort-orders": [], "default-sort-order-id": -1, "properties": {}, "last-sequence-number": 0,
-    "snapshots": [], "refs": {},
-}  # fmt: skip
 
 
 class Stage:
@@ -209,7 +202,8 @@ def _apply(stage: Stage) -> Any:
             raise SqlFailure("ICEBERG_COMMIT_ERROR", str(wrong)) from None
     try:
         if stage.base is None:
-            made = update_table_metadata(TableMetadataUtil.parse_obj(dict(_EMPTY)), tuple(updates), True, None)
+            nothing = TableMetadataV1.model_construct(last_column_id=-1, schema=Schema())
+            made = update_table_metadata(nothing, tuple(updates), True, None)
             return made.model_copy(update={"last_updated_ms": stage.names.now_ms})
         gone = [each for each in updates if each.action == "remove-properties"]
         for each in gone:

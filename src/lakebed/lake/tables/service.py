@@ -6,10 +6,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+from pyiceberg import exceptions
+
 from lakebed.lake.tables import changes, inspecting, maintenance, planning
 from lakebed.lake.tables.files import HouseFiles
 
 Resolve = Callable[[str], Path]
+# What the libraries raise over files they cannot read. pyiceberg's exceptions have no common base.
+BROKEN: tuple[type[BaseException], ...] = (
+    ArithmeticError, AssertionError, AttributeError, EOFError, LookupError, OSError, RuntimeError, TypeError, ValueError,
+    pa.ArrowException, *(each for each in vars(exceptions).values() if isinstance(each, type) and issubclass(each, Exception)),
+)  # fmt: skip
 
 
 def answer(resolve: Resolve, request: dict[str, Any]) -> Any:
