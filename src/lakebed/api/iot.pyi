@@ -15,6 +15,7 @@ class InvalidRequestException(ModelledError): ...
 class InvalidStateTransitionException(ModelledError): ...
 class LimitExceededException(ModelledError): ...
 class MalformedPolicyException(ModelledError): ...
+class NotConfiguredException(ModelledError): ...
 class RegistrationCodeValidationException(ModelledError): ...
 class ResourceAlreadyExistsException(ModelledError): ...
 class ResourceNotFoundException(ModelledError): ...
@@ -597,6 +598,12 @@ class GetJobDocumentRequest(TypedDict, total=False):
 class GetJobDocumentResponse(TypedDict, total=False):
     document: str
 
+class GetLoggingOptionsRequest(TypedDict, total=False): ...
+
+class GetLoggingOptionsResponse(TypedDict, total=False):
+    roleArn: str
+    logLevel: str
+
 class GetPolicyRequest(TypedDict, total=False):
     policyName: Required[str]
 
@@ -634,6 +641,15 @@ class GetTopicRuleRequest(TypedDict, total=False):
 class GetTopicRuleResponse(TypedDict, total=False):
     ruleArn: str
     rule: TopicRule
+
+class GetV2LoggingOptionsRequest(TypedDict, total=False):
+    verbose: bool
+
+class GetV2LoggingOptionsResponse(TypedDict, total=False):
+    roleArn: str
+    defaultLogLevel: str
+    disableAllLogs: bool
+    eventConfigurations: list[LogEventConfiguration]
 
 class GroupNameAndArn(TypedDict, total=False):
     groupName: str
@@ -1065,6 +1081,15 @@ class LocationTimestamp(TypedDict, total=False):
     value: Required[str]
     unit: str
 
+class LogEventConfiguration(TypedDict, total=False):
+    eventType: Required[str]
+    logLevel: str
+    logDestination: str
+
+class LoggingOptionsPayload(TypedDict, total=False):
+    roleArn: Required[str]
+    logLevel: str
+
 class MaintenanceWindow(TypedDict, total=False):
     startTime: Required[str]
     durationInMinutes: Required[int]
@@ -1220,6 +1245,15 @@ class SchedulingConfig(TypedDict, total=False):
 class SetDefaultPolicyVersionRequest(TypedDict, total=False):
     policyName: Required[str]
     policyVersionId: Required[str]
+
+class SetLoggingOptionsRequest(TypedDict, total=False):
+    loggingOptionsPayload: Required[LoggingOptionsPayload]
+
+class SetV2LoggingOptionsRequest(TypedDict, total=False):
+    roleArn: str
+    defaultLogLevel: str
+    disableAllLogs: bool
+    eventConfigurations: list[LogEventConfiguration]
 
 class SigV4Authorization(TypedDict, total=False):
     signingRegion: Required[str]

@@ -349,3 +349,24 @@ async def test_http_publish_reaches_rules(world: World, sinks: Sinks) -> None:
             await fails(call("iot-data", "Publish", topic=topic, payload=b"x"))
         ).error_code == "InvalidRequestException"
     assert (await fails(call("iot-data", "GetRetainedMessage", topic="no"))).error_code == "ResourceNotFoundException"
+
+
+async def test_logs(world: World, sinks: Sinks) -> None:
+    call = world.harness.call
+    absent = await fails(call("iot", "GetV2LoggingOptions"))
+    assert absent.error_code == "NotConfiguredException"
+    await send(world, ("t/a", b"{}"))
+    assert sinks.named("logs") == []
+    await call("iot", "SetV2LoggingOptions", roleArn=ROLE, defaultLogLevel="INFO")
+    sinks.fails["kinesis"] = AwsError("ResourceNotFoundException", "no stream")
+    await rule(world, {"kinesis": {"roleArn": ROLE, "streamName": "s"}})
+    await send(world, ("t/a", b"{}"))
+    lines = [json.loads(text) for group, text in sinks.named("logs") if group == "AWSIotLogsV2"]
+    assert [(line["eventType"], line["status"]) for line in lines] == [
+        ("Publish-In", "Success"), ("RuleExecution", "Failure")]  # fmt: skip
+    await call("iot", "SetV2LoggingOptions", disableAllLogs=True)
+    assert (await call("iot", "GetV2LoggingOptions"))["disableAllLogs"] is True
+    await send(world, ("t/a", b"{}"))
+    assert len(sinks.named("logs")) == 2
+    await call("iot", "SetLoggingOptions", loggingOptionsPayload={"roleArn": ROLE, "logLevel": "WARN"})
+    assert (await call("iot", "GetLoggingOptions"))["logLevel"] == "WARN"

@@ -1,4 +1,4 @@
-"""AWS IoT Core: registry, certificates, policies, topic rules (``iot``) and the HTTP data plane (``iot-data``).
+"""AWS IoT Core: registry, certificates, policies, rules, jobs (``iot``), ``iot-data`` and ``iot-jobs-data``.
 
 Follows https://docs.aws.amazon.com/iot/latest/developerguide/what-is-aws-iot.html and the API reference. Devices speak to
 ``lakebed.edge.mqtt``, which asks ``gate`` for permission and hands their messages to ``rules``: the seam is
@@ -34,6 +34,7 @@ from lakebed.services.iot.provider.endpoint import EndpointOperations
 from lakebed.services.iot.provider.job_executions import JobExecutionOperations
 from lakebed.services.iot.provider.jobs import JobOperations
 from lakebed.services.iot.provider.jobs_data import JobsDataOperations
+from lakebed.services.iot.provider.logging import LoggingOperations
 from lakebed.services.iot.provider.policies import PolicyOperations
 from lakebed.services.iot.provider.role_aliases import RoleAliasOperations
 from lakebed.services.iot.provider.rules import RuleOperations
@@ -57,7 +58,7 @@ def service(k: Kernel, p: Ports) -> list[Service]:
     engine = RuleEngine(k, p, store)
     reserved = Reserved()
     groups = GroupStore(k.db)
-    core = Core(k, p, store, engine, Gate(p, store, engine, reserved), reserved, groups)
+    core = Core(k, p, store, engine, Gate(p, store, engine, reserved, engine.log), reserved, groups)
     p.gate = core.gate
     shadows = ShadowKeeper(k, p, ShadowStore(k.db), engine)
     aliases = AliasStore(k.db)
@@ -79,8 +80,8 @@ def service(k: Kernel, p: Ports) -> list[Service]:
     providers = (
         ThingOperations(core), ThingTypeOperations(core), CertificateOperations(core), PolicyOperations(core),
         RuleOperations(core), EndpointOperations(core), RoleAliasOperations(core, aliases), AuthorityOperations(core),
-        ThingGroupOperations(core, groups), BillingGroupOperations(core, groups), AuthorizationOperations(core),
-        JobOperations(core, work, groups), JobExecutionOperations(core, keeper),
+        LoggingOperations(core, engine.log), ThingGroupOperations(core, groups), BillingGroupOperations(core, groups),
+        AuthorizationOperations(core), JobOperations(core, work, groups), JobExecutionOperations(core, keeper),
     )  # fmt: skip
     return [
         Service("iot", operations_of(*providers, prefix="iot"), tasks=[work], topology=topology, start=start),

@@ -13,6 +13,7 @@ from lakebed.kernel.errors import AwsError
 from lakebed.kernel.scope import Scope
 from lakebed.ports.devices import ConnectAttributes, DeviceIdentity, PublishedMessage
 from lakebed.ports.house import Ports
+from lakebed.services.iot.event_log import EventLog
 from lakebed.services.iot.group_store import GroupStore
 from lakebed.services.iot.model import ACTIVE
 from lakebed.services.iot.policy import Statement, compile_policy, decide
@@ -28,9 +29,9 @@ _Facts = dict[str, str | Sequence[str]]
 class Gate:
     """See ``lakebed.ports.devices.DeviceGate``."""
 
-    def __init__(self, p: Ports, store: IotStore, engine: RuleEngine, reserved: Reserved) -> None:
+    def __init__(self, p: Ports, store: IotStore, engine: RuleEngine, reserved: Reserved, log: EventLog) -> None:
         self._p, self._store, self._engine, self._reserved = p, store, engine, reserved
-        self._groups = GroupStore(store.db)
+        self._groups, self._log = GroupStore(store.db), log
         self.unknown: Callable[[bytes], None] | None = None  # just-in-time registration
         self.https_answer: Callable[[DeviceIdentity, HttpRequest], Awaitable[tuple[int, bytes]]] | None = None
         self._decided: dict[tuple[str, Scope, str, str, str], bool] = {}
@@ -71,27 +72,33 @@ class Gate:
             facts["iot:LastWillTopic"] = attributes.will_topic
         resource = identity.scope.arn("iot", f"client/{client_id}")
         if identity.principal is not None:
-            return self._counted(identity, "Connect", self._principal_may(identity, "iot:Connect", resource, facts))
-        return self._counted(identity, "Connect", decide(self._policies(identity), "iot:Connect", resource, facts))
+            allowed = self._principal_may(identity, "iot:Connect", resource, facts)
+        else:
+            allowed = decide(self._policies(identity), "iot:Connect", resource, facts)
+        return self._counted(identity, client_id, "Connect", "", allowed)
 
     def may_publish(self, identity: DeviceIdentity, client_id: str, topic: str, *, retain: bool) -> bool:
         allowed = self.may(identity, client_id, "iot:Publish", "topic/" + topic)
         if allowed and retain:
             allowed = self.may(identity, client_id, "iot:RetainPublish", "topic/" + topic)
-        return allowed or self._counted(identity, "PublishIn", allowed)
+        return allowed or self._counted(identity, client_id, "PublishIn", topic, allowed)
 
     def answers(self, topic: str) -> bool:
         return self._reserved.takes(topic)
 
     def may_subscribe(self, identity: DeviceIdentity, client_id: str, topic_filter: str) -> bool:
         allowed = self.may(identity, client_id, "iot:Subscribe", "topicfilter/" + topic_filter)
-        return self._counted(identity, "Subscribe", allowed)
+        return self._counted(identity, client_id, "Subscribe", topic_filter, allowed)
 
     def may_receive(self, identity: DeviceIdentity, client_id: str, topic: str) -> bool:
-        return self._counted(identity, "PublishOut", self.may(identity, client_id, "iot:Receive", "topic/" + topic))
+        allowed = self.may(identity, client_id, "iot:Receive", "topic/" + topic)
+        return self._counted(identity, client_id, "PublishOut", topic, allowed)
 
     async def ingest(self, identity: DeviceIdentity, client_id: str, messages: Sequence[PublishedMessage]) -> None:
         self._count(identity, "PublishIn.Success", len(messages))
+        if self._log.listens(identity.scope, "INFO"):
+            for message in messages:
+                self._note(identity, client_id, "Publish-In", message.topic, True)
         await self._engine.run(
             identity.scope,
             messages,
@@ -121,9 +128,25 @@ class Gate:
             self._decided[key] = known
         return known
 
-    def _counted(self, identity: DeviceIdentity, what: str, allowed: bool) -> bool:
+    def _counted(self, identity: DeviceIdentity, client_id: str, what: str, topic: str, allowed: bool) -> bool:
         self._count(identity, f"{what}.{'Success' if allowed else 'AuthError'}", 1)
+        if self._log.listens(identity.scope, "INFO" if allowed else "ERROR"):
+            self._note(identity, client_id, what.replace("Publish", "Publish-"), topic, allowed)
         return allowed
+
+    def _note(self, identity: DeviceIdentity, client_id: str, event: str, topic: str, allowed: bool) -> None:
+        facts: dict[str, str] = {
+            "protocol": "MQTT",
+            "clientId": client_id,
+            "principalId": identity.certificate_id or (identity.principal.user_id if identity.principal else ""),
+            "sourceIp": identity.source_ip,
+        }
+        if topic:
+            facts["topicName"] = topic
+        if not allowed:
+            facts["reason"] = "AUTHORIZATION_FAILURE"
+        status = "Success" if allowed else "Failure"
+        self._log.note(identity.scope, "INFO" if allowed else "ERROR", event, status, facts)
 
     def _count(self, identity: DeviceIdentity, name: str, count: int) -> None:
         """https://docs.aws.amazon.com/iot/latest/developerguide/metrics_dimensions.html#message-broker-metrics"""

@@ -25,6 +25,7 @@ from lakebed.ports.house import Ports
 from lakebed.ports.service import Link
 from lakebed.services.iot.acting import Action, Failure, Selected
 from lakebed.services.iot.actions import compile_action
+from lakebed.services.iot.event_log import EventLog
 from lakebed.services.iot.lookups import Lookups
 from lakebed.services.iot.model import Rule
 from lakebed.services.iot.sql.lexer import SqlError
@@ -56,7 +57,7 @@ class RuleEngine:
 
     def __init__(self, k: Kernel, p: Ports, store: IotStore) -> None:
         self._k, self._p, self._store = k, p, store
-        self._lookups = Lookups(k, p, store)
+        self._lookups, self.log = Lookups(k, p, store), EventLog(k, p)
         self._compiled: dict[Scope, list[Compiled]] = {}
         self._matching: dict[tuple[Scope, str], list[Compiled]] = {}
 
@@ -222,6 +223,15 @@ class RuleEngine:
         self._k.log.warning(
             "rule action failed", rule=rule.arn, action=first.action, detail=first.message, messages=len(failures)
         )
+        for index, failed in failures.items():
+            topic = selected[index].env.topic
+            facts = {
+                "topicName": topic,
+                "ruleName": rule.name,
+                "ruleAction": failed[0].action,
+                "reason": failed[0].message,
+            }
+            self.log.note(rule.scope, "ERROR", "RuleExecution", "Failure", facts)
         if compiled.error_action is None:
             return
         reports = []
