@@ -18,7 +18,7 @@ https://docs.aws.amazon.com/iot/latest/developerguide/iot-policy-actions.html.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -270,6 +270,10 @@ class CertificateAuthority(Protocol):
 
     def describe(self, certificate_pem: str) -> CertificateFacts:
         """Parse a certificate (RegisterCertificate, RegisterCACertificate)."""
+        ...
+
+    def variables(self, certificate_pem: str) -> Mapping[str, str]:
+        """The policy variables ``iot:Certificate.*`` of a certificate: what it says of its subject and issuer."""
         ...
 
     def encode(self, certificate_der: bytes) -> str:

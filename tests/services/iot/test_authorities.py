@@ -121,3 +121,21 @@ async def test_devices_register_themselves(world: World) -> None:
     await call("iot", "CreatePolicy", policyName="p", policyDocument=json.dumps(ALLOW_ALL))
     await call("iot", "AttachPolicy", policyName="p", target=found["certificateArn"])
     assert (await Device(world, files).connect("new")).reason == 0
+
+
+async def test_policies_know_the_certificates_subject(world: World) -> None:
+    arn = "arn:aws:iot:us-east-1:000000000000:"
+    connect = {"Effect": "Allow", "Action": "iot:Connect", "Resource": "*"}
+    named = {
+        "Effect": "Allow", "Action": "iot:Publish", "Resource": f"{arn}topic/${{iot:Certificate.Issuer.CommonName}}/a",
+        "Condition": {"StringEquals": {"iot:Certificate.Subject.CommonName.List.0": "device"}},
+    }  # fmt: skip
+    files = await world.certificate({"Version": "2012-10-17", "Statement": [connect, named]})
+    told = world.ports.authority.variables(files[0].read_text())
+    device = Device(world, files, mqtt.V5)
+    await device.connect()
+    issuer = told["iot:Certificate.Issuer.CommonName"]
+    assert (await device.publish(f"{issuer}/a", b"x")) == mqtt.Puback(1)
+    refused = await device.publish("other/a", b"x", 2)
+    assert isinstance(refused, mqtt.Puback)
+    assert refused.reason == 0x87

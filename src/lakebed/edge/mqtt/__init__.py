@@ -11,8 +11,10 @@ Who may do what and which rules run is not known here: ``lakebed.ports.devices.D
 - ``session``    what outlives a connection: subscriptions and the QoS 1 queue, durable in ``store``,
 - ``broker``     routing between sessions, retained messages, ``lakebed.ports.devices.Broker``,
 - ``connection`` one socket: packets in, packets out, back-pressure,
-- ``door``       the listener and the sweep (keep alive, expiry, delayed wills).
+- ``door``       the listener and the sweep (keep alive, expiry, delayed wills),
+- ``websocket``  MQTT inside WebSocket, signed with SigV4, for this door and the HTTP one,
+- ``devicehttp`` HTTPS for devices with certificates on the same port, ``subjects`` what a certificate says of itself.
 
-Refused: QoS 2, MQTT over WebSocket, enhanced authentication (AUTH), devices' own publications to ``$aws/`` topics
-other than ``$aws/rules/`` (no shadows, jobs or provisioning yet).
+Refused: QoS 2, enhanced authentication (AUTH), custom authorizers, devices' own publications to ``$aws/`` topics that the
+gate does not answer (it answers shadows and jobs) and that are not basic ingest.
 """

@@ -16,7 +16,7 @@ import hashlib
 import ipaddress
 import os
 import ssl
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -75,6 +75,11 @@ class Authority:
 
     def describe(self, certificate_pem: str) -> CertificateFacts:
         return _facts(_parse(certificate_pem))
+
+    def variables(self, certificate_pem: str) -> Mapping[str, str]:
+        from lakebed.edge.mqtt.subjects import variables
+
+        return variables(_parse(certificate_pem))
 
     def encode(self, certificate_der: bytes) -> str:
         return ssl.DER_cert_to_PEM_cert(certificate_der)

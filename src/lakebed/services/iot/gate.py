@@ -36,6 +36,7 @@ class Gate:
         self.https_answer: Callable[[DeviceIdentity, HttpRequest], Awaitable[tuple[int, bytes]]] | None = None
         self._decided: dict[tuple[str, Scope, str, str, str], bool] = {}
         self._statements: dict[tuple[str, Scope], tuple[Statement, ...]] = {}
+        self._of_certificate: set[tuple[str, Scope]] = set()  # whose policies ask what the certificate says of itself
         self._facts: dict[tuple[str, Scope, str, str], _Facts] = {}
 
     def changed(self) -> None:
@@ -43,6 +44,7 @@ class Gate:
         self._decided.clear()
         self._statements.clear()
         self._facts.clear()
+        self._of_certificate.clear()
 
     def identify(self, certificate_der: bytes | None, source_ip: str) -> DeviceIdentity | None:
         if certificate_der is None:
@@ -167,9 +169,14 @@ class Gate:
         if known is None:
             scope = identity.scope
             found: list[Statement] = []
+            self._of_certificate.discard(key)
             for name in self.policies_of_certificate(scope, identity.certificate_id):
                 version = self._store.policy(scope, name)
-                found += compile_policy(version.document) if version is not None else ()
+                if version is None:
+                    continue
+                found += compile_policy(version.document)
+                if "iot:Certificate." in version.document:
+                    self._of_certificate.add(key)
             known = self._statements[key] = tuple(found)
         return known
 
@@ -205,6 +212,9 @@ class Gate:
         if certificate is not None:
             facts["iot:Certificate.Subject.CommonName"] = certificate.common_name
             facts["iot:Certificate.SerialNumber"] = certificate.serial_number
+            self._policies(identity)
+            if (identity.certificate_id, scope) in self._of_certificate:
+                facts.update(self._p.authority.variables(certificate.pem))
         attached = dict(self._store.things_of(scope, scope.arn("iot", f"cert/{identity.certificate_id}")))
         facts["iot:Connection.Thing.IsAttached"] = "true" if client_id in attached else "false"
         thing = self._store.thing(scope, client_id)
