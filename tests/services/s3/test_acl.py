@@ -30,7 +30,7 @@ class Strict(OpenIdentity):
         text, owner = more.get("resource_policy"), more.get("resource_account")
         if text is None and principal.is_root and owner == principal.account:
             return
-        request = Request(principal, action, resource, lambda: {})
+        request = Request(principal, action, resource, dict)
         documents = Documents(resource=compile_document(text) if text else None)
         if reason := decide(documents, request, same_account=owner == principal.account):
             raise AwsError("AccessDeniedException", f"{principal.arn} may not {action} {reason}", status=403)

@@ -284,3 +284,30 @@ async def test_attributes(s3: Call) -> None:
     assert told["ETag"] == MD5_HELLO.strip('"')
     assert told["Checksum"]["ChecksumSHA256"] == base64.b64encode(hashlib.sha256(b"hello").digest()).decode()
     assert (told["ObjectSize"], told["StorageClass"]) == (5, "STANDARD")
+
+
+async def test_overridden_headers_and_a_versioned_acl(s3: Call) -> None:
+    await s3("PutBucketVersioning", Bucket="shelf", VersioningConfiguration={"Status": "Enabled"})
+    await s3("PutObject", Bucket="shelf", Key="k", Body=b"x", Tagging="bare&a=b", ContentEncoding="deflate, gzip")
+    got = await s3("GetObject", Bucket="shelf", Key="k", ResponseExpires=123, ResponseCacheControl="no-store")
+    assert (got["Expires"], got["CacheControl"]) == (123.0, "no-store")
+    assert (got["ContentEncoding"], got["TagCount"]) == ("deflate, gzip", 2)
+    assert await s3("PutObjectAcl", Bucket="shelf", Key="k", ACL="private") == {}
+
+
+async def test_pages_of_versions_go_on_when_their_marker_is_deleted(s3: Call) -> None:
+    await s3("PutBucketVersioning", Bucket="shelf", VersioningConfiguration={"Status": "Enabled"})
+    for _ in range(4):
+        await s3("PutObject", Bucket="shelf", Key="k", Body=b"x")
+    left = 0
+    page = await s3("ListObjectVersions", Bucket="shelf", MaxKeys=2)
+    while True:
+        for version in page["Versions"]:
+            await s3("DeleteObject", Bucket="shelf", Key="k", VersionId=version["VersionId"])
+            left += 1
+        if not page["IsTruncated"]:
+            break
+        marks = {"KeyMarker": page["NextKeyMarker"], "VersionIdMarker": page["NextVersionIdMarker"]}
+        page = await s3("ListObjectVersions", Bucket="shelf", MaxKeys=2, **marks)
+    assert left == 4
+    assert "Versions" not in await s3("ListObjectVersions", Bucket="shelf")

@@ -46,7 +46,8 @@ class Answers:
             names.add(name.lower())
             headers.append((name.lower().encode("latin-1"), value.encode("latin-1", "replace")))
         if service == "s3":
-            headers.append((b"x-amz-request-id", request_id.encode()))
+            if "x-amz-request-id" not in names:
+                headers.append((b"x-amz-request-id", request_id.encode()))
             if "x-amz-id-2" not in names:
                 headers.append((b"x-amz-id-2", host_id(request_id).encode()))
         elif "x-amzn-requestid" not in names:

@@ -209,8 +209,8 @@ class Access:
         if on_object and version is not None:
             owner = version.facts.owner or bucket.account
             granted = version.facts.acl or acl.private(canonical_id(owner))
-        elif on_object:
-            return text, owner
+        elif on_object:  # who may list the bucket is told that an object is missing
+            granted, permission = bucket_acl(bucket), "READ"
         else:
             granted = bucket_acl(bucket)
         if owner != bucket.account:

@@ -125,9 +125,12 @@ class Codec:
             own = "requestAlgorithmMember" in self.model.operations[match.operation].get("httpChecksum", {})
             check_document(request.headers, request.body, checksums=own)
         try:
-            return parser(match.labels, request)
+            found = parser(match.labels, request)
         except RecursionError:
             raise malformed("The request body is nested too deeply.") from None
+        if self.service == "s3" and "ChecksumMode" in found:
+            found["ChecksumMode"] = str(found["ChecksumMode"]).upper()  # AWS's own C++ SDK writes it small
+        return found
 
     def check(self, operation: str, params: Mapping[str, Any]) -> None:
         """The model's constraints; one AwsError reports what is violated."""

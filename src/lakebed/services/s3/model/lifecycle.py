@@ -53,6 +53,7 @@ class Rule(msgspec.Struct, frozen=True, omit_defaults=True):
     transitions: tuple[Transition, ...] = ()
     noncurrent_transitions: tuple[Transition, ...] = ()
     varies: bool = False
+    plain_prefix: bool = False  # written without a Filter, and told so
 
     def concerns(self, key: str, size: int) -> bool:
         """Whether prefix and size let the rule act; tags are asked for separately, as they cost a look at the row."""
@@ -154,7 +155,7 @@ def _transition(entry: Mapping[str, Any], days_member: str) -> Transition:
 
 def _filter(configured: Mapping[str, Any] | None, prefix: str | None) -> dict[str, Any]:
     if configured is None:
-        return {"prefix": prefix or ""}
+        return {"prefix": prefix or "", "plain_prefix": True}
     given = {name: value for name, value in configured.items() if value is not None}
     if len(given) > 1:
         raise malformed_xml()

@@ -6,6 +6,7 @@ condition, but those that carry the policy and its signature, the file, and ``x-
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +17,7 @@ from lakebed.services.s3.model.errors import access_denied
 from lakebed.wire.aws.scalars import read_timestamp
 
 POLICY_BYTES_MAX = 20_000
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z")
 _FREE = frozenset(
     {"policy", "x-amz-signature", "signature", "awsaccesskeyid", "file", "submit", "x-amz-security-token"}
 )
@@ -44,6 +46,8 @@ def check(text: bytes, fields: Mapping[str, str], bucket: str, now: float) -> No
     expires = document.get("expiration")
     if not isinstance(expires, str):
         raise _invalid("Policy missing expiration.")
+    if not _INSTANT.fullmatch(expires):
+        raise _invalid("Invalid 'expiration' value")
     try:
         ends = read_timestamp(expires)
     except (AwsError, ValueError):

@@ -26,7 +26,7 @@ def from_header(text: str | None) -> dict[str, str]:
     if not text:
         return {}
     try:
-        pairs = parse_qsl(text, keep_blank_values=True, strict_parsing=True, max_num_fields=100)
+        pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=100)
     except ValueError:
         raise invalid_argument(
             "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters without tag name "

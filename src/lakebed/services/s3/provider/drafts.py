@@ -59,7 +59,7 @@ def owned(core: Core, principal: Principal, bucket: Bucket, req: Mapping[str, An
         owner = bucket.account
     wanted = acl.of_request(req, canonical_id(owner), canonical_id(bucket.account))
     core.access.check_public_acl(bucket, wanted)
-    if acl.is_given(req) and owner == bucket.account:
+    if acl.is_given(req) and owner == bucket.account and wanted != acl.private(canonical_id(owner)):
         core.access.check(principal, bucket, "s3:PutObjectAcl", req["Key"])
     is_private = wanted == acl.private(canonical_id(owner))
     return "" if owner == bucket.account else owner, None if is_private else wanted

@@ -67,7 +67,8 @@ class LifecycleOperations:
 
 
 def _told(rule: Rule) -> dict[str, Any]:
-    told: dict[str, Any] = {"ID": rule.id, "Status": "Enabled" if rule.enabled else "Disabled", "Filter": _filter(rule)}
+    told: dict[str, Any] = {"ID": rule.id, "Status": "Enabled" if rule.enabled else "Disabled"}
+    told |= {"Prefix": rule.prefix} if rule.plain_prefix else {"Filter": _filter(rule)}
     if rule.days:
         told["Expiration"] = {"Days": rule.days}
     elif rule.date:

@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html. Common p
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from lakebed.api import s3 as api
@@ -18,6 +19,8 @@ from lakebed.services.s3.provider.request import bucket_arn
 from lakebed.services.s3.state import Core
 from lakebed.services.s3.store.objects import ListedVersion
 from lakebed.wire.aws.pages import sealed
+
+_VERSION_ID = re.compile(r"null|[\w.-]{32}")
 
 
 class ListOperations:
@@ -148,9 +151,11 @@ class ListOperations:
         marker = key_marker.encode()
         if version_marker:
             found = self.objects.version(bucket.name, marker, version_marker)
-            if found is None:
+            if found is not None:
+                return Position(marker, found.rank)
+            if not _VERSION_ID.fullmatch(version_marker):
                 raise invalid_argument("Invalid version id specified", "version-id-marker", version_marker)
-            return Position(marker, found.rank)
+            return listing.from_key(marker)  # deleted since the page that named it: what is left of its key comes again
         return listing.start_behind(marker, prefix, delimiter)
 
 

@@ -24,6 +24,7 @@ from lakebed.services.s3.provider.drafts import drafted
 from lakebed.services.s3.provider.request import EVENT_HOLDS, expiration_told, object_arn, version_told
 from lakebed.services.s3.state import Core
 from lakebed.services.s3.writing import Conditions
+from lakebed.wire.aws.scalars import write_rfc822
 
 _OVERRIDES = {
     "ResponseCacheControl": "CacheControl",
@@ -112,7 +113,7 @@ class ObjectOperations:
             **encryption.told(facts.encryption),
             "Metadata": facts.metadata,
             **facts.headers,
-            **{told: req[asked] for asked, told in _OVERRIDES.items() if req.get(asked) is not None},
+            **_overridden(req),
             **version_told(bucket, version),
             **archives.header(version, ctx.now),
         }
@@ -142,6 +143,15 @@ class ObjectOperations:
         if not self.access.may(ctx.principal, bucket, "s3:GetObjectLegalHold", version.key):
             told.pop("ObjectLockLegalHoldStatus", None)
         return told
+
+
+def _overridden(req: Mapping[str, Any]) -> dict[str, str]:
+    """Headers as the request wants them in its answer; a date is a date."""
+    return {
+        told: write_rfc822(req[asked]) if asked == "ResponseExpires" else req[asked]
+        for asked, told in _OVERRIDES.items()
+        if req.get(asked) is not None
+    }
 
 
 def _checksum_told(version: ObjectVersion, number: int | None, part: ByteRange | None) -> dict[str, str]:

@@ -18,7 +18,7 @@ from lakebed.services.s3.model import acl
 from lakebed.services.s3.model.errors import malformed_xml, missing
 from lakebed.services.s3.model.shapes import Bucket, ObjectVersion, canonical_id
 from lakebed.services.s3.provider.drafts import check_disabled
-from lakebed.services.s3.provider.request import bucket_arn, object_arn, version_told
+from lakebed.services.s3.provider.request import bucket_arn, object_arn
 from lakebed.services.s3.state import Core
 
 
@@ -113,7 +113,7 @@ class OwnershipOperations:
             self.core.objects.put_facts(tx, version, msgspec.structs.replace(version.facts, acl=wanted))
             if changed:  # AWS tells of changes, not of puts
                 self.core.writing.announce(tx, bucket, version, caller(ctx), "s3:ObjectAcl:Put")
-        return version_told(bucket, version)
+        return {}
 
 
 def _check_said(req: dict[str, Any]) -> None:

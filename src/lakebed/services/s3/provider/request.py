@@ -56,6 +56,8 @@ def facts_of(request: Mapping[str, Any]) -> Facts:
 
 def _without_chunked(encoding: str) -> str:
     """``aws-chunked`` describes the transfer, not the object."""
+    if "aws-chunked" not in encoding:
+        return encoding
     return ",".join(part.strip() for part in encoding.split(",") if part.strip() not in ("", "aws-chunked"))
 
 

@@ -39,7 +39,7 @@ class UploadListOperations:
             "Bucket": bucket.name, "Key": upload.key, "UploadId": upload.upload_id, "MaxParts": limit,
             "PartNumberMarker": marker, "NextPartNumberMarker": page[-1].number if page else marker,
             "IsTruncated": len(found) > len(page), "StorageClass": upload.storage_class,
-            "Owner": owner, "Initiator": {"ID": upload.initiator, "DisplayName": upload.initiator.rsplit("/", 1)[-1]},
+            "Owner": owner, "Initiator": _initiator(upload),
             "Parts": [_part_told(part, upload.checksum_algorithm) for part in page],
         }  # fmt: skip
         if upload.checksum_algorithm:
@@ -95,8 +95,15 @@ def _upload_told(upload: Upload, bucket: Bucket, encode: Encoding) -> dict[str, 
     told: dict[str, Any] = {
         "Key": encode(upload.key), "UploadId": upload.upload_id, "Initiated": upload.initiated,
         "StorageClass": upload.storage_class, "Owner": {"ID": canonical_id(bucket.account)},
-        "Initiator": {"ID": upload.initiator, "DisplayName": upload.initiator.rsplit("/", 1)[-1]},
+        "Initiator": _initiator(upload),
     }  # fmt: skip
     if upload.checksum_algorithm:
         told |= {"ChecksumAlgorithm": upload.checksum_algorithm, "ChecksumType": upload.checksum_type}
     return told
+
+
+def _initiator(upload: Upload) -> dict[str, str]:
+    """An account's root is told by its canonical id, everybody else by their ARN."""
+    if upload.initiator.endswith(":root"):
+        return {"ID": canonical_id(upload.initiator.split(":")[4])}
+    return {"ID": upload.initiator, "DisplayName": upload.initiator.rsplit("/", 1)[-1]}
