@@ -38,7 +38,7 @@ async def test_topics_are_made_listed_changed_removed(world: World) -> None:
     told = (await world.call("GetTopicAttributes", TopicArn=TOPIC))["Attributes"]
     assert (told["DisplayName"], told["Owner"], told["SubscriptionsConfirmed"]) == ("Daily", ACCOUNT, "0")
     assert json.loads(told["Policy"])["Statement"][0]["Sid"] == "__default_statement_ID"
-    for name, value in (("KmsMasterKeyId", "alias/x"), ("DeliveryPolicy", "{}"), ("SQSSuccessFeedbackRoleArn", "r")):
+    for name, value in (("DeliveryPolicy", "{}"), ("HTTPSuccessFeedbackRoleArn", "r")):
         change = world.call("SetTopicAttributes", TopicArn=TOPIC, AttributeName=name, AttributeValue=value)
         await fails("NotImplemented", change)
     for name, value in (
@@ -46,6 +46,8 @@ async def test_topics_are_made_listed_changed_removed(world: World) -> None:
         ("Policy", "x"),
         ("ContentBasedDeduplication", "true"),
         ("SignatureVersion", "3"),
+        ("SQSSuccessFeedbackRoleArn", "r"),
+        ("SQSSuccessFeedbackSampleRate", "101"),
     ):
         change = world.call("SetTopicAttributes", TopicArn=TOPIC, AttributeName=name, AttributeValue=value)
         await fails("InvalidParameter", change)

@@ -4,8 +4,11 @@ Follows https://docs.aws.amazon.com/sns/latest/api/welcome.html and the Develope
 a row for each subscription whose filter (``filters``) lets it pass, in one transaction; ``work`` carries them to their
 endpoints in the form ``envelope`` gives them; ``provider/`` is the API, ``port`` the same for other services.
 
-Refused by name: endpoints outside the house (HTTP, e-mail, SMS, mobile push), encryption at rest, archives and replay,
-data protection policies, delivery status logging (see docs/deviations/sns.md).
+Messages of a topic with a KMS key are sealed while they wait (``sealing``); delivery status goes to CloudWatch Logs
+(``feedback``).
+
+Refused by name: endpoints outside the house (HTTP, e-mail, SMS, mobile push), archives and replay, data protection
+policies (see docs/deviations/sns.md).
 """
 
 from __future__ import annotations

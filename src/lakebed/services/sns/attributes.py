@@ -4,7 +4,7 @@ https://docs.aws.amazon.com/sns/latest/api/API_SetTopicAttributes.html
 https://docs.aws.amazon.com/sns/latest/api/API_SetSubscriptionAttributes.html
 
 Refused by name: what only HTTP, mobile and SMS endpoints have (delivery policies), delivery status logging (feedback
-roles), encryption at rest, X-Ray (active tracing), archives and replay.
+of HTTP and mobile push), X-Ray (active tracing), archives and replay.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from lakebed.kernel.arn import parse
 from lakebed.kernel.errors import not_built
 from lakebed.kernel.scope import Scope
 from lakebed.services.sns import filters
+from lakebed.services.sns.feedback import RATES, ROLES
 from lakebed.services.sns.model import FIFO_SUFFIX, Subscription, invalid
 
 POLICY_BYTES_MAX = 30_720
@@ -27,7 +28,7 @@ _CHOICES = {
     "SignatureVersion": ("1", "2"),
 }
 _FIFO_ONLY = ("ContentBasedDeduplication", "FifoThroughputScope", "FifoTopic")
-_NOT_BUILT = ("ArchivePolicy", "DeliveryPolicy", "KmsMasterKeyId")
+_NOT_BUILT = ("ArchivePolicy", "DeliveryPolicy")
 _FEEDBACK = ("SuccessFeedbackRoleArn", "SuccessFeedbackSampleRate", "FailureFeedbackRoleArn")
 _SUBSCRIPTION_NOT_BUILT = ("DeliveryPolicy", "ReplayPolicy")
 _GRANTED = (
@@ -51,6 +52,19 @@ def default_policy(scope: Scope, name: str) -> str:
 
 def checked_topic(name: str, value: str, operation: str, *, is_fifo: bool) -> str:
     """One attribute of a topic, normalised; an empty document stays empty: it removes what was there."""
+    if name in RATES:
+        if value and (not value.isascii() or not value.isdigit() or int(value[:4]) > 100):
+            raise invalid(f"{name} Reason: must be between 0 and 100")
+        return value
+    if name in ROLES:
+        arn = parse(value)
+        if value and (arn is None or arn.service != "iam"):
+            raise invalid(f"{name} Reason: no ARN of a role")
+        return value
+    if name == "KmsMasterKeyId":
+        if len(value) > 2048:
+            raise invalid(name)
+        return value
     if name in _NOT_BUILT or name.endswith(_FEEDBACK):
         if not value:
             return ""

@@ -27,7 +27,7 @@ class SnsTopics:
             entry["Subject"] = subject
         if structure:
             entry["MessageStructure"] = structure
-        (published,) = self._publisher.publish(topic, [model.draft_of(entry, topic)])
+        (published,) = self._publisher.publish(topic, [model.draft_of(entry, topic)], principal)
         return published.message_id
 
     def check_destination(self, principal: Principal, topic_arn: str, *, source_arn: str | None = None) -> None:

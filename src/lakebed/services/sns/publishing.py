@@ -18,6 +18,7 @@ from lakebed.kernel.scope import Principal, Scope
 from lakebed.ports.house import Ports
 from lakebed.services.sns import filters
 from lakebed.services.sns.model import Draft, Published, Subscription, Topic, topic_place
+from lakebed.services.sns.sealing import Sealing
 from lakebed.services.sns.store import DeliveryStore, SubscriptionStore, TopicStore
 
 DELIVERY_TASK = "sns:delivery"
@@ -35,6 +36,7 @@ class Publisher:
         self.k, self.p = k, p
         self.topics, self.subscriptions = TopicStore(k.db), SubscriptionStore(k.db)
         self.deliveries = DeliveryStore(k.db)
+        self.sealing = Sealing(k, p)
         self._known: dict[tuple[Scope, str], list[Subscription]] = {}
 
     def authorised(self, principal: Principal, action: str, arn: str, source_arn: str | None = None) -> Topic:
@@ -55,20 +57,21 @@ class Publisher:
             raise api.NotFoundException("Topic does not exist")
         return topic
 
-    def publish(self, topic: Topic, drafts: Sequence[Draft]) -> list[Published]:
+    def publish(self, topic: Topic, drafts: Sequence[Draft], principal: Principal) -> list[Published]:
         """Durable when this returns."""
         if self.deliveries.waiting_at_most() > _WAITING_MAX:
             raise AwsError("ThrottlingException", "Too many notifications wait for their endpoints.", status=429)
         subscriptions, now = self._confirmed(topic), self.k.clock.now()
         with self.k.db.tx() as tx:
-            published = [self._publish(tx, topic, draft, subscriptions, now) for draft in drafts]
+            published = [self._publish(tx, topic, draft, subscriptions, (now, principal)) for draft in drafts]
             tx.after_commit(lambda: self.k.tasks.poke(DELIVERY_TASK))
         self.k.meters.into(topic.arn, len(drafts), sum(draft.size for draft in drafts))
         return published
 
     def _publish(
-        self, tx: Tx, topic: Topic, draft: Draft, subscriptions: Sequence[Subscription], now: float
+        self, tx: Tx, topic: Topic, draft: Draft, subscriptions: Sequence[Subscription], by: tuple[float, Principal]
     ) -> Published:
+        now, principal = by
         published = Published(
             self.k.ids.uuid(), draft.bodies, now, draft.subject, draft.attributes, draft.group, draft.deduplication
         )
@@ -83,7 +86,7 @@ class Publisher:
             self.deliveries.tell(tx, topic, within, published)
         wanting = [one for one in subscriptions if wants(one, published)]
         if topic.is_fifo or wanting:
-            self.deliveries.add(tx, topic, published, wanting)
+            self.deliveries.add(tx, topic, published, self.sealing.row(principal, topic, published), wanting)
         self.k.meters.drop(topic.arn, len(subscriptions) - len(wanting))
         return published
 
@@ -94,7 +97,7 @@ class Publisher:
             "To confirm the subscription, visit the SubscribeURL included in this message."
         )
         published = Published(self.k.ids.uuid(), {"default": text}, now, token=subscription.token)
-        self.deliveries.add(tx, topic, published, [subscription])
+        self.deliveries.add(tx, topic, published, self.sealing.row(None, topic, published), [subscription])
         tx.after_commit(lambda: self.k.tasks.poke(DELIVERY_TASK))
 
     def forget(self, scope: Scope, topic: str) -> None:

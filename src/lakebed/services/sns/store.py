@@ -13,7 +13,6 @@ from lakebed.services.sns.model import Published, Subscription, Topic
 
 _encode = msgspec.msgpack.encode
 _texts = msgspec.msgpack.Decoder(dict[str, str]).decode
-_published = msgspec.msgpack.Decoder(Published).decode
 _TOPIC = "account, region, name, attributes, tags, deleted_subscriptions"
 _SUBSCRIPTION = "account, region, topic, id, owner, protocol, endpoint, attributes, token"
 _FORGOTTEN_AT_ONCE = 200
@@ -151,12 +150,10 @@ class DeliveryStore:
     def __init__(self, db: Database) -> None:
         self._db = db
 
-    def add(self, tx: Tx, topic: Topic, published: Published, to: Iterable[Subscription]) -> None:
-        """A message, once, and a row for each subscription. FIFO: behind what already waits for that subscription."""
+    def add(self, tx: Tx, topic: Topic, published: Published, body: bytes, to: Iterable[Subscription]) -> None:
+        """A message, once, as ``body``, and a row for each subscription. FIFO: behind what waits for it already."""
         place = (topic.scope.account, topic.scope.region)
-        message = tx.execute(
-            "INSERT INTO sns_message (account, region, body) VALUES (?,?,?)", (*place, _encode(published))
-        ).lastrowid
+        message = tx.execute("INSERT INTO sns_message (account, region, body) VALUES (?,?,?)", (*place, body)).lastrowid
         rows = []
         for one in to:
             due = published.sent
@@ -202,10 +199,10 @@ class DeliveryStore:
         row = self._db.one("SELECT (SELECT max(id) FROM sns_delivery) - (SELECT min(id) FROM sns_delivery) + 1 AS n")
         return int(row["n"] or 0) if row else 0
 
-    def published(self, message: int) -> Published | None:
-        """A message."""
+    def body(self, message: int) -> bytes | None:
+        """A message as it was added."""
         row = self._db.one("SELECT body FROM sns_message WHERE id=?", (message,))
-        return _published(row["body"]) if row else None
+        return bytes(row["body"]) if row else None
 
     def finish(self, tx: Tx, done: Sequence[Due]) -> None:
         """They arrived or were given up; messages on their way to nobody go with them."""

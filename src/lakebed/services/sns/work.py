@@ -14,6 +14,7 @@ from __future__ import annotations
 from lakebed.kernel.errors import AwsError
 from lakebed.ports.queues import Outgoing
 from lakebed.services.sns.envelope import Envelope
+from lakebed.services.sns.feedback import Feedback
 from lakebed.services.sns.model import FIFO_SUFFIX, Published, Subscription, Topic
 from lakebed.services.sns.publishing import DELIVERY_TASK, Publisher
 from lakebed.services.sns.signer import Signer
@@ -25,6 +26,7 @@ _TRANSIENT = (
     "ThrottlingException", "TooManyRequestsException",
 )  # fmt: skip
 _AGE_SECONDS_MAX = 23 * 86_400.0
+_ATTEMPTS_MAX = int(_AGE_SECONDS_MAX / 20.0)
 
 
 def pause(attempts: int) -> float:
@@ -45,6 +47,7 @@ class Delivery:
     def __init__(self, publisher: Publisher, signer: Signer, envelope: Envelope) -> None:
         self._publisher, self._signer, self._envelope = publisher, signer, envelope
         self.k, self.p = publisher.k, publisher.p
+        self._feedback = Feedback(self.k, self.p)
 
     async def activate(self) -> float | None:
         """Deliver what is due; woken when the next is."""
@@ -75,9 +78,16 @@ class Delivery:
         """True once there is nothing more to do; else it was postponed."""
         topic = self._publisher.topics.find(one.scope, one.topic)
         subscription = self._publisher.subscriptions.find(one.scope, one.topic, one.subscription)
-        published = self._publisher.deliveries.published(one.message)
-        if topic is None or subscription is None or published is None:
+        body = self._publisher.deliveries.body(one.message)
+        if topic is None or subscription is None or body is None:
             return True
+        try:
+            published = self._publisher.sealing.message(topic, body)
+        except AwsError as failure:  # its key does not work now
+            self.k.log.warning("notification sealed", subscription=subscription.arn, exc=failure)
+            with self.k.db.tx() as tx:
+                self._publisher.deliveries.postpone(tx, one, self.k.clock.now() + 20.0, in_order=topic.is_fifo)
+            return one.attempts > _ATTEMPTS_MAX
         try:
             await self._hand_over(topic, subscription, published)
         except AwsError as failure:
@@ -87,8 +97,10 @@ class Delivery:
                     due = self.k.clock.now() + pause(one.attempts + 1)
                     self._publisher.deliveries.postpone(tx, one, due, in_order=topic.is_fifo)
                 return False
+            self._feedback.tell(topic, subscription, published, one.attempts + 1, failure)
             await self._give_up(topic, subscription, published, failure)
             return True
+        self._feedback.tell(topic, subscription, published, one.attempts + 1, None)
         self.k.meters.out(topic.arn, to=subscription.endpoint)
         return True
 

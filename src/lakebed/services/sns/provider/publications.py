@@ -24,7 +24,7 @@ class PublicationOperations(Desk):
         if not arn or (req.get("TopicArn") and req.get("TargetArn")):
             raise invalid("TopicArn or TargetArn Reason: exactly one of them is needed")
         topic = self.topic(ctx, arn, "Publish")
-        (published,) = self.publisher.publish(topic, [model.draft_of(req, topic)])
+        (published,) = self.publisher.publish(topic, [model.draft_of(req, topic)], ctx.principal)
         result: api.PublishResponse = {"MessageId": published.message_id}
         if topic.is_fifo:
             result["SequenceNumber"] = published.sequence_number
@@ -50,7 +50,7 @@ class PublicationOperations(Desk):
                 "The length of all the messages put together is more than the limit."
             )
         if drafts:
-            told = self.publisher.publish(topic, [draft for _, draft in drafts])
+            told = self.publisher.publish(topic, [draft for _, draft in drafts], ctx.principal)
             for (entry_id, _), published in zip(drafts, told, strict=True):
                 entry_result: api.PublishBatchResultEntry = {"Id": entry_id, "MessageId": published.message_id}
                 if topic.is_fifo:

@@ -11,7 +11,8 @@ from lakebed.api import sns as api
 from lakebed.kernel.scope import Scope
 from lakebed.ports.service import Context, Request, operation
 from lakebed.services.sns import attributes as rules
-from lakebed.services.sns.model import Topic, check_topic_name, invalid, topic_place
+from lakebed.services.sns.feedback import ROLES
+from lakebed.services.sns.model import SERVICE, Topic, check_topic_name, invalid, topic_place
 from lakebed.services.sns.provider.desk import PAGE_MAX, Desk, bad_token, checked_tags
 from lakebed.wire.aws.pages import opened, sealed
 
@@ -36,6 +37,8 @@ class TopicOperations(Desk):
             for key, value in given.items()
             if (key, value) != ("FifoTopic", "false")
         }
+        for key, value in wanted.items():
+            self._check_role(ctx, key, value)
         tags = checked_tags({}, req.get("Tags") or [])
         with self.k.db.tx() as tx:
             found = self.publisher.topics.find(ctx.scope, name)
@@ -101,6 +104,7 @@ class TopicOperations(Desk):
             value = rules.checked_topic(name, value, "SetTopicAttributes", is_fifo=topic.is_fifo)
         else:
             value = rules.default_policy(topic.scope, topic.name)
+        self._check_role(ctx, name, value)
         merged = {key: have for key, have in (topic.attributes | {name: value}).items() if have}
         with self.k.db.tx() as tx:
             self.publisher.topics.put(tx, msgspec.structs.replace(topic, attributes=merged))
@@ -126,6 +130,11 @@ class TopicOperations(Desk):
         """https://docs.aws.amazon.com/sns/latest/api/API_ListTagsForResource.html"""
         topic = self._tagged(ctx, req["ResourceArn"], "ListTagsForResource")
         return {"Tags": [{"Key": key, "Value": value} for key, value in topic.tags.items()]}
+
+    def _check_role(self, ctx: Context, name: str, value: str) -> None:
+        """Delivery status is written as a role the caller may hand to SNS."""
+        if name in ROLES and value:
+            self.p.identity.check_pass_role(ctx.principal, value, SERVICE)
 
     def _tagged(self, ctx: Context, arn: str, action: str) -> Topic:
         try:
