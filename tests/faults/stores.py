@@ -17,9 +17,9 @@ from collections import Counter
 from typing import Any
 
 import paho.mqtt.client as mqtt
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
-from tests.crash.rig import Server, eventually
+from tests.crash.rig import UNTOLD, Server, eventually
 from tests.crash.test_flow import allow, role
 
 DRAIN_SECONDS = 30.0
@@ -129,6 +129,8 @@ class Stream(Store):
             self.kinesis.put_record(StreamName="faults", PartitionKey="one", Data=data)
             return
         told = self.kinesis.put_records(StreamName="faults", Records=[{"PartitionKey": "one", "Data": data}])
+        if "FailedRecordCount" not in told:
+            raise EOFError("the answer ended in its head")
         if told["FailedRecordCount"]:
             raise ClientError(
                 {
@@ -344,7 +346,7 @@ class Ledger:
             if status < 500 or code not in OF_AWS:
                 self.wrong.append(f"{self.store.name}: {status} {code}")
             return False
-        except BotoCoreError as failure:  # the server went away: either may be
+        except (*UNTOLD, EOFError) as failure:
             self.failures[type(failure).__name__] += 1
             return False
         self.acknowledged.append(number)
@@ -405,5 +407,5 @@ def prepared(server: Server, kinds: tuple[type[Store], ...] = ALL, *, port: int 
 def reads(ledgers: list[Ledger]) -> None:
     """Every store answers reads."""
     for ledger in ledgers:
-        with contextlib.suppress(BotoCoreError):
+        with contextlib.suppress(*UNTOLD):
             ledger.store.read()
