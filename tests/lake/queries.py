@@ -68,7 +68,7 @@ class Generator:
         if pick == 1:
             return f"{self.text()} {operator} {self.text()}"
         if pick == 2:
-            return f"{self.column('text')} LIKE '{self.rng.choice(('x%', '_y', '%', 'd_', '% %'))}'"
+            return f"{self.column('text')} {self.rng.choice(('', 'NOT '))}LIKE '{self.rng.choice(('x%', '_y', '%', 'd_', '% %'))}'"
         if pick == 3:
             return f"{self.column(self.rng.choice(('int', 'text')))} IS {self.rng.choice(('', 'NOT '))}NULL"
         if pick == 4:

@@ -14,6 +14,7 @@ from sqlglot.dialects.trino import Trino
 from sqlglot.errors import ParseError, TokenError
 from sqlglot.tokenizer_core import TokenType
 
+from lakebed.lake.sql.grammar import check
 from lakebed.ports.sql import SqlFailure
 
 _KEPT = ("CAST", "TRY_CAST", "EXTRACT", "TRIM", "POSITION", "SUBSTRING")
@@ -52,6 +53,7 @@ def parse(sql: str) -> exp.Expr:
     if not isinstance(tree, exp.Select | exp.SetOperation | exp.Values | exp.Subquery):
         word = (sql.split() or ["<EOF>"])[0]
         raise SqlFailure("SYNTAX_ERROR", f"line 1:1: mismatched input '{word}'. Expecting: a query")
+    check(tree)
     return tree
 
 

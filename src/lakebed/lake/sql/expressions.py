@@ -304,7 +304,7 @@ def _is(of: Expressions, node: exp.Is) -> Typed:
         raise SqlFailure(
             "SYNTAX_ERROR", f"{where(node)}mismatched input after IS. Expecting: 'NULL', 'NOT NULL', 'DISTINCT'"
         )
-    return Typed(f"({of.compile(node.this).sql} IS NULL)", BOOLEAN)
+    return Typed(f"({of.compile(node.this).sql} IS {'NOT ' if node.args.get('negate') else ''}NULL)", BOOLEAN)
 
 
 def _like(of: Expressions, node: exp.Expr, escape: str = "") -> Typed:
@@ -314,7 +314,8 @@ def _like(of: Expressions, node: exp.Expr, escape: str = "") -> Typed:
             raise mismatch(
                 f"{where(node)}Left side of LIKE expression must evaluate to a varchar (actual: {each.type})"
             )
-    return Typed(f"({value.sql} LIKE {pattern.sql}{escape})", BOOLEAN)
+    word = "NOT LIKE" if node.args.get("negate") else "LIKE"
+    return Typed(f"({value.sql} {word} {pattern.sql}{escape})", BOOLEAN)
 
 
 def _escape(of: Expressions, node: exp.Escape) -> Typed:
