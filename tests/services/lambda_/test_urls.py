@@ -115,7 +115,10 @@ async def test_failures_and_strangers(lab: Lab) -> None:
 
 
 async def test_cors(lab: Lab) -> None:
-    cors = {"AllowOrigins": ["https://a.example"], "AllowMethods": ["GET"], "AllowHeaders": ["x-a"], "MaxAge": 60, "ExposeHeaders": ["x-b"]}  # fmt: skip
+    cors = {
+        "AllowOrigins": ["https://a.example"], "AllowMethods": ["GET"], "AllowHeaders": ["x-a"], "MaxAge": 60,
+        "ExposeHeaders": ["x-b"],
+    }  # fmt: skip
     url_id = await url(lab, Cors=cors)
     asked = {"origin": "https://a.example", "access-control-request-method": "GET"}
     before = await ask(lab, url_id, "OPTIONS", headers=asked)

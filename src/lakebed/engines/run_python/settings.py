@@ -28,7 +28,10 @@ class RunPythonSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
         ),
     ] = "host"
     tmp_in_memory: Annotated[
-        bool, Meta(description="A function's /tmp in memory, as large as EphemeralStorage says. Else on disk, without a limit.")
+        bool,
+        Meta(
+            description="A function's /tmp in memory, as large as EphemeralStorage says. Else on disk, without a limit."
+        ),
     ] = True
     visible: Annotated[
         tuple[str, ...], Meta(description="Further paths of this machine that functions see, besides the system's own.")

@@ -23,7 +23,6 @@ from lakebed.services.lambda_.sources.queue_poller import QueuePoller
 from lakebed.services.lambda_.sources.store import Checkpoint, MappingStore
 from lakebed.services.lambda_.sources.stream_poller import StreamPoller, first_checkpoints
 
-
 Tools = tuple[Kernel, Ports, Invoker, MappingStore]
 
 
