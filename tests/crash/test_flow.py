@@ -100,7 +100,7 @@ class Device:
         self._lock = threading.Lock()
         self.sent = 0
         self._client.on_publish = self._on_publish
-        self._client.connect_async("127.0.0.1", server.mqtt_port)  # the first attempt may fail as any other
+        self._client.connect("127.0.0.1", server.mqtt_port)
         self._client.loop_start()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -38,6 +39,14 @@ def _to_doors(server: Server, http: CuttingProxy, mqtt: CuttingProxy) -> Any:
         ),
         mqtt_port=mqtt.port,
     )
+
+
+def _connected(outside: Any, away: FromDevice, promised: Acknowledged) -> Device:
+    """A device whose first connection may be cut as well: paho itself only tries later ones again."""
+    for _ in range(20):
+        with suppress(OSError):
+            return Device("one", outside, away.tls, promised)
+    raise AssertionError("no device connects")
 
 
 def _open_connections(server: Server) -> int:
@@ -84,7 +93,7 @@ def test_cut_connections(tmp_path: Path, seconds: float) -> None:
         url = server.client("sqs").create_queue(QueueName="q.fifo", Attributes={"FifoQueue": "true"})["QueueUrl"]
         server.client("s3").create_bucket(Bucket="cut")
         promised = Acknowledged(tmp_path / "promised.jsonl")
-        device = Device("one", outside, away.tls, promised)
+        device = _connected(outside, away, promised)
         producer, writers = Producer(outside, url, "g"), Writers(ledgers)
         body, cut = _overwrites(outside.client("s3"), seconds)
         writers.stop()
@@ -95,7 +104,7 @@ def test_cut_connections(tmp_path: Path, seconds: float) -> None:
         told = {number for _, number in promised.entries}
         numbers = away.found(told)
         assert told <= set(numbers), f"seed {chosen}: PUBACKs without messages: {sorted(told - set(numbers))[:10]}"
-        assert list(dict.fromkeys(numbers)) == sorted(set(numbers)), f"seed {chosen}: the device's order"
+        assert (wrong := _out_of_order(numbers)) is None, f"seed {chosen}: the device's order: {wrong}"
         bodies = [message["Body"] for message in _drained(server, url)]
         assert bodies == [f"g {number}" for number in range(producer.confirmed)], (
             f"seed {chosen}: FIFO not exactly once"
@@ -116,6 +125,15 @@ def test_cut_connections(tmp_path: Path, seconds: float) -> None:
     finally:
         mqtt.stop()
         server.stop()
+
+
+def _out_of_order(numbers: list[int]) -> str | None:
+    """Where, among first appearances, one is followed by a smaller one."""
+    first = list(dict.fromkeys(numbers))
+    falls = [at for at in range(1, len(first)) if first[at] < first[at - 1]]
+    return (
+        f"{len(falls)} falls of {len(first)}, first at {first[max(0, falls[0] - 3) : falls[0] + 4]}" if falls else None
+    )
 
 
 def _drained(server: Server, url: str) -> list[dict[str, Any]]:
