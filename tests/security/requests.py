@@ -226,6 +226,7 @@ def _iot(s: Stage) -> dict[str, Any]:
         "tags": [{"Key": "a", "Value": "b"}], "tagKeys": ["a"], "certificateSigningRequest": _CSR,
         "certificatePem": n["certificate"], "topic": f"{MARK}/retained", "payload": b"attack",
         "thingGroupName": f"{MARK}-group", "billingGroupName": f"{MARK}-billing", "roleAlias": f"{MARK}-alias",
+        "caCertificateId": n["certificate_id"],
         "jobId": f"{MARK}-job", "targets": [f"arn:aws:iot:{REGION}:{ALPHA}:thing/{MARK}-thing"], "document": "{}",
         "thingGroupProperties": {"thingGroupDescription": "attack"}, "executionNumber": 1,
         "billingGroupProperties": {"billingGroupDescription": "attack"}, "roleArn": n["iot_role"],

@@ -46,7 +46,8 @@ _VOLATILE_OPERATIONS = {
     "GetAccessKeyLastUsed",
     "GetSessionToken",
     "GetAccountSummary",
-    "GetThingShadow",  # tells when it was asked
+    "GetThingShadow",  # these two tell when they were asked
+    "ListNamedShadowsForThing",
 }
 _VOLATILE = {"ResponseMetadata", "NextShardIterator", "LastUsedDate", "NextToken", "nextToken", "RoleLastUsed"}
 _clients: dict[tuple[str, str, str], Any] = {}
