@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from lakebed.engines.run_python import PythonRuntime
@@ -329,3 +330,20 @@ async def test_workers_die_with_a_killed_server(lab: Lab) -> None:
     await server.wait()
     await asyncio.to_thread(_wait_gone, tree)
     assert not [pid for pid in tree if start_time(pid)]
+
+
+async def test_what_an_operator_shows_is_seen_also_below_tmp(lab: Lab, tmp_path: Path) -> None:
+    shown, kept = tmp_path / "shown", tmp_path / "kept"
+    for folder in (shown, kept):
+        folder.mkdir()
+        (folder / "x").write_text("x")
+    for folder in (tmp_path, shown):
+        folder.chmod(0o755)
+    pool = lab.runtime.pool
+    pool.settings = msgspec.structs.replace(pool.settings, visible=(str(shown),))
+    spec = lab.spec("import os\ndef handler(e, c): return [os.path.exists(p + '/x') for p in e['paths']]")
+    seen = json.loads((await lab.run(spec, {"paths": [str(shown), str(kept)]})).payload)
+    [worker] = pool.idle_of(spec.key)
+    if worker.isolation["hidden"]:
+        pytest.skip(f"this machine allows no namespaces: {worker.isolation}")
+    assert seen == [True, False]

@@ -161,12 +161,13 @@ def _own_root(system: _System, sandbox: Sandbox) -> None:
     os.makedirs(root, exist_ok=True)
     system.mount("tmpfs", root, "tmpfs", _MS_NOSUID | _MS_NODEV, "size=1m,mode=755")
     shown = _shown(setup)
-    for path in shown:
+    shares_layers = any(path.startswith(LAYERS + "/") for path in shown)
+    _own_folders(system, sandbox, root, shares_layers)
+    for path in shown:  # on top: an interpreter may lie below /opt or /tmp
         _show(system, root, path)
     if os.path.isdir(root + setup["hide"]) and not any(path.startswith(setup["hide"] + "/") for path in shown):
         system.mount("tmpfs", root + setup["hide"], "tmpfs", _MS_NOSUID | _MS_NODEV, "size=4k,mode=755")
     _devices(system, root)
-    _own_folders(system, sandbox, root)
     _one_user(system, root, setup["uid"] or os.geteuid())
     os.mkdir(f"{root}/proc")
     try:
@@ -177,6 +178,8 @@ def _own_root(system: _System, sandbox: Sandbox) -> None:
     system.must(system.libc.pivot_root(b".", b"."), "pivot_root")
     system.must(system.libc.umount2(b".", _MNT_DETACH), "umount")
     os.chdir("/")
+    if os.path.ismount(LAYERS):
+        _read_only(system, LAYERS, remount=0 if shares_layers else _MS_BIND)
     _read_only(system, "/", remount=0)
 
 
@@ -223,16 +226,22 @@ def _devices(system: _System, root: str) -> None:
         os.symlink(f"/proc/self/fd{target}", f"{root}/dev/{name}")
 
 
-def _own_folders(system: _System, sandbox: Sandbox, root: str) -> None:
+def _own_folders(system: _System, sandbox: Sandbox, root: str, shares_layers: bool) -> None:
+    """``shares_layers``: something of this machine is to be seen below /opt as well, so that it can be no plain mount."""
     setup = sandbox.setup
     for path in (TASK, "/var/runtime", LAYERS, TEMPORARY):
         os.makedirs(root + path, exist_ok=True)
     if not os.path.lexists(f"{root}/var/tmp"):  # noqa: S108 - a link in our own root
         os.symlink(TEMPORARY, f"{root}/var/tmp")  # noqa: S108
-    for source, target in ((setup["code"], TASK), (setup["layers"], LAYERS), (setup["runtime_dir"], "/var/runtime")):
+    if setup["layers"] and shares_layers:
+        system.mount("tmpfs", root + LAYERS, "tmpfs", _MS_NOSUID | _MS_NODEV, "size=1m,mode=755")
+        for name in os.listdir(setup["layers"]):
+            _bind(system, f"{setup['layers']}/{name}", f"{root}{LAYERS}/{name}")
+    elif setup["layers"]:
+        _bind(system, setup["layers"], root + LAYERS)
+    for source, target in ((setup["code"], TASK), (setup["runtime_dir"], "/var/runtime")):
         if source:
-            system.mount(source, root + target, None, _MS_BIND)
-            _read_only(system, root + target)
+            _bind(system, source, root + target)
     if setup["tmp_bytes"]:
         system.mount(
             "tmpfs", root + TEMPORARY, "tmpfs", _MS_NOSUID | _MS_NODEV,
@@ -241,6 +250,16 @@ def _own_folders(system: _System, sandbox: Sandbox, root: str) -> None:
     else:
         system.mount(setup["tmp"], root + TEMPORARY, None, _MS_BIND)
     sandbox.code, sandbox.layers, sandbox.temporary = TASK, LAYERS, TEMPORARY
+
+
+def _bind(system: _System, source: str, target: str) -> None:
+    """A file or folder, read-only."""
+    if os.path.isdir(source):
+        os.makedirs(target, exist_ok=True)
+    else:
+        _touch(target)
+    system.mount(source, target, None, _MS_BIND)
+    _read_only(system, target)
 
 
 def _read_only(system: _System, path: str, remount: int = _MS_BIND) -> None:
