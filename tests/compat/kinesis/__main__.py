@@ -18,7 +18,7 @@ from pathlib import Path
 from tests.crash.rig import Server
 
 PACKAGES = ("async-kinesis==3.0.1", "aws-kinesis-agg==1.2.3", "aiokpl==0.2.0", "boto3", "pytest", "pytest-asyncio",
-            "python-dotenv", "msgpack")  # fmt: skip
+            "python-dotenv", "msgpack", "redis")  # fmt: skip
 MARKED = "not aws and not redis and not dynamodb"  # what needs other servers than ours
 
 
