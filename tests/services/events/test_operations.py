@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -331,3 +332,24 @@ async def test_services_put_events_and_a_repeated_one_is_dropped(house: Harness)
     await house.clock.settle()
     ((_, event, _),) = functions(house).taken
     assert (event["id"], event["detail-type"], event["detail"]) == ("e1", "Object Created", {"a": 1})
+
+
+async def test_a_log_group_needs_a_resource_policy(tmp_path: Path) -> None:
+    from lakebed.services import iam
+
+    house = Harness(tmp_path / "strict")
+    house.add(iam.service, logs.service, events.service)
+    await house.start()
+    await house.call("logs", "CreateLogGroup", logGroupName="g")
+    await rule(house, "r", {"source": ["my.app"]}, [{"Id": "1", "Arn": SCOPE.arn("logs", "log-group:g")}])
+    await put(house)
+    assert (await house.call("logs", "FilterLogEvents", logGroupName="g"))["events"] == []
+    statement = {
+        "Effect": "Allow", "Principal": {"Service": ["events.amazonaws.com", "delivery.logs.amazonaws.com"]},
+        "Action": ["logs:CreateLogStream", "logs:PutLogEvents"], "Resource": SCOPE.arn("logs", "log-group:g:*"),
+    }  # fmt: skip
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    await house.call("logs", "PutResourcePolicy", policyName="p", policyDocument=document)
+    await put(house)
+    assert len((await house.call("logs", "FilterLogEvents", logGroupName="g"))["events"]) == 1
+    await house.stop()

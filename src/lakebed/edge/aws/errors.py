@@ -138,6 +138,8 @@ def translated(error: AwsError, service: str, protocol: str) -> AwsError:
     message = error.message
     if service == "s3" and code == "InvalidAccessKeyId":
         message = "The AWS Access Key Id you provided does not exist in our records."
+    if service == "sns" and code == "AccessDenied":
+        code = "AuthorizationError"
     if service == "s3" and error.error_code == "MissingToken":
         message = "Access Denied"
     return AwsError(code, message, status=status, members=error.members)

@@ -128,7 +128,7 @@ class Carrier:
         elif kind == "firehose":
             await self.p.delivery.put(who, target.arn, [text.encode()])
         elif kind == "logs":
-            self._write_log(target, event, text)
+            self._write_log(rule, target, event, text)
         else:
             self._forward(who, target, event)
 
@@ -137,8 +137,9 @@ class Carrier:
             return self.p.identity.service_session(target.role, "events.amazonaws.com", session_name="events")
         return service_principal(rule.scope)
 
-    def _write_log(self, target: Target, event: Event, text: str) -> None:
-        """Templates for log groups are objects of a timestamp and a message."""
+    def _write_log(self, rule: Rule, target: Target, event: Event, text: str) -> None:
+        """As the service, which the group's account must let in by a resource policy. Templates for log groups are objects
+        of a timestamp and a message."""
         arn = arns.parse(target.arn)
         assert arn is not None, "checked when the target was put"
         group = arn.resource.removeprefix("log-group:").removesuffix(":*")
@@ -150,7 +151,10 @@ class Carrier:
                 parsed = None
             if isinstance(parsed, dict) and isinstance(parsed.get("message"), str):
                 message = parsed["message"]
-        self.p.logs.write(Scope(arn.account, arn.region, arn.partition), group, event.id, [(at, message)])
+        self.p.logs.deliver(
+            service_principal(rule.scope), Scope(arn.account, arn.region, arn.partition), group, event.id,
+            [(at, message)], source_arn=rule.arn,
+        )  # fmt: skip
 
     def _forward(self, who: Principal, target: Target, event: Event) -> None:
         """To another bus: the event keeps its id, account, region and time."""

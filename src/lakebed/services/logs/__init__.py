@@ -31,7 +31,7 @@ def service(k: Kernel, p: Ports) -> Service:
     """Wire CloudWatch Logs; sets ``p.logs``."""
     k.db.migrate("logs", "lakebed.services.logs", k.clock)
     journal = Journal(k, p)
-    p.logs = CloudWatchLogs(journal)
+    p.logs = CloudWatchLogs(journal, p)
     filters = FilterOperations(journal, journal.filters, Subscriptions(k, p))
     queries = QueryStore(k.db)
     with k.db.tx() as tx:

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from lakebed.kernel.scope import Scope
+import msgspec
+
+from lakebed.api import logs as api
+from lakebed.kernel.scope import Principal, Scope
+from lakebed.ports.house import Ports
+from lakebed.services.logs.filter_store import PolicyStore
 from lakebed.services.logs.journal import Journal
 from lakebed.services.logs.model import EVENT_BYTES_MAX, Group, Stream
+
+_POLICIES_MAX = 100
 
 
 class CloudWatchLogs:
     """Implements ``lakebed.ports.logs.Logs``."""
 
-    def __init__(self, journal: Journal) -> None:
-        self._journal = journal
+    def __init__(self, journal: Journal, p: Ports) -> None:
+        self._journal, self._p = journal, p
+        self._policies = PolicyStore(journal.k.db)
 
     def write(self, scope: Scope, group: str, stream: str, events: Sequence[tuple[float, str]]) -> None:
         """See the port. A message beyond the size of an event is cut."""
@@ -23,6 +32,31 @@ class CloudWatchLogs:
             home = self._group(scope, group)
             kept = [(int(at * 1000), _cut(message) or " ") for at, message in events]
             self._journal.append(home, self._stream(home, stream), kept)
+
+    def deliver(
+        self, principal: Principal, scope: Scope, group: str, stream: str, events: Sequence[tuple[float, str]],
+        *, source_arn: str | None = None,
+    ) -> None:  # fmt: skip
+        """See the port."""
+        found = self._journal.groups.find(scope, group)
+        arn = scope.arn("logs", f"log-group:{group}:log-stream:{stream}")
+        conditions = {"aws:SourceArn": source_arn, "aws:SourceAccount": principal.account} if source_arn else {}
+        policy = self._policy(scope)
+        for action in ("logs:CreateLogStream", "logs:PutLogEvents"):
+            self._p.identity.authorise(
+                principal, action, arn, conditions=conditions, resource_policy=policy, resource_account=scope.account
+            )
+        if found is None:
+            raise api.ResourceNotFoundException("The specified log group does not exist.")
+        self.write(scope, group, stream, events)
+
+    def _policy(self, scope: Scope) -> str:
+        """The statements of all resource policies of the account."""
+        statements: list[Any] = []
+        for _, document, _ in self._policies.after(scope, "", _POLICIES_MAX):
+            own = msgspec.json.decode(document)["Statement"]
+            statements += own if isinstance(own, list) else [own]
+        return msgspec.json.encode({"Version": "2012-10-17", "Statement": statements}).decode()
 
     def _group(self, scope: Scope, name: str) -> Group:
         found = self._journal.groups.find(scope, name)

@@ -149,8 +149,37 @@ class FilterOperations(Desk):
             tx.after_commit(lambda: self.filters.forget(group.id))
 
 
+def _is_policy(made: Any) -> bool:
+    """Whether IAM can read it: statements with an effect, a principal, actions and resources."""
+    statements = made.get("Statement") if isinstance(made, dict) else None
+    statements = [statements] if isinstance(statements, dict) else statements
+    return (
+        isinstance(statements, list)
+        and bool(statements)
+        and all(
+            isinstance(one, dict)
+            and one.get("Effect") in ("Allow", "Deny")
+            and ("Principal" in one or "NotPrincipal" in one)
+            and _is_texts(one.get("Action", one.get("NotAction")))
+            and _is_texts(one.get("Resource", one.get("NotResource")))
+            and _is_principal(one.get("Principal", one.get("NotPrincipal")))
+            and isinstance(one.get("Condition", {}), dict)
+            for one in statements
+        )
+    )
+
+
+def _is_principal(value: Any) -> bool:
+    return value == "*" or (isinstance(value, dict) and bool(value) and all(_is_texts(one) for one in value.values()))
+
+
+def _is_texts(value: Any) -> bool:
+    listed = [value] if isinstance(value, str) else value
+    return isinstance(listed, list) and bool(listed) and all(isinstance(one, str) for one in listed)
+
+
 class PolicyOperations(Desk):
-    """Resource policies of the account: kept and told; nothing but our own services writes here (see deviations)."""
+    """Resource policies of the account: which services may deliver to its groups (``port``)."""
 
     def __init__(self, journal: Journal) -> None:
         super().__init__(journal)
@@ -166,7 +195,7 @@ class PolicyOperations(Desk):
             made = msgspec.json.decode(document.encode("utf-8", "replace"))
         except (msgspec.DecodeError, RecursionError):
             made = None
-        if not isinstance(made, dict) or not made.get("Statement") or len(document) > 5120:
+        if not _is_policy(made) or len(document) > 5120:
             raise api.InvalidParameterException("The policy document is not valid, or larger than 5,120 characters.")
         now = self.journal.now()
         with self.k.db.tx() as tx:

@@ -13,6 +13,7 @@ import msgspec
 
 from lakebed.api import sns as api
 from lakebed.kernel.arn import parse
+from lakebed.kernel.errors import AwsError
 from lakebed.ports.service import Context, operation
 from lakebed.services.sns import attributes as rules
 from lakebed.services.sns.model import (
@@ -82,7 +83,12 @@ class SubscriptionOperations(Desk):
         if found is None:
             return
         if ctx.principal.account == found.owner:
-            self.p.identity.authorise(ctx.principal, "sns:Unsubscribe", found.topic_arn, resource_account=found.owner)
+            try:
+                self.p.identity.authorise(
+                    ctx.principal, "sns:Unsubscribe", found.topic_arn, resource_account=found.owner
+                )
+            except AwsError as denied:
+                raise api.AuthorizationErrorException(denied.message) from None
             topic = self.publisher.topics.find(scope, name)
         else:
             topic = self.topic(ctx, found.topic_arn, "Unsubscribe")
