@@ -58,10 +58,12 @@ def create(connection: Any, number: int, relation: Relation, wanted: Collection[
             select = _without_equals(connection, select, relation, relation.deletes[at])
         if relation.positions or hidden:
             rows = ", ".join(
-                f"({literal(file.path)}, {numbers[file.path]}, {literal(file.location)}, {file.size})" for file in files
+                f"({literal(file.path)}, {numbers[file.path]}, {literal(file.location)}, {file.size}, "
+                f"CAST(make_timestamp({round(file.modified * 1000) * 1000}::BIGINT) AS TIMESTAMPTZ))"
+                for file in files
             )
-            select = f"""SELECT s.*, n.{_FILE}, n."$path", n."$file_size", CAST(NULL AS TIMESTAMPTZ) AS "$file_modified_time"
-                FROM ({select}) s JOIN (VALUES {rows}) n(p, {_FILE}, "$path", "$file_size") ON n.p = s.lb_path"""
+            select = f"""SELECT s.*, n.{_FILE}, n."$path", n."$file_size", n."$file_modified_time"
+                FROM ({select}) s JOIN (VALUES {rows}) n(p, {_FILE}, "$path", "$file_size", "$file_modified_time") ON n.p = s.lb_path"""
         parts.append(f"SELECT {listed}{places} FROM ({select})")
     execute(connection, f"CREATE VIEW rel_{number} AS {' UNION ALL '.join(parts)}")
 

@@ -23,6 +23,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import TypeAdapter, ValidationError
 from pyiceberg.exceptions import CommitFailedException, NoSuchTableError
+from pyiceberg.exceptions import ValidationError as PyicebergValidationError
 from pyiceberg.partitioning import PartitionSpec
 from pyiceberg.schema import Schema
 from pyiceberg.serializers import FromInputFile
@@ -94,11 +95,15 @@ def load(io: Any, location: str) -> Any:
 
 def _create(stage: Stage) -> Any:
     request = stage.request
-    schema = Schema.model_validate(request["schema"])
-    spec = PartitionSpec.model_validate(request["spec"]) if request.get("spec") else PartitionSpec()
-    order = SortOrder.model_validate(request["order"]) if request.get("order") else UNSORTED_SORT_ORDER
-    made = new_table_metadata(schema, spec, order, request["location"].rstrip("/"), dict(request["properties"]),
-                              table_uuid=request["uuid"])  # fmt: skip
+    try:
+        schema = Schema.model_validate(request["schema"])
+        spec = PartitionSpec.model_validate(request["spec"]) if request.get("spec") else PartitionSpec()
+        order = SortOrder.model_validate(request["order"]) if request.get("order") else UNSORTED_SORT_ORDER
+        made = new_table_metadata(schema, spec, order, request["location"].rstrip("/"), dict(request["properties"]),
+                                  table_uuid=request["uuid"])  # fmt: skip
+        made.spec().check_compatible(made.schema())
+    except (ValueError, TypeError, KeyError, AttributeError, PyicebergValidationError) as wrong:
+        raise SqlFailure("INVALID_ARGUMENTS", f"The table's definition is not valid: {str(wrong)[:500]}") from None
     stage.base = made.model_copy(update={"last_updated_ms": stage.names.now_ms})
     if not request.get("rows"):
         return stage.base

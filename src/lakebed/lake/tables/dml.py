@@ -13,18 +13,60 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lakebed.lake.tokens import tokenise
 from lakebed.ports.sql import SqlFailure
 
 SUFFIX = "$lakebed_rows"
 FILE, POSITION, ACTION = "lb_file", "lb_pos", "lb_action"
 _DELETES, _UPDATES, _INSERTS = 1, 2, 3
 Columns = Sequence[tuple[str, str]]
+_LITERAL_WORDS = ("NULL", "TRUE", "FALSE", "DATE", "TIME", "TIMESTAMP", "DECIMAL", "DOUBLE", "REAL", "BIGINT", "SMALLINT",
+                  "TINYINT", "INTERVAL", "YEAR", "MONTH", "DAY", "HOUR", "MINUTE", "SECOND", "X", "E")  # fmt: skip
 PLACES: list[tuple[str, str]] = [(FILE, "int"), (POSITION, "bigint")]
 
 
 def quoted(name: str) -> str:
     """An identifier in Athena's dialect."""
     return '"' + name.replace('"', '""') + '"'
+
+
+def bound(facts: Mapping[str, Any], parameters: Sequence[str]) -> dict[str, Any]:
+    """A statement's facts with each ``?`` replaced by its parameter, in the order in which the statement has them (a MERGE's
+    conditions stand in its query several times, so the query itself cannot be bound)."""
+    left = list(parameters)
+    made = {key: _bound(value, left) for key, value in facts.items()}
+    if left:
+        raise SqlFailure("INVALID_PARAMETER_USAGE", f"line 1:1: Incorrect number of parameters: {len(left)} too many")
+    return made
+
+
+def _bound(value: Any, left: list[str]) -> Any:
+    if isinstance(value, dict):
+        return {key: _bound(part, left) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_bound(part, left) for part in value)
+    if not isinstance(value, str) or "?" not in value:
+        return value
+    text, at = "", 0
+    for token in tokenise(value):
+        if token.kind == "mark" and token.text == "?":
+            if not left:
+                raise SqlFailure("INVALID_PARAMETER_USAGE", "line 1:1: Incorrect number of parameters: too few")
+            text, at = f"{text}{value[at : token.start]}({_literal(left.pop(0))})", token.end
+    return text + value[at:]
+
+
+def _literal(parameter: str) -> str:
+    tokens = tokenise(parameter)[:-1]
+    plain = all(
+        token.kind in ("string", "number")
+        or (token.kind == "word" and token.text.upper() in _LITERAL_WORDS)
+        or (token.kind == "mark" and token.text in "+-")
+        for token in tokens
+    )
+    if not tokens or not plain:
+        raise SqlFailure("INVALID_PARAMETER_USAGE", "line 1:1: parameters must be literals")
+    return parameter
 
 
 def _target(database: str, name: str, facts: Mapping[str, Any]) -> tuple[str, str]:

@@ -4,7 +4,7 @@ Statements are taken apart in ``lakebed.lake.statements``; queries run in the SQ
 Glue (``ports.catalog``), data and results in S3 (``ports.objects``), all with the caller's permissions.
 https://docs.aws.amazon.com/athena/latest/ug/what-is.html, https://docs.aws.amazon.com/athena/latest/APIReference/
 
-Refused by name: EXPLAIN, UPDATE/DELETE/MERGE and Iceberg, Spark sessions, capacity reservations, federated catalogues,
+Refused by name: EXPLAIN, Spark sessions, capacity reservations, federated catalogues,
 reuse of results, managed results. See docs/deviations/athena.md.
 """
 
@@ -18,6 +18,7 @@ from lakebed.ports.service import Link, Service, operations_of
 from lakebed.services.athena.pricing import price_usd
 from lakebed.services.athena.provider.executions import ExecutionOperations
 from lakebed.services.athena.provider.metadata import MetadataOperations
+from lakebed.services.athena.provider.reservations import ReservationOperations
 from lakebed.services.athena.provider.saved import SavedOperations
 from lakebed.services.athena.provider.workgroups import WorkgroupOperations, Workgroups
 from lakebed.services.athena.settings import AthenaSettings
@@ -46,7 +47,8 @@ def service(k: Kernel, p: Ports) -> Service:
         return links
 
     providers = (
-        ExecutionOperations(k, p, store, workgroups, names),
+        ExecutionOperations(k, p, store, workgroups, names, settings.queued_max),
+        ReservationOperations(k, store, workgroups),
         WorkgroupOperations(k, store, workgroups),
         SavedOperations(k, p, store, workgroups),
         MetadataOperations(p),

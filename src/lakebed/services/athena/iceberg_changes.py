@@ -7,6 +7,7 @@ https://docs.aws.amazon.com/athena/latest/ug/querying-iceberg-updating-table-dat
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -59,16 +60,18 @@ async def insert(work: Work, statement: Statement) -> Body:
 async def change(work: Work, statement: Statement) -> Body:
     """UPDATE, DELETE, MERGE"""
     database, name = statement.database or work.database, statement.name
+    facts = dml.bound(statement.facts, work.body.get("parameters", []))
+    work = dataclasses.replace(work, body={**work.body, "parameters": []})
     for attempt in range(ATTEMPTS):
         table = table_of(work, database, name)
         state = await load(work.p.objects, work.principal, metadata_location(table))
         columns, acts = state.columns(), statement.kind == "merge"
         if statement.kind == "delete":
-            sql, wanted = dml.delete(database, name, statement.facts), dml.PLACES
+            sql, wanted = dml.delete(database, name, facts), dml.PLACES
         elif statement.kind == "update":
-            sql, wanted = dml.update(database, name, statement.facts, columns), [*dml.PLACES, *columns]
+            sql, wanted = dml.update(database, name, facts, columns), [*dml.PLACES, *columns]
         else:
-            sql = dml.merge(database, name, statement.facts, columns)
+            sql = dml.merge(database, name, facts, columns)
             wanted = [*dml.PLACES, (dml.ACTION, "int"), *columns]
         outcome, path, job = await _rows(work, sql, wanted, attempt, {(database, name): table})
         done = {**_told(outcome), "update_count": outcome.rows}

@@ -18,6 +18,7 @@ from lakebed.lake.tables.commit import METADATA
 from lakebed.lake.tables.state import State, is_iceberg, load
 from lakebed.lake.tables.types import hive_text
 from lakebed.ports.house import Ports
+from lakebed.ports.objects import ObjectInfo
 from lakebed.ports.sql import DataFile, DeleteFile, Relation, SqlFailure, SqlJob, TableName
 from lakebed.ports.tables import Plan, Selection
 
@@ -88,16 +89,19 @@ class IcebergRelations:
 async def placed(p: Ports, principal: Principal, relation: Relation, plan: Plan) -> Relation:
     """A relation with the files of a plan, each found in S3 as the caller."""
 
-    async def path_of(uri: str) -> str:
+    async def found(uri: str) -> ObjectInfo:
         place = location.parse(uri)
-        return str((await p.objects.head(principal, place.bucket, place.prefix)).path)
+        return await p.objects.head(principal, place.bucket, place.prefix)
 
     files = []
     for file in plan.files:
         if file.format != "parquet":
             raise SqlFailure("NOT_SUPPORTED", f"Iceberg data files in {file.format.upper()} are not built in Lakebed")
-        files.append(DataFile(await path_of(file.location), file.size, location=file.location, deletes=file.deletes))
-    deletes = [DeleteFile(await path_of(each.location), each.size, each.field_ids) for each in plan.deletes]
+        info = await found(file.location)
+        files.append(
+            DataFile(str(info.path), file.size, location=file.location, deletes=file.deletes, modified=info.modified)
+        )
+    deletes = [DeleteFile(str((await found(each.location)).path), each.size, each.field_ids) for each in plan.deletes]
     return dataclasses.replace(relation, files=files, deletes=deletes)
 
 
