@@ -59,6 +59,8 @@ class AuthorizationOperations:
         identity = DeviceIdentity(ctx.scope, certificate, ctx.source_ip)
         results: list[Any] = []
         for info in req["authInfos"]:
+            if "actionType" not in info:
+                raise api.InvalidRequestException("actionType must be given.")
             action = f"iot:{info['actionType'].capitalize()}"
             client = req.get("clientId", "")
             results += [self._tested(identity, client, action, arn, policies) for arn in info["resources"]]
