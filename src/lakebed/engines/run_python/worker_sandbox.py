@@ -15,7 +15,7 @@ https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
 """
 
 # pathlib would make every cold start slower.
-# ruff: noqa: PTH102, PTH103, PTH110, PTH112, PTH113, PTH114, PTH115, PTH116, PTH120, PTH211, SIM105
+# ruff: noqa: PTH102, PTH103, PTH110, PTH112, PTH113, PTH114, PTH115, PTH116, PTH120, PTH211, SIM105, PTH208
 
 from __future__ import annotations
 
