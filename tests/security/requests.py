@@ -307,6 +307,8 @@ def _no_stream_name(_: Stage) -> dict[str, Any]:
 
 _SPECIAL: dict[tuple[str, str], Any] = {
     ("cloudwatch", "PutCompositeAlarm"): lambda _: {"AlarmName": "attack", "AlarmRule": "FALSE"},
+    ("events", "PutPermission"): lambda _: {"EventBusName": f"{MARK}-bus"},
+    ("events", "RemovePermission"): lambda _: {"EventBusName": f"{MARK}-bus"},
     ("events", "CreateEventBus"): lambda _: {"Name": "attack"},
     ("events", "DeleteEventBus"): _bus,
     ("events", "DescribeEventBus"): _bus,
