@@ -41,6 +41,33 @@ class BatchGetQueryExecutionOutput(TypedDict, total=False):
     QueryExecutions: list[QueryExecution]
     UnprocessedQueryExecutionIds: list[UnprocessedQueryExecutionId]
 
+class CancelCapacityReservationInput(TypedDict, total=False):
+    Name: Required[str]
+
+class CancelCapacityReservationOutput(TypedDict, total=False): ...
+
+class CapacityAllocation(TypedDict, total=False):
+    Status: Required[str]
+    StatusMessage: str
+    RequestTime: Required[float]
+    RequestCompletionTime: float
+
+class CapacityAssignment(TypedDict, total=False):
+    WorkGroupNames: list[str]
+
+class CapacityAssignmentConfiguration(TypedDict, total=False):
+    CapacityReservationName: str
+    CapacityAssignments: list[CapacityAssignment]
+
+class CapacityReservation(TypedDict, total=False):
+    Name: Required[str]
+    Status: Required[str]
+    TargetDpus: Required[int]
+    AllocatedDpus: Required[int]
+    LastAllocation: CapacityAllocation
+    LastSuccessfulAllocationTime: float
+    CreationTime: Required[float]
+
 class Classification(TypedDict, total=False):
     Name: str
     Properties: dict[str, str]
@@ -67,6 +94,13 @@ class ColumnInfo(TypedDict, total=False):
     Scale: int
     Nullable: str
     CaseSensitive: bool
+
+class CreateCapacityReservationInput(TypedDict, total=False):
+    TargetDpus: Required[int]
+    Name: Required[str]
+    Tags: list[Tag]
+
+class CreateCapacityReservationOutput(TypedDict, total=False): ...
 
 class CreateNamedQueryInput(TypedDict, total=False):
     Name: Required[str]
@@ -122,6 +156,11 @@ class Database(TypedDict, total=False):
 class Datum(TypedDict, total=False):
     VarCharValue: str
 
+class DeleteCapacityReservationInput(TypedDict, total=False):
+    Name: Required[str]
+
+class DeleteCapacityReservationOutput(TypedDict, total=False): ...
+
 class DeleteNamedQueryInput(TypedDict, total=False):
     NamedQueryId: Required[str]
 
@@ -154,6 +193,18 @@ class EngineConfiguration(TypedDict, total=False):
 class EngineVersion(TypedDict, total=False):
     SelectedEngineVersion: str
     EffectiveEngineVersion: str
+
+class GetCapacityAssignmentConfigurationInput(TypedDict, total=False):
+    CapacityReservationName: Required[str]
+
+class GetCapacityAssignmentConfigurationOutput(TypedDict, total=False):
+    CapacityAssignmentConfiguration: Required[CapacityAssignmentConfiguration]
+
+class GetCapacityReservationInput(TypedDict, total=False):
+    Name: Required[str]
+
+class GetCapacityReservationOutput(TypedDict, total=False):
+    CapacityReservation: Required[CapacityReservation]
 
 class GetDataCatalogInput(TypedDict, total=False):
     Name: Required[str]
@@ -224,6 +275,14 @@ class GetWorkGroupOutput(TypedDict, total=False):
 class IdentityCenterConfiguration(TypedDict, total=False):
     EnableIdentityCenter: bool
     IdentityCenterInstanceArn: str
+
+class ListCapacityReservationsInput(TypedDict, total=False):
+    NextToken: str
+    MaxResults: int
+
+class ListCapacityReservationsOutput(TypedDict, total=False):
+    NextToken: str
+    CapacityReservations: Required[list[CapacityReservation]]
 
 class ListDataCatalogsInput(TypedDict, total=False):
     NextToken: str
@@ -349,6 +408,12 @@ class PreparedStatement(TypedDict, total=False):
 class PreparedStatementSummary(TypedDict, total=False):
     StatementName: str
     LastModifiedTime: float
+
+class PutCapacityAssignmentConfigurationInput(TypedDict, total=False):
+    CapacityReservationName: Required[str]
+    CapacityAssignments: Required[list[CapacityAssignment]]
+
+class PutCapacityAssignmentConfigurationOutput(TypedDict, total=False): ...
 
 class QueryExecution(TypedDict, total=False):
     QueryExecutionId: str
@@ -532,6 +597,12 @@ class UntagResourceInput(TypedDict, total=False):
     TagKeys: Required[list[str]]
 
 class UntagResourceOutput(TypedDict, total=False): ...
+
+class UpdateCapacityReservationInput(TypedDict, total=False):
+    TargetDpus: Required[int]
+    Name: Required[str]
+
+class UpdateCapacityReservationOutput(TypedDict, total=False): ...
 
 class UpdateNamedQueryInput(TypedDict, total=False):
     NamedQueryId: Required[str]

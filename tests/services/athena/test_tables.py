@@ -113,8 +113,8 @@ async def test_metadata_as_rows(house: House) -> None:
     await house.execute("CREATE VIEW w AS SELECT 1 AS one")
     await house.execute("ALTER TABLE m ADD PARTITION (day='x') PARTITION (day='__HIVE_DEFAULT_PARTITION__')")
     assert (await house.rows('SELECT * FROM "m$partitions" ORDER BY day'))[1:] == [["x"], [None]]
-    sql = "SELECT column_name, ordinal_position, data_type, comment, extra_info FROM information_schema.columns WHERE table_name = 'm'"
-    assert (await house.rows(f"{sql} ORDER BY 2"))[1:] == [
+    sql = "SELECT column_name, ordinal_position, data_type, comment, extra_info FROM information_schema.columns"
+    assert (await house.rows(f"{sql} WHERE table_name = 'm' ORDER BY 2"))[1:] == [
         ["n", "1", "integer", "how many", None], ["a", "2", "array(varchar)", None, None],
         ["day", "3", "varchar", None, "partition key"],
     ]  # fmt: skip

@@ -12,8 +12,8 @@ ROWS = """SELECT * FROM (VALUES (1, CAST('x' AS varchar), DATE '2026-01-02', 1.5
 (NULL, NULL, NULL, NULL, NULL, NULL, NULL)) t(a, s, d, f, n, l, b)"""
 SHOWN = [["1", "x", "2026-01-02", "1.5", "2.50", "[a, null]", "true"], [None] * 7]
 CASES = [
-    *itertools.product(["PARQUET"], ["SNAPPY", "GZIP", "ZSTD", "LZ4", "NONE"]), *itertools.product(["ORC"], ["ZLIB", "SNAPPY", "ZSTD"]),
-    *itertools.product(["AVRO"], ["DEFLATE", "SNAPPY"]),
+    *itertools.product(["PARQUET"], ["SNAPPY", "GZIP", "ZSTD", "LZ4", "NONE"]),
+    *itertools.product(["ORC"], ["ZLIB", "SNAPPY", "ZSTD"]), *itertools.product(["AVRO"], ["DEFLATE", "SNAPPY"]),
     *itertools.product(["TEXTFILE", "JSON"], ["GZIP", "ZSTD", "BZIP2", "SNAPPY", "LZ4", "DEFLATE", "NONE"]),
 ]  # fmt: skip
 

@@ -14,6 +14,8 @@ from lakebed.ports.sql import SqlFailure
 Body = dict[str, Any]
 ENGINE_VERSION = {"SelectedEngineVersion": "AUTO", "EffectiveEngineVersion": "Athena engine version 3"}
 FINAL = ("SUCCEEDED", "FAILED", "CANCELLED")
+BAD_TOKEN = api.InvalidRequestException("Invalid NextToken")
+_REUSE_MINUTES = 60
 _ERROR_TYPES = {"USER_CANCELED": 1, "EXCEEDED_TIME_LIMIT": 2, "EXCEEDED_SCAN_LIMIT": 3, "SYNTAX_ERROR": 1000,
                 "TABLE_NOT_FOUND": 1003, "COLUMN_NOT_FOUND": 1006, "TYPE_MISMATCH": 1004, "NOT_SUPPORTED": 233,
                 "PERMISSION_DENIED": 1200, "DIVISION_BY_ZERO": 1100, "INVALID_CAST_ARGUMENT": 1101}  # fmt: skip
@@ -38,7 +40,7 @@ def new_workgroup(name: str, now: float, configuration: Body | None = None, desc
 def checked(configuration: Body) -> Body:
     """A configuration without what is not built, refused by name."""
     for member in (
-        "ExecutionRole", "CustomerContentEncryptionConfiguration", "EnableMinimumEncryptionConfiguration",
+        "ExecutionRole", "CustomerContentEncryptionConfiguration",
         "AdditionalConfiguration",
         "IdentityCenterConfiguration", "QueryResultsS3AccessGrantsConfiguration", "ManagedQueryResultsConfiguration",
         "MonitoringConfiguration", "EngineConfiguration", "SystemTableStatuses", "ManagedQueryResultsConfigurationUpdates",
@@ -52,9 +54,28 @@ def checked(configuration: Body) -> Body:
     configuration = {**configuration, "EngineVersion": {**ENGINE_VERSION, "SelectedEngineVersion": version}}
     if (cutoff := configuration.get("BytesScannedCutoffPerQuery")) is not None and cutoff < 10_000_000:
         raise api.InvalidRequestException("BytesScannedCutoffPerQuery must be at least 10000000.")
-    if "ResultConfiguration" in configuration:
-        check_result_configuration(configuration["ResultConfiguration"])
+    results = configuration.get("ResultConfiguration", {})
+    if results:
+        check_result_configuration(results)
+    if configuration.get("EnableMinimumEncryptionConfiguration") and not results.get("EncryptionConfiguration"):
+        raise api.InvalidRequestException(
+            "EnableMinimumEncryptionConfiguration requires an EncryptionConfiguration of the workgroup's results."
+        )
     return configuration
+
+
+def reuse_minutes(workgroup: Body, asked: Body, results: Body) -> int:
+    """How old a result may be to stand for this execution's; 0 never. A client's own result configuration rules it out.
+
+    https://docs.aws.amazon.com/athena/latest/ug/reusing-query-results.html
+    """
+    wanted = asked.get("ResultReuseByAgeConfiguration", {})
+    own = bool(workgroup["Configuration"].get("ResultConfiguration", {}).get("OutputLocation"))
+    if not wanted.get("Enabled") or (
+        results and own and not workgroup["Configuration"]["EnforceWorkGroupConfiguration"]
+    ):
+        return 0
+    return int(wanted.get("MaxAgeInMinutes", _REUSE_MINUTES))
 
 
 def updated(configuration: Body, updates: Body) -> Body:
@@ -141,7 +162,7 @@ def execution_shape(body: Body) -> Body:
         "StatementType": body["type"],
         "SubstatementType": body["substatement"],
         "ResultConfiguration": {**body["results"], "OutputLocation": body["output"]},
-        "ResultReuseConfiguration": {"ResultReuseByAgeConfiguration": {"Enabled": False}},
+        "ResultReuseConfiguration": {"ResultReuseByAgeConfiguration": body.get("reuse_asked") or {"Enabled": False}},
         "QueryExecutionContext": body["context"],
         "Status": status,
         "Statistics": statistics,

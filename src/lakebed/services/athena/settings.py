@@ -12,6 +12,9 @@ class AthenaSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How much Athena runs at once."""
 
     running_max: Annotated[int, Meta(ge=1, le=200, description="Statements taken out of the queue at once.")] = 8
+    queued_max: Annotated[
+        int, Meta(ge=1, le=100_000, description="Statements of a region that may wait or run at once.")
+    ] = 400
     dml_timeout_seconds: Annotated[float, Meta(gt=0, description="A query's time limit (AWS's default: 30 min).")] = (
         1800.0
     )

@@ -69,15 +69,55 @@ class Store:
         )
         return _decode(row["body"]) if row else None
 
-    def executions(self, scope: Scope, workgroup: str, before: tuple[float, str] | None, limit: int) -> list[Body]:
+    def executions(self, scope: Scope, workgroup: str, before: tuple[str, str] | None, limit: int) -> list[Body]:
         """Newest first."""
-        moment, last = before or (1e300, "")
+        moment, last = (float(before[0]), before[1]) if before is not None and before[0] else (1e300, "")
         rows = self._db.all(
             "SELECT body FROM athena_execution WHERE account=? AND region=? AND workgroup=? "
             "AND (submitted_at<? OR (submitted_at=? AND id>?)) ORDER BY submitted_at DESC, id LIMIT ?",
             (*_at(scope), workgroup, moment, moment, last, limit),
         )
         return [_decode(row["body"]) for row in rows]
+
+    def unfinished(self, scope: Scope) -> int:
+        """How many executions wait or run."""
+        row = self._db.one(
+            "SELECT count(*) AS n FROM athena_execution WHERE account=? AND region=? AND state IN ('QUEUED', 'RUNNING')",
+            _at(scope),
+        )
+        return int(row["n"]) if row else 0
+
+    def succeeded(self, scope: Scope, workgroup: str, sql: str, since: float) -> list[Body]:
+        """Executions of the same text in the same workgroup that succeeded lately, newest first."""
+        rows = self._db.all(
+            "SELECT body FROM athena_execution WHERE account=? AND region=? AND workgroup=? AND submitted_at>=? "
+            "AND state='SUCCEEDED' AND json_extract(body, '$.sql')=? ORDER BY submitted_at DESC LIMIT 20",
+            (*_at(scope), workgroup, since, sql),
+        )
+        return [_decode(row["body"]) for row in rows]
+
+    # capacity reservations
+    def reservation(self, scope: Scope, name: str) -> Body | None:
+        row = self._db.one(
+            "SELECT body FROM athena_reservation WHERE account=? AND region=? AND name=?", (*_at(scope), name)
+        )
+        return _decode(row["body"]) if row else None
+
+    def reservations(self, scope: Scope, after: str, limit: int) -> list[Body]:
+        rows = self._db.all(
+            "SELECT body FROM athena_reservation WHERE account=? AND region=? AND name>? ORDER BY name LIMIT ?",
+            (*_at(scope), after, limit),
+        )
+        return [_decode(row["body"]) for row in rows]
+
+    def put_reservation(self, tx: Tx, scope: Scope, body: Body) -> None:
+        tx.execute(
+            "INSERT INTO athena_reservation VALUES (?,?,?,?) ON CONFLICT DO UPDATE SET body=excluded.body",
+            (*_at(scope), body["Name"], _text(body)),
+        )
+
+    def delete_reservation(self, tx: Tx, scope: Scope, name: str) -> None:
+        tx.execute("DELETE FROM athena_reservation WHERE account=? AND region=? AND name=?", (*_at(scope), name))
 
     def put_execution(self, tx: Tx, scope: Scope, body: Body) -> None:
         tx.execute(

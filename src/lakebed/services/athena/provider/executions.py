@@ -17,10 +17,11 @@ from lakebed.ports.house import Ports
 from lakebed.ports.service import Context, operation
 from lakebed.ports.sql import SqlFailure
 from lakebed.services.athena import explain, model, results
-from lakebed.services.athena.provider import paging
+from lakebed.services.athena.model import BAD_TOKEN
 from lakebed.services.athena.provider.workgroups import Workgroups, workgroup_arn
 from lakebed.services.athena.store import Body, Store
 from lakebed.services.athena.work import KIND
+from lakebed.wire.aws.pages import opened, sealed
 
 _QUERY_CHARS_MAX = 262_144
 _ROWS_MAX = 1000
@@ -29,8 +30,11 @@ _ROWS_MAX = 1000
 class ExecutionOperations:
     """Operations on executions."""
 
-    def __init__(self, k: Kernel, p: Ports, store: Store, workgroups: Workgroups, runners: list[str]) -> None:
+    def __init__(
+        self, k: Kernel, p: Ports, store: Store, workgroups: Workgroups, runners: list[str], queued_max: int
+    ) -> None:
         self.k, self.p, self.store, self.workgroups, self._runners = k, p, store, workgroups, runners
+        self._queued_max = queued_max
 
     @operation("StartQueryExecution", resource=workgroup_arn, refused=("EngineConfiguration",))
     async def start_query_execution(self, ctx: Context, req: api.StartQueryExecutionInput) -> dict[str, Any]:
@@ -41,8 +45,6 @@ class ExecutionOperations:
         group = self.workgroups.require(ctx.scope, req.get("WorkGroup", "primary"))
         if group["State"] != "ENABLED":
             raise api.InvalidRequestException(f"WorkGroup {group['Name']} is disabled.")
-        if req.get("ResultReuseConfiguration", {}).get("ResultReuseByAgeConfiguration", {}).get("Enabled"):
-            raise api.InvalidRequestException("Lakebed does not implement the reuse of query results.")
         asked = dict(req.get("ResultConfiguration", {}))
         model.check_result_configuration(asked)
         token = req.get("ClientRequestToken") or ""
@@ -50,6 +52,13 @@ class ExecutionOperations:
             if before["sql"] != req["QueryString"]:
                 raise api.InvalidRequestException("Idempotent parameters do not match")
             return {"QueryExecutionId": before["id"]}
+        if self.store.unfinished(ctx.scope) >= self._queued_max:
+            raise api.TooManyRequestsException(
+                "You have exceeded the limit for the number of queries you can run concurrently. Reduce the number of "
+                "concurrent queries submitted by this account. Contact customer support to request a concurrent query "
+                "limit increase.",
+                members={"Reason": "CONCURRENT_QUERY_LIMIT_EXCEEDED"},
+            )
         body = self._new(ctx, req, group, asked)
         body["token"] = token or body["id"]
         with self.k.db.tx() as tx:
@@ -69,8 +78,9 @@ class ExecutionOperations:
             raise api.InvalidRequestException(f"Catalog {context['Catalog']} does not exist")
         parameters, sql = list(req.get("ExecutionParameters", [])), req["QueryString"]
         statement, effective = self._statement(ctx.scope, group["Name"], sql, parameters)
-        ending = {"query": ".csv", "ctas": "", "insert": "", "unload": "", "update": "", "delete": "",
-                  "merge": ""}.get(statement.kind, ".txt")
+        ending = {"query": ".csv", "ctas": "", "insert": "", "unload": "", "update": "", "delete": "", "merge": ""}.get(
+            statement.kind, ".txt"
+        )
         made: Body = {
             "id": query_id, "workgroup": group["Name"], "state": "QUEUED", "submitted": ctx.now, "sql": sql,
             "type": statement.type, "substatement": statement.substatement, "context": context,
@@ -80,6 +90,9 @@ class ExecutionOperations:
         }  # fmt: skip
         if effective:
             made["effective_sql"] = effective
+        reuse = dict(req.get("ResultReuseConfiguration", {}))
+        if (minutes := model.reuse_minutes(group, reuse, asked)) and statement.kind == "query":
+            made |= {"reuse_minutes": minutes, "reuse_asked": reuse["ResultReuseByAgeConfiguration"]}
         return made
 
     def _statement(self, scope: Scope, group: str, sql: str, parameters: list[str]) -> tuple[Statement, str]:
@@ -138,10 +151,10 @@ class ExecutionOperations:
     async def list_query_executions(self, ctx: Context, req: api.ListQueryExecutionsInput) -> dict[str, Any]:
         """https://docs.aws.amazon.com/athena/latest/APIReference/API_ListQueryExecutions.html"""
         group = self.workgroups.require(ctx.scope, req.get("WorkGroup", "primary"))
-        limit, before = req.get("MaxResults", 50), paging.place(req.get("NextToken"), tuple[float, str], None)
+        limit, before = req.get("MaxResults", 50), opened(req.get("NextToken"), tuple[str, str], ("", ""), BAD_TOKEN)
         found = self.store.executions(ctx.scope, group["Name"], before, limit + 1)
         more = (
-            {"NextToken": paging.token([found[limit - 1]["submitted"], found[limit - 1]["id"]])}
+            {"NextToken": sealed((repr(found[limit - 1]["submitted"]), found[limit - 1]["id"]))}
             if len(found) > limit
             else {}
         )
@@ -171,14 +184,14 @@ class ExecutionOperations:
         rows: list[results.Row] = []
         following = None
         if columns:
-            start = paging.place(req.get("NextToken"), int, 0)
+            (start,) = opened(req.get("NextToken"), tuple[int], (0,), BAD_TOKEN)
             with self.k.clock.working():
                 rows, following = await results.page(self.p, ctx.principal, body, start, limit)
         made = {
             "UpdateCount": body.get("update_count", 0),
             "ResultSet": {"Rows": [_row(row) for row in rows], "ResultSetMetadata": {"ColumnInfo": columns}},
         }
-        return {**made, **({"NextToken": paging.token(following)} if following is not None else {})}
+        return {**made, **({"NextToken": sealed((following,))} if following is not None else {})}
 
     def _finished(self, ctx: Context, execution_id: str) -> Body:
         body = self._allowed(ctx, execution_id)

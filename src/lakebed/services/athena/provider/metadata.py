@@ -13,7 +13,8 @@ from lakebed.kernel.errors import AwsError
 from lakebed.kernel.scope import Scope
 from lakebed.ports.house import Ports
 from lakebed.ports.service import Context, operation
-from lakebed.services.athena.provider import paging
+from lakebed.services.athena.model import BAD_TOKEN
+from lakebed.wire.aws.pages import opened, sealed
 
 _NAME = "AwsDataCatalog"
 
@@ -31,7 +32,7 @@ class MetadataOperations:
     @operation("ListDataCatalogs")
     async def list_data_catalogs(self, _: Context, req: api.ListDataCatalogsInput) -> dict[str, Any]:
         """https://docs.aws.amazon.com/athena/latest/APIReference/API_ListDataCatalogs.html"""
-        paging.place(req.get("NextToken"), int, 0)
+        opened(req.get("NextToken"), tuple[int], (0,), BAD_TOKEN)
         return {"DataCatalogsSummary": [{"CatalogName": _NAME, "Type": "GLUE"}]}
 
     @operation("GetDataCatalog", resource=_arn)
@@ -52,11 +53,11 @@ class MetadataOperations:
     async def list_databases(self, ctx: Context, req: api.ListDatabasesInput) -> dict[str, Any]:
         """https://docs.aws.amazon.com/athena/latest/APIReference/API_ListDatabases.html"""
         _known(req["CatalogName"])
-        limit, after = req.get("MaxResults", 50), paging.place(req.get("NextToken"), str, "")
+        limit, after = req.get("MaxResults", 50), opened(req.get("NextToken"), str, "", BAD_TOKEN)
         with _Metadata():
             found = sorted(self.p.catalog.databases(ctx.principal, ctx.scope), key=lambda each: str(each["Name"]))
         found = [each for each in found if each["Name"] > after]
-        more = {"NextToken": paging.token(found[limit - 1]["Name"])} if len(found) > limit else {}
+        more = {"NextToken": sealed(found[limit - 1]["Name"])} if len(found) > limit else {}
         return {"DatabaseList": [_database(each) for each in found[:limit]], **more}
 
     @operation("GetTableMetadata", resource=_arn)
@@ -71,7 +72,7 @@ class MetadataOperations:
     async def list_table_metadata(self, ctx: Context, req: api.ListTableMetadataInput) -> dict[str, Any]:
         """https://docs.aws.amazon.com/athena/latest/APIReference/API_ListTableMetadata.html"""
         _known(req["CatalogName"])
-        limit, after = req.get("MaxResults", 50), paging.place(req.get("NextToken"), str, "")
+        limit, after = req.get("MaxResults", 50), opened(req.get("NextToken"), str, "", BAD_TOKEN)
         with _Metadata():
             # The catalogue matches in linear time: Python's own expressions could keep the event loop busy for ever.
             tables = self.p.catalog.tables(
@@ -79,7 +80,7 @@ class MetadataOperations:
             )
         found = sorted(tables, key=lambda each: str(each["Name"]))
         found = [each for each in found if each["Name"] > after]
-        more = {"NextToken": paging.token(found[limit - 1]["Name"])} if len(found) > limit else {}
+        more = {"NextToken": sealed(found[limit - 1]["Name"])} if len(found) > limit else {}
         return {"TableMetadataList": [_table(each) for each in found[:limit]], **more}
 
 

@@ -12,9 +12,10 @@ from lakebed.kernel.kernel import Kernel
 from lakebed.kernel.scope import Scope
 from lakebed.ports.house import Ports
 from lakebed.ports.service import Context, operation
-from lakebed.services.athena.provider import paging
+from lakebed.services.athena.model import BAD_TOKEN
 from lakebed.services.athena.provider.workgroups import Workgroups, workgroup_arn
 from lakebed.services.athena.store import Body, Store
+from lakebed.wire.aws.pages import opened, sealed
 
 
 def _group_of(scope: Scope, req: Any) -> str:
@@ -69,9 +70,9 @@ class SavedOperations:
     async def list_named_queries(self, ctx: Context, req: api.ListNamedQueriesInput) -> dict[str, Any]:
         """https://docs.aws.amazon.com/athena/latest/APIReference/API_ListNamedQueries.html"""
         group = self.workgroups.require(ctx.scope, req.get("WorkGroup", "primary"))
-        limit, after = req.get("MaxResults", 50), paging.place(req.get("NextToken"), str, "")
+        limit, after = req.get("MaxResults", 50), opened(req.get("NextToken"), str, "", BAD_TOKEN)
         found = self.store.named_ids(ctx.scope, group["Name"], after, limit + 1)
-        more = {"NextToken": paging.token(found[limit - 1])} if len(found) > limit else {}
+        more = {"NextToken": sealed(found[limit - 1])} if len(found) > limit else {}
         return {"NamedQueryIds": found[:limit], **more}
 
     @operation("UpdateNamedQuery", action=None)
@@ -141,9 +142,9 @@ class SavedOperations:
     async def list_prepared_statements(self, ctx: Context, req: api.ListPreparedStatementsInput) -> dict[str, Any]:
         """https://docs.aws.amazon.com/athena/latest/APIReference/API_ListPreparedStatements.html"""
         group = self.workgroups.require(ctx.scope, req["WorkGroup"])["Name"]
-        limit, after = req.get("MaxResults", 50), paging.place(req.get("NextToken"), str, "")
+        limit, after = req.get("MaxResults", 50), opened(req.get("NextToken"), str, "", BAD_TOKEN)
         found = self.store.prepareds(ctx.scope, group, after, limit + 1)
-        more = {"NextToken": paging.token(found[limit - 1]["StatementName"])} if len(found) > limit else {}
+        more = {"NextToken": sealed(found[limit - 1]["StatementName"])} if len(found) > limit else {}
         listed = [{key: body[key] for key in ("StatementName", "LastModifiedTime")} for body in found[:limit]]
         return {"PreparedStatements": listed, **more}
 

@@ -12,8 +12,9 @@ from lakebed.kernel.kernel import Kernel
 from lakebed.kernel.scope import Scope
 from lakebed.ports.service import Context, operation
 from lakebed.services.athena import model
-from lakebed.services.athena.provider import paging
+from lakebed.services.athena.model import BAD_TOKEN
 from lakebed.services.athena.store import Body, Store
+from lakebed.wire.aws.pages import opened, sealed
 
 _TAGS_MAX = 50
 
@@ -62,7 +63,7 @@ class WorkgroupOperations:
         """https://docs.aws.amazon.com/athena/latest/APIReference/API_CreateWorkGroup.html"""
         name = req["Name"]
         made = model.new_workgroup(name, ctx.now, dict(req.get("Configuration", {})), req.get("Description", ""))
-        tags = _tags(req.get("Tags", []))
+        tags = tags_of(req.get("Tags", []))
         with self.k.db.tx() as tx:
             if self.workgroups.find(ctx.scope, name) is not None:
                 raise api.InvalidRequestException("WorkGroup is already created")
@@ -77,7 +78,7 @@ class WorkgroupOperations:
     @operation("ListWorkGroups")
     async def list_work_groups(self, ctx: Context, req: api.ListWorkGroupsInput) -> dict[str, Any]:
         """https://docs.aws.amazon.com/athena/latest/APIReference/API_ListWorkGroups.html"""
-        limit, after = req.get("MaxResults", 50), paging.place(req.get("NextToken"), str, "")
+        limit, after = req.get("MaxResults", 50), opened(req.get("NextToken"), str, "", BAD_TOKEN)
         self.workgroups.find(ctx.scope, "primary")
         found = self.store.workgroups(ctx.scope, after, limit + 1)
         listed = [
@@ -87,7 +88,7 @@ class WorkgroupOperations:
         ]  # fmt: skip
         return {
             "WorkGroups": listed,
-            **({"NextToken": paging.token(found[limit - 1]["Name"])} if len(found) > limit else {}),
+            **({"NextToken": sealed(found[limit - 1]["Name"])} if len(found) > limit else {}),
         }
 
     @operation("UpdateWorkGroup", resource=workgroup_arn)
@@ -119,7 +120,7 @@ class WorkgroupOperations:
     @operation("ListEngineVersions")
     async def list_engine_versions(self, _: Context, req: api.ListEngineVersionsInput) -> dict[str, Any]:
         """https://docs.aws.amazon.com/athena/latest/APIReference/API_ListEngineVersions.html"""
-        paging.place(req.get("NextToken"), int, 0)
+        opened(req.get("NextToken"), tuple[int], (0,), BAD_TOKEN)
         versions = [model.ENGINE_VERSION, {**model.ENGINE_VERSION, "SelectedEngineVersion": "Athena engine version 3"}]
         return {"EngineVersions": versions[: req.get("MaxResults", 10)]}
 
@@ -128,7 +129,7 @@ class WorkgroupOperations:
         """https://docs.aws.amazon.com/athena/latest/APIReference/API_TagResource.html"""
         self._require(ctx.scope, req["ResourceARN"])
         with self.k.db.tx() as tx:
-            tags = {**self.store.tags(ctx.scope, req["ResourceARN"]), **_tags(req["Tags"])}
+            tags = {**self.store.tags(ctx.scope, req["ResourceARN"]), **tags_of(req["Tags"])}
             if len(tags) > _TAGS_MAX:
                 raise api.InvalidRequestException(f"A resource can have at most {_TAGS_MAX} tags")
             self.store.put_tags(tx, ctx.scope, req["ResourceARN"], tags)
@@ -146,16 +147,20 @@ class WorkgroupOperations:
     async def list_tags_for_resource(self, ctx: Context, req: api.ListTagsForResourceInput) -> dict[str, Any]:
         """https://docs.aws.amazon.com/athena/latest/APIReference/API_ListTagsForResource.html"""
         self._require(ctx.scope, req["ResourceARN"])
-        limit, after = req.get("MaxResults", 75), paging.place(req.get("NextToken"), str, "")
+        limit, after = req.get("MaxResults", 75), opened(req.get("NextToken"), str, "", BAD_TOKEN)
         items = [item for item in self.store.tags(ctx.scope, req["ResourceARN"]).items() if item[0] > after]
-        more = {"NextToken": paging.token(items[limit - 1][0])} if len(items) > limit else {}
+        more = {"NextToken": sealed(items[limit - 1][0])} if len(items) > limit else {}
         return {"Tags": [{"Key": key, "Value": value} for key, value in items[:limit]], **more}
 
     def _require(self, scope: Scope, arn: str) -> None:
-        prefix = scope.arn("athena", "workgroup/")
-        if not arn.startswith(prefix) or self.workgroups.find(scope, arn.removeprefix(prefix)) is None:
-            raise api.ResourceNotFoundException(f"Resource {arn} is not found")
+        kinds = {"workgroup/": self.workgroups.find, "capacity-reservation/": self.store.reservation}
+        for kind, find in kinds.items():
+            prefix = scope.arn("athena", kind)
+            if arn.startswith(prefix) and find(scope, arn.removeprefix(prefix)) is not None:
+                return
+        raise api.ResourceNotFoundException(f"Resource {arn} is not found")
 
 
-def _tags(listed: Any) -> dict[str, str]:
+def tags_of(listed: Any) -> dict[str, str]:
+    """A list of tags as a mapping."""
     return {tag["Key"]: tag.get("Value", "") for tag in listed if "Key" in tag}
