@@ -62,7 +62,7 @@ def run(command: list[str], **more: str) -> str:
 
 
 def test_rclone(server: Server, tree: Path, tmp_path: Path) -> None:
-    remote = f":s3,provider=Other,env_auth=true,acl=bucket-owner-full-control,region=us-east-1,endpoint='http://127.0.0.1:{server.http_port}',force_path_style=true:"
+    remote = f":s3,provider=Other,env_auth=true,acl=bucket-owner-full-control,bucket_acl=private,region=us-east-1,endpoint='http://127.0.0.1:{server.http_port}',force_path_style=true:"
     rclone = [tool("rclone"), "--config", "/dev/null", "--s3-chunk-size", "5M", "--s3-upload-cutoff", "8M"]
     run([*rclone, "mkdir", f"{remote}rclone"])
     run([*rclone, "sync", str(tree), f"{remote}rclone/tree"])
