@@ -289,7 +289,8 @@ def _csr() -> str:
 _CSR = _csr()
 _TABLES = {
     "s3": _s3, "sqs": _sqs, "kinesis": _kinesis, "firehose": _firehose, "lambda": _lambda, "glue": _glue, "athena": _athena,
-    "iam": _iam, "iot": _iot, "iot-data": _iot, "iot-jobs-data": _iot, "logs": _logs, "sts": _sts, "cloudwatch": _cloudwatch, "sns": _sns,
+    "iam": _iam, "iot": _iot, "iot-data": _iot, "iot-jobs-data": _iot, "logs": _logs, "sts": _sts,
+    "cloudwatch": _cloudwatch, "sns": _sns,
     "kms": _kms, "events": _events,
 }  # fmt: skip
 
