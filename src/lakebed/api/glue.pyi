@@ -4,6 +4,7 @@ from typing import Any, Required, TypedDict
 
 from lakebed.api import ModelledError
 
+class AccessDeniedException(ModelledError): ...
 class AlreadyExistsException(ModelledError): ...
 class ConcurrentModificationException(ModelledError): ...
 class EntityNotFoundException(ModelledError): ...
@@ -88,6 +89,14 @@ class BatchUpdatePartitionRequestEntry(TypedDict, total=False):
 class BatchUpdatePartitionResponse(TypedDict, total=False):
     Errors: list[BatchUpdatePartitionFailureEntry]
 
+class CheckSchemaVersionValidityInput(TypedDict, total=False):
+    DataFormat: Required[str]
+    SchemaDefinition: Required[str]
+
+class CheckSchemaVersionValidityResponse(TypedDict, total=False):
+    Valid: bool
+    Error: str
+
 class Column(TypedDict, total=False):
     Name: Required[str]
     Type: str
@@ -115,6 +124,42 @@ class CreatePartitionRequest(TypedDict, total=False):
     PartitionInput: Required[PartitionInput]
 
 class CreatePartitionResponse(TypedDict, total=False): ...
+
+class CreateRegistryInput(TypedDict, total=False):
+    RegistryName: Required[str]
+    Description: str
+    Tags: dict[str, str]
+
+class CreateRegistryResponse(TypedDict, total=False):
+    RegistryArn: str
+    RegistryName: str
+    Description: str
+    Tags: dict[str, str]
+
+class CreateSchemaInput(TypedDict, total=False):
+    RegistryId: RegistryId
+    SchemaName: Required[str]
+    DataFormat: Required[str]
+    Compatibility: str
+    Description: str
+    Tags: dict[str, str]
+    SchemaDefinition: str
+
+class CreateSchemaResponse(TypedDict, total=False):
+    RegistryName: str
+    RegistryArn: str
+    SchemaName: str
+    SchemaArn: str
+    Description: str
+    DataFormat: str
+    Compatibility: str
+    SchemaCheckpoint: int
+    LatestSchemaVersion: int
+    NextSchemaVersion: int
+    SchemaStatus: str
+    Tags: dict[str, str]
+    SchemaVersionId: str
+    SchemaVersionStatus: str
 
 class CreateTableRequest(TypedDict, total=False):
     CatalogId: str
@@ -176,6 +221,29 @@ class DeletePartitionRequest(TypedDict, total=False):
 
 class DeletePartitionResponse(TypedDict, total=False): ...
 
+class DeleteRegistryInput(TypedDict, total=False):
+    RegistryId: Required[RegistryId]
+
+class DeleteRegistryResponse(TypedDict, total=False):
+    RegistryName: str
+    RegistryArn: str
+    Status: str
+
+class DeleteSchemaInput(TypedDict, total=False):
+    SchemaId: Required[SchemaId]
+
+class DeleteSchemaResponse(TypedDict, total=False):
+    SchemaArn: str
+    SchemaName: str
+    Status: str
+
+class DeleteSchemaVersionsInput(TypedDict, total=False):
+    SchemaId: Required[SchemaId]
+    Versions: Required[str]
+
+class DeleteSchemaVersionsResponse(TypedDict, total=False):
+    SchemaVersionErrors: list[SchemaVersionErrorItem]
+
 class DeleteTableRequest(TypedDict, total=False):
     CatalogId: str
     DatabaseName: Required[str]
@@ -200,6 +268,10 @@ class DeleteUserDefinedFunctionRequest(TypedDict, total=False):
 class DeleteUserDefinedFunctionResponse(TypedDict, total=False): ...
 
 class ErrorDetail(TypedDict, total=False):
+    ErrorCode: str
+    ErrorMessage: str
+
+class ErrorDetails(TypedDict, total=False):
     ErrorCode: str
     ErrorMessage: str
 
@@ -258,6 +330,69 @@ class GetPartitionsRequest(TypedDict, total=False):
 class GetPartitionsResponse(TypedDict, total=False):
     Partitions: list[Partition]
     NextToken: str
+
+class GetRegistryInput(TypedDict, total=False):
+    RegistryId: Required[RegistryId]
+
+class GetRegistryResponse(TypedDict, total=False):
+    RegistryName: str
+    RegistryArn: str
+    Description: str
+    Status: str
+    CreatedTime: str
+    UpdatedTime: str
+
+class GetSchemaByDefinitionInput(TypedDict, total=False):
+    SchemaId: Required[SchemaId]
+    SchemaDefinition: Required[str]
+
+class GetSchemaByDefinitionResponse(TypedDict, total=False):
+    SchemaVersionId: str
+    SchemaArn: str
+    DataFormat: str
+    Status: str
+    CreatedTime: str
+
+class GetSchemaInput(TypedDict, total=False):
+    SchemaId: Required[SchemaId]
+
+class GetSchemaResponse(TypedDict, total=False):
+    RegistryName: str
+    RegistryArn: str
+    SchemaName: str
+    SchemaArn: str
+    Description: str
+    DataFormat: str
+    Compatibility: str
+    SchemaCheckpoint: int
+    LatestSchemaVersion: int
+    NextSchemaVersion: int
+    SchemaStatus: str
+    CreatedTime: str
+    UpdatedTime: str
+
+class GetSchemaVersionInput(TypedDict, total=False):
+    SchemaId: SchemaId
+    SchemaVersionId: str
+    SchemaVersionNumber: SchemaVersionNumber
+
+class GetSchemaVersionResponse(TypedDict, total=False):
+    SchemaVersionId: str
+    SchemaDefinition: str
+    DataFormat: str
+    SchemaArn: str
+    VersionNumber: int
+    Status: str
+    CreatedTime: str
+
+class GetSchemaVersionsDiffInput(TypedDict, total=False):
+    SchemaId: Required[SchemaId]
+    FirstSchemaVersionNumber: Required[SchemaVersionNumber]
+    SecondSchemaVersionNumber: Required[SchemaVersionNumber]
+    SchemaDiffType: Required[str]
+
+class GetSchemaVersionsDiffResponse(TypedDict, total=False):
+    Diff: str
 
 class GetTableRequest(TypedDict, total=False):
     CatalogId: str
@@ -409,12 +544,51 @@ class IcebergTableUpdate(TypedDict, total=False):
     EncryptionKey: IcebergEncryptedKey
     KeyId: str
 
+class ListRegistriesInput(TypedDict, total=False):
+    MaxResults: int
+    NextToken: str
+
+class ListRegistriesResponse(TypedDict, total=False):
+    Registries: list[RegistryListItem]
+    NextToken: str
+
+class ListSchemaVersionsInput(TypedDict, total=False):
+    SchemaId: Required[SchemaId]
+    MaxResults: int
+    NextToken: str
+
+class ListSchemaVersionsResponse(TypedDict, total=False):
+    Schemas: list[SchemaVersionListItem]
+    NextToken: str
+
+class ListSchemasInput(TypedDict, total=False):
+    RegistryId: RegistryId
+    MaxResults: int
+    NextToken: str
+
+class ListSchemasResponse(TypedDict, total=False):
+    Schemas: list[SchemaListItem]
+    NextToken: str
+
+class MetadataInfo(TypedDict, total=False):
+    MetadataValue: str
+    CreatedTime: str
+    OtherMetadataValueList: list[OtherMetadataValueListItem]
+
+class MetadataKeyValuePair(TypedDict, total=False):
+    MetadataKey: str
+    MetadataValue: str
+
 class OpenTableFormatInput(TypedDict, total=False):
     IcebergInput: IcebergInput
 
 class Order(TypedDict, total=False):
     Column: Required[str]
     SortOrder: Required[int]
+
+class OtherMetadataValueListItem(TypedDict, total=False):
+    MetadataValue: str
+    CreatedTime: str
 
 class Partition(TypedDict, total=False):
     Values: list[str]
@@ -454,6 +628,35 @@ class PropertyPredicate(TypedDict, total=False):
     Value: str
     Comparator: str
 
+class PutSchemaVersionMetadataInput(TypedDict, total=False):
+    SchemaId: SchemaId
+    SchemaVersionNumber: SchemaVersionNumber
+    SchemaVersionId: str
+    MetadataKeyValue: Required[MetadataKeyValuePair]
+
+class PutSchemaVersionMetadataResponse(TypedDict, total=False):
+    SchemaArn: str
+    SchemaName: str
+    RegistryName: str
+    LatestVersion: bool
+    VersionNumber: int
+    SchemaVersionId: str
+    MetadataKey: str
+    MetadataValue: str
+
+class QuerySchemaVersionMetadataInput(TypedDict, total=False):
+    SchemaId: SchemaId
+    SchemaVersionNumber: SchemaVersionNumber
+    SchemaVersionId: str
+    MetadataList: list[MetadataKeyValuePair]
+    MaxResults: int
+    NextToken: str
+
+class QuerySchemaVersionMetadataResponse(TypedDict, total=False):
+    MetadataInfoMap: dict[str, MetadataInfo]
+    SchemaVersionId: str
+    NextToken: str
+
 class QuerySessionContext(TypedDict, total=False):
     QueryId: str
     QueryStartTime: float
@@ -463,6 +666,43 @@ class QuerySessionContext(TypedDict, total=False):
 
 class RLSProperties(TypedDict, total=False):
     DefaultRLSPolicy: str
+
+class RegisterSchemaVersionInput(TypedDict, total=False):
+    SchemaId: Required[SchemaId]
+    SchemaDefinition: Required[str]
+
+class RegisterSchemaVersionResponse(TypedDict, total=False):
+    SchemaVersionId: str
+    VersionNumber: int
+    Status: str
+
+class RegistryId(TypedDict, total=False):
+    RegistryName: str
+    RegistryArn: str
+
+class RegistryListItem(TypedDict, total=False):
+    RegistryName: str
+    RegistryArn: str
+    Description: str
+    Status: str
+    CreatedTime: str
+    UpdatedTime: str
+
+class RemoveSchemaVersionMetadataInput(TypedDict, total=False):
+    SchemaId: SchemaId
+    SchemaVersionNumber: SchemaVersionNumber
+    SchemaVersionId: str
+    MetadataKeyValue: Required[MetadataKeyValuePair]
+
+class RemoveSchemaVersionMetadataResponse(TypedDict, total=False):
+    SchemaArn: str
+    SchemaName: str
+    RegistryName: str
+    LatestVersion: bool
+    VersionNumber: int
+    SchemaVersionId: str
+    MetadataKey: str
+    MetadataValue: str
 
 class ResourceUri(TypedDict, total=False):
     ResourceType: str
@@ -474,10 +714,34 @@ class SchemaId(TypedDict, total=False):
     SchemaName: str
     RegistryName: str
 
+class SchemaListItem(TypedDict, total=False):
+    RegistryName: str
+    SchemaName: str
+    SchemaArn: str
+    Description: str
+    SchemaStatus: str
+    CreatedTime: str
+    UpdatedTime: str
+
 class SchemaReference(TypedDict, total=False):
     SchemaId: SchemaId
     SchemaVersionId: str
     SchemaVersionNumber: int
+
+class SchemaVersionErrorItem(TypedDict, total=False):
+    VersionNumber: int
+    ErrorDetails: ErrorDetails
+
+class SchemaVersionListItem(TypedDict, total=False):
+    SchemaArn: str
+    SchemaVersionId: str
+    VersionNumber: int
+    Status: str
+    CreatedTime: str
+
+class SchemaVersionNumber(TypedDict, total=False):
+    LatestVersion: bool
+    VersionNumber: int
 
 class SearchTablesRequest(TypedDict, total=False):
     CatalogId: str
@@ -649,6 +913,25 @@ class UpdatePartitionRequest(TypedDict, total=False):
     PartitionInput: Required[PartitionInput]
 
 class UpdatePartitionResponse(TypedDict, total=False): ...
+
+class UpdateRegistryInput(TypedDict, total=False):
+    RegistryId: Required[RegistryId]
+    Description: Required[str]
+
+class UpdateRegistryResponse(TypedDict, total=False):
+    RegistryName: str
+    RegistryArn: str
+
+class UpdateSchemaInput(TypedDict, total=False):
+    SchemaId: Required[SchemaId]
+    SchemaVersionNumber: SchemaVersionNumber
+    Compatibility: str
+    Description: str
+
+class UpdateSchemaResponse(TypedDict, total=False):
+    SchemaArn: str
+    SchemaName: str
+    RegistryName: str
 
 class UpdateTableRequest(TypedDict, total=False):
     CatalogId: str

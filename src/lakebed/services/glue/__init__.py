@@ -1,5 +1,5 @@
 """AWS Glue Data Catalog: databases, tables with their versions, partitions with the expression language,
-user-defined functions, tags.
+user-defined functions, tags; and the Schema Registry.
 
 Follows https://docs.aws.amazon.com/glue/latest/dg/aws-glue-api-catalog.html. ``catalogue`` is what happens, ``provider/``
 the API over it, ``port`` the same for Athena and Firehose; ``predicate`` reads partition expressions, ``pattern`` the name
@@ -12,7 +12,10 @@ metadata, partition indexes (every table has one already). Crawlers, jobs, conne
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from lakebed.kernel.kernel import Kernel
+from lakebed.kernel.scope import Scope
 from lakebed.ports.house import Ports
 from lakebed.ports.service import Service, operations_of
 from lakebed.services.glue.catalogue import Catalogue
@@ -21,8 +24,13 @@ from lakebed.services.glue.port import GlueCatalog
 from lakebed.services.glue.provider.databases import DatabaseOperations
 from lakebed.services.glue.provider.functions import FunctionOperations
 from lakebed.services.glue.provider.partitions import PartitionOperations
+from lakebed.services.glue.provider.registries import RegistryOperations
+from lakebed.services.glue.provider.schema_versions import SchemaVersionOperations
 from lakebed.services.glue.provider.search import SearchOperations
 from lakebed.services.glue.provider.tables import TableOperations
+from lakebed.services.glue.provider.tags import Found, TagOperations
+from lakebed.services.glue.schemas.shelf import Shelf
+from lakebed.services.glue.schemas.store import SchemaStore
 from lakebed.services.glue.work import Discard
 
 
@@ -30,6 +38,7 @@ def service(k: Kernel, p: Ports) -> Service:
     """Wire the catalog; sets ``p.catalog``."""
     k.db.migrate("glue", "lakebed.services.glue", k.clock)
     catalogue = Catalogue(k)
+    shelf = Shelf(k, SchemaStore(k.db))
     p.catalog = GlueCatalog(catalogue, p)
     providers = (
         DatabaseOperations(catalogue),
@@ -37,6 +46,22 @@ def service(k: Kernel, p: Ports) -> Service:
         PartitionOperations(catalogue),
         FunctionOperations(catalogue),
         SearchOperations(catalogue, p),
+        RegistryOperations(shelf, catalogue.databases),
+        SchemaVersionOperations(shelf),
+        TagOperations(k, catalogue.databases, _tagged(catalogue, shelf)),
     )
     door = IcebergRest(k, p, catalogue)
     return Service("glue", operations_of(*providers, prefix="glue"), tasks=[Discard(catalogue)], door=door)
+
+
+def _tagged(catalogue: Catalogue, shelf: Shelf) -> Mapping[str, Found]:
+    """What takes tags, and how it is found."""
+
+    def schema(scope: Scope, name: str) -> str:
+        return shelf.schema(scope, {"SchemaArn": scope.arn("glue", f"schema/{name}")}).arn
+
+    return {
+        "database": lambda scope, name: scope.arn("glue", f"database/{catalogue.database(scope, name).name}"),
+        "registry": lambda scope, name: shelf.registry(scope, {"RegistryName": name}).arn,
+        "schema": schema,
+    }

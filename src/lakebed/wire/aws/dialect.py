@@ -54,8 +54,10 @@ CONSTRAINT_CODES: Mapping[str, str] = {
     "s3": "InvalidArgument",
 }
 
-# Patterns whose backtracking is exponential, in a form that matches the same texts in linear time.
+# Patterns whose backtracking is exponential, in a form that matches the same texts in linear time; and "not blank", which
+# AWS means of texts of several lines too (a schema's definition).
 SAFE_PATTERNS: Mapping[str, str] = {
+    r".*\S.*": r"[\s\S]*\S[\s\S]*",
     r"\$(\.[a-zA-Z0-9_.@\[\]\(\)-]+)*": r"\$(\.[a-zA-Z0-9_.@\[\]\(\)-]+)?",
 }
 

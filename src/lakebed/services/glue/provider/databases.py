@@ -1,4 +1,4 @@
-"""Databases and their tags.
+"""Databases.
 
 https://docs.aws.amazon.com/glue/latest/dg/aws-glue-api-catalog-databases.html
 """
@@ -8,19 +8,12 @@ from __future__ import annotations
 from typing import Any
 
 from lakebed.api import glue as api
-from lakebed.kernel.arn import parse
-from lakebed.kernel.scope import Scope
-from lakebed.ports.service import Context, Request, operation
+from lakebed.ports.service import Context, operation
 from lakebed.services.glue import model
 from lakebed.services.glue.provider.desk import Desk, catalog_arn, database_arns
 from lakebed.wire.aws.pages import sealed
 
 _PAGE = 100
-_TAGS_MAX = 50
-
-
-def _tagged(_: Scope, req: Request) -> str:
-    return str(req["ResourceArn"])
 
 
 class DatabaseOperations(Desk):
@@ -64,40 +57,3 @@ class DatabaseOperations(Desk):
         """https://docs.aws.amazon.com/glue/latest/webapi/API_DeleteDatabase.html"""
         self.catalogue.delete_database(self.scope(ctx, req), req["Name"])
         return {}
-
-    @operation("GetTags", resource=_tagged)
-    async def get_tags(self, ctx: Context, req: api.GetTagsRequest) -> dict[str, Any]:
-        """https://docs.aws.amazon.com/glue/latest/webapi/API_GetTags.html"""
-        return {"Tags": self.catalogue.databases.tags(ctx.scope, self._database_arn(ctx, req["ResourceArn"]))}
-
-    @operation("TagResource", resource=_tagged)
-    async def tag_resource(self, ctx: Context, req: api.TagResourceRequest) -> dict[str, Any]:
-        """https://docs.aws.amazon.com/glue/latest/webapi/API_TagResource.html"""
-        arn, store = self._database_arn(ctx, req["ResourceArn"]), self.catalogue.databases
-        tags = store.tags(ctx.scope, arn) | req["TagsToAdd"]
-        if len(tags) > _TAGS_MAX:
-            raise api.InvalidInputException(f"A resource has at most {_TAGS_MAX} tags.")
-        with self.k.db.tx() as tx:
-            store.set_tags(tx, ctx.scope, arn, tags)
-        return {}
-
-    @operation("UntagResource", resource=_tagged)
-    async def untag_resource(self, ctx: Context, req: api.UntagResourceRequest) -> dict[str, Any]:
-        """https://docs.aws.amazon.com/glue/latest/webapi/API_UntagResource.html"""
-        arn, store = self._database_arn(ctx, req["ResourceArn"]), self.catalogue.databases
-        tags = {key: value for key, value in store.tags(ctx.scope, arn).items() if key not in req["TagsToRemove"]}
-        with self.k.db.tx() as tx:
-            store.set_tags(tx, ctx.scope, arn, tags)
-        return {}
-
-    def _database_arn(self, ctx: Context, arn: str) -> str:
-        """The ARN as tags are kept under, of a database that exists: nothing else of the catalog takes tags."""
-        parsed = parse(arn)
-        kind, _, name = parsed.resource.partition("/") if parsed else ("", "", "")
-        if (
-            parsed is None
-            or kind != "database"
-            or (parsed.account, parsed.region) != (ctx.scope.account, ctx.scope.region)
-        ):
-            raise api.InvalidInputException(f"The resource {arn} cannot be tagged.")
-        return ctx.scope.arn("glue", f"database/{self.catalogue.database(ctx.scope, name).name}")
