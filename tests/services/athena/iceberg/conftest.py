@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from lakebed.engines import iceberg, sql_duckdb
 from lakebed.services import athena, glue, s3
@@ -67,10 +68,23 @@ class House:
         return [each["Key"] for each in found.get("Contents", [])]
 
 
-@pytest.fixture
-async def house(harness: Harness) -> AsyncIterator[House]:
-    made = House(harness)
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def opened(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
+    """One house for a module: its engines' processes take a second to start."""
+    made = House(Harness(tmp_path_factory.mktemp("iceberg") / "data"))
     await made.open()
-    await made.make()
     yield made
     await made.close()
+    await made.harness.stop()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def house(opened: House) -> AsyncIterator[House]:
+    """An empty database and bucket."""
+    await opened.make()
+    yield opened
+    await opened.harness.call("glue", "DeleteDatabase", Name="db")
+    for bucket in ("lake", "results"):
+        for key in await opened.keys(bucket=bucket):
+            await opened.harness.call("s3", "DeleteObject", Bucket=bucket, Key=key)
+        await opened.harness.call("s3", "DeleteBucket", Bucket=bucket)

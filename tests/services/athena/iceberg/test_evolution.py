@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.services.athena.iceberg.conftest import House
 from tests.services.athena.iceberg.test_statements import CREATE, ROWS
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 async def test_columns_are_found_by_id(house: House) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.services.athena.iceberg.conftest import House
 from tests.services.athena.iceberg.test_statements import CREATE, ROWS
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 PLAIN = "CREATE TABLE p (id bigint, name string) LOCATION 's3://lake/p/' TBLPROPERTIES ('table_type'='ICEBERG'{})"
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.services.athena.iceberg.conftest import House
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 CREATE = (
     "CREATE TABLE t (id bigint, name string COMMENT 'who', ts timestamp, amount decimal(10,2)) "
     "PARTITIONED BY (day(ts), bucket(4, id)) LOCATION 's3://lake/t/' "

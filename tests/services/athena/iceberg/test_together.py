@@ -13,6 +13,8 @@ from lakebed.lake.tables.commit import METADATA
 from tests.harness import Harness
 from tests.services.athena.iceberg.conftest import House
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 pa = pytest.importorskip("pyarrow")
 TABLE = (
     "CREATE TABLE m (k int, v int) PARTITIONED BY (bucket(2, k)) LOCATION 's3://lake/m/' "
