@@ -172,3 +172,29 @@ def test_awswrangler(server: Server, place: tuple[str, str]) -> None:
     assert read["id"].tolist() == [2, 3, 4, 5]
     assert read["name"].tolist() == ["b", "C", "D", "E"]
     assert read["extra"].tolist()[3] == 1.5
+
+
+def test_files_added_from_elsewhere(server: Server, place: tuple[str, str]) -> None:
+    """Parquet without field ids joins a table: columns are then found by name, also after one is renamed."""
+    import io
+
+    pq = pytest.importorskip("pyarrow.parquet")
+    (database, bucket), client = place, catalog(server, "glue")
+    rows = pa.table({"id": pa.array([1, 2], pa.int64()), "name": ["a", "b"]})
+    table = client.create_table((database, "added"), rows.schema)
+    table.append(rows)
+    buffer = io.BytesIO()
+    pq.write_table(pa.table({"name": ["c"], "id": pa.array([3], pa.int64())}), buffer)
+    server.client("s3").put_object(Bucket=bucket, Key="elsewhere/a.parquet", Body=buffer.getvalue())
+    table.add_files([f"s3://{bucket}/elsewhere/a.parquet"])
+    assert athena(server, bucket, database, "SELECT id, name FROM added ORDER BY id") == [
+        ["1", "a"],
+        ["2", "b"],
+        ["3", "c"],
+    ]
+    with table.update_schema() as update:
+        update.rename_column("name", "label")
+    assert athena(server, bucket, database, "SELECT label FROM added ORDER BY id") == [["a"], ["b"], ["c"]]
+    athena(server, bucket, database, "UPDATE added SET label = upper(label) WHERE id > 1")
+    table.refresh()
+    assert sorted(table.scan().to_arrow()["label"].to_pylist()) == ["B", "C", "a"]

@@ -13,6 +13,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from sqlglot import exp
 
 from lakebed.engines.sql_duckdb.instance import execute, literal
@@ -63,7 +64,8 @@ def create(connection: Any, number: int, relation: Relation, wanted: Collection[
                 for file in files
             )
             select = f"""SELECT s.*, n.{_FILE}, n."$path", n."$file_size", n."$file_modified_time"
-                FROM ({select}) s JOIN (VALUES {rows}) n(p, {_FILE}, "$path", "$file_size", "$file_modified_time") ON n.p = s.lb_path"""
+                FROM ({select}) s JOIN (VALUES {rows}) n(p, {_FILE}, "$path", "$file_size", "$file_modified_time")
+                ON n.p = s.lb_path"""
         parts.append(f"SELECT {listed}{places} FROM ({select})")
     execute(connection, f"CREATE VIEW rel_{number} AS {' UNION ALL '.join(parts)}")
 
@@ -92,27 +94,42 @@ def _select(
     if named:
         scan = f"read_parquet({paths}, union_by_name=true, hive_partitioning=false, {tail})"
         found = {row[0].lower(): row[0] for row in execute(connection, f"DESCRIBE SELECT * FROM {scan}").fetchall()}
-        made = [
-            f"CAST({quote(found[name]) if name in found else 'NULL'} AS {duckdb_text(kind)}) AS {quote(name)}"
-            for name, kind in columns
-        ]
+        mapped = _names(relation)
+        made = []
+        for name, kind in columns:
+            own = next((found[each] for each in mapped[name] if each in found), None)
+            made.append(f"CAST({quote(own) if own else 'NULL'} AS {duckdb_text(kind)}) AS {quote(name)}")
         if extra:
             raise SqlFailure("NOT_SUPPORTED", "equality deletes over files without field ids are not built in Lakebed")
         return f"SELECT {', '.join([*made, 'lb_path', f'file_row_number AS {_POSITION}'])} FROM {scan}"
     kinds = dict(columns)
     entries, made = [], []
     for name, field_id in relation.field_ids.items():
-        kind = duckdb_text(kinds[name]) if name in kinds else None
-        if kind is not None:
-            entries.append(
-                f"{field_id}: {{name: {literal(f'f{field_id}')}, type: {literal(kind)}, default_value: NULL}}"
-            )
+        if name in kinds:
+            entries.append(_entry(field_id, f"f{field_id}", duckdb_text(kinds[name])))
             made.append(f"f{field_id} AS {quote(name)}")
-    for field_id, kind in extra.items():
-        entries.append(f"{field_id}: {{name: {literal(f'f{field_id}')}, type: {literal(kind)}, default_value: NULL}}")
+    for field_id, text in extra.items():
+        entries.append(_entry(field_id, f"f{field_id}", text))
         made.append(f"f{field_id}")
     scan = f"read_parquet({paths}, schema=MAP {{{', '.join(entries)}}}, {tail})"
     return f"SELECT {', '.join([*made, 'lb_path', f'file_row_number AS {_POSITION}'])} FROM {scan}"
+
+
+def _entry(field_id: int, name: str, kind: str) -> str:
+    """A column of read_parquet's ``schema``."""
+    return f"{field_id}: {{name: {literal(name)}, type: {literal(kind)}, default_value: NULL}}"
+
+
+def _names(relation: Relation) -> dict[str, list[str]]:
+    """Under which names files without field ids have a column: the table's name mapping, else its present name.
+    https://iceberg.apache.org/spec/#name-mapping-serialization"""
+    mapping: dict[int, list[str]] = {}
+    try:
+        for entry in msgspec.json.decode(relation.options.get("name_mapping") or "[]"):
+            mapping[entry["field-id"]] = [str(name).lower() for name in entry.get("names") or []]
+    except (msgspec.MsgspecError, TypeError, KeyError, AttributeError):
+        raise SqlFailure("ICEBERG_INVALID_METADATA", "the table's name mapping cannot be read") from None
+    return {name: mapping.get(field_id, [name]) for name, field_id in relation.field_ids.items()}
 
 
 def _compared_elsewhere(relation: Relation) -> dict[int, str]:
@@ -144,7 +161,7 @@ def _without_equals(connection: Any, select: str, relation: Relation, delete: De
     entries, pairs = [], []
     for field_id in delete.field_ids:
         kind = kinds[names[field_id]] if field_id in names else "VARCHAR"
-        entries.append(f"{field_id}: {{name: 'd{field_id}', type: {literal(kind)}, default_value: NULL}}")
+        entries.append(_entry(field_id, f"d{field_id}", kind))
         own = quote(names[field_id]) if field_id in names else f"f{field_id}"
         pairs.append(f"s.{own} IS NOT DISTINCT FROM g.d{field_id}")
     if _without_ids(connection, [DataFile(delete.path, delete.size)]):
@@ -163,7 +180,8 @@ def scanned(connection: Any, relation: Relation, used: set[str]) -> int:
         return footers + deletes
     paths = "[" + ", ".join(literal(file.path) for file in relation.files) + "]"
     ids = ", ".join(str(each) for each in sorted(wanted))
-    names = ", ".join(literal(name) for name in used) or "''"
+    mapped = _names(relation)
+    names = ", ".join(literal(each) for name in used for each in mapped.get(name, ())) or "''"
     # A chunk's first path element is a column of the file, whose id (or, without ids, whose name) says whose it is.
     row = execute(
         connection,

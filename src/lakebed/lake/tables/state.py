@@ -39,6 +39,12 @@ class State:
         """Its Iceberg properties."""
         return dict(self.raw.get("properties") or {})
 
+    @property
+    def reading(self) -> dict[str, str]:
+        """What the SQL engine must know to read the files: the names of columns in files without field ids."""
+        mapping = self.properties.get("schema.name-mapping.default")
+        return {"name_mapping": mapping} if mapping else {}
+
     def schema(self, snapshot_id: int | None = None) -> Mapping[str, Any]:
         """The current schema, or that of a snapshot."""
         schemas = self.raw.get("schemas") or [{"schema-id": 0, **self.raw["schema"]}]

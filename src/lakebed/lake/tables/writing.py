@@ -87,8 +87,11 @@ def deleted(rows: pa.Table) -> dict[int, Any]:
     rows = rows.select([ROW_FILE, ROW_POSITION]).filter(pc.is_valid(rows.column(ROW_FILE)))
     rows = rows.sort_by([(ROW_FILE, "ascending"), (ROW_POSITION, "ascending")])
     found: dict[int, Any] = {}
-    for number in pc.unique(rows.column(ROW_FILE)).to_pylist():
-        positions = rows.filter(pc.equal(rows.column(ROW_FILE), number)).column(ROW_POSITION).combine_chunks()
+    first = 0
+    for counted in pc.value_counts(rows.column(ROW_FILE)).to_pylist():  # in order, since the rows are sorted
+        number, count = counted["values"], counted["counts"]
+        positions = rows.column(ROW_POSITION).slice(first, count).combine_chunks()
+        first += count
         if len(pc.unique(positions)) != len(positions):
             raise SqlFailure(
                 "MERGE_TARGET_ROW_MULTIPLE_MATCHES", "One MERGE target table row matched more than one source row"

@@ -60,7 +60,7 @@ class IcebergRelations:
         self._selected[named.database, named.name + named.version] = selection
         return Relation(
             named.database, named.name, [*columns, *dml.PLACES] if target else columns, format="iceberg",
-            version=named.version, field_ids=state.field_ids(snapshot_id), positions=target,
+            version=named.version, field_ids=state.field_ids(snapshot_id), positions=target, options=state.reading,
         )  # fmt: skip
 
     async def _inspected(self, named: TableName, what: str, state: State, selection: Selection) -> Relation:

@@ -110,7 +110,7 @@ async def _rewritten(
 ) -> tuple[SqlJob, Any]:
     database, name = names
     columns = state.columns()
-    relation = Relation(database, name, columns, format="iceberg", field_ids=state.field_ids())
+    relation = Relation(database, name, columns, format="iceberg", field_ids=state.field_ids(), options=state.reading)
     relation = await placed(work.p, work.principal, relation, chosen)
     listed = ", ".join(dml.quoted(column) for column, _ in columns)
     output = Output(work.scratch / f"rewritten-{attempt}", "parquet", "snappy", columns=columns)
