@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/athena/latest/ug/ddl-reference.html, .../create-tabl
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -257,9 +258,21 @@ def _delimited(cursor: Cursor, facts: dict[str, Any]) -> None:
 
 
 def _unescaped(text: str) -> str:
-    if len(text) == 4 and text[0] == "\\" and text[1:].isdigit():
-        return chr(int(text[1:], 8))
-    return {"\\t": "\t", "\\n": "\n", "\\\\": "\\", "\\u0001": "\x01"}.get(text, text)
+    """A string as Hive reads it: octal and Unicode escapes, the usual letters, any other character itself."""
+
+    def one(match: re.Match[str]) -> str:
+        body = match.group(1)
+        if len(body) == 3 and body.isdigit():
+            return chr(int(body, 8) & 0xFF)
+        if body[0] == "u" and len(body) == 5:
+            return chr(int(body[1:], 16))
+        return _ESCAPES.get(body, body)
+
+    return re.sub(r"\\([0-3][0-7]{2}|u[0-9A-Fa-f]{4}|.)", one, text, flags=re.DOTALL)
+
+
+# https://github.com/apache/hive: BaseSemanticAnalyzer.unescapeSQLString; % and _ keep their backslash for LIKE
+_ESCAPES = {"t": "\t", "n": "\n", "r": "\r", "b": "\b", "0": "\0", "Z": "\x1a", "%": "\\%", "_": "\\_"}
 
 
 def _serde(cursor: Cursor, facts: dict[str, Any]) -> None:

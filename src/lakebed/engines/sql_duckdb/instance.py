@@ -18,6 +18,7 @@ from typing import Any
 
 import duckdb
 
+from lakebed.engines.sql_duckdb import native
 from lakebed.lake.sql.macros import needed
 from lakebed.ports.sql import SqlFailure
 
@@ -110,6 +111,8 @@ def execute(connection: Any, sql: str) -> Any:
     """Run a statement after making the macros it calls."""
     for macro in needed(sql):
         connection.execute(macro.replace("CREATE MACRO", "CREATE OR REPLACE MACRO", 1))
+    if "lb_py_" in sql:
+        native.register(connection, sql)
     return connection.execute(sql)
 
 

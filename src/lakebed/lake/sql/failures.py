@@ -49,6 +49,10 @@ def translated(message: str) -> SqlFailure:
         if named is not None:
             return SqlFailure(named.group(1), named.group(2)[:1000])
         return SqlFailure("INVALID_FUNCTION_ARGUMENT", ours.group(1)[:1000])
+    if (raised := re.search(r"executing the UDF: ValueError: (.*)", message, re.DOTALL)) is not None:
+        return SqlFailure("INVALID_FUNCTION_ARGUMENT", raised.group(1).strip()[:1000])
+    if (raised := re.search(r"executing the UDF: SqlFailure: ([A-Z_]+): (.*)", message, re.DOTALL)) is not None:
+        return SqlFailure(raised.group(1), raised.group(2).strip()[:1000])
     first = message.split("\n")[0].strip()
     for pattern, name, text in _RULES:
         if re.search(pattern, first):

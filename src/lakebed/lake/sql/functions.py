@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from lakebed.lake.sql.expressions import Expressions
 
 _RETURNS = {"varchar": VARCHAR, "bigint": BIGINT, "boolean": BOOLEAN, "double": DOUBLE, "date": DATE, "json": JSON,
-            "varbinary": VARBINARY, "integer": Type("integer"), "timestamp": TIMESTAMP, "array(varchar)": array(VARCHAR),
+            "varbinary": VARBINARY, "integer": Type("integer"), "decimal": Type("decimal", (38, 0)), "timestamp": TIMESTAMP, "array(varchar)": array(VARCHAR),
             "array(bigint)": array(BIGINT), "array(date)": array(DATE), "timestamptz": Type("timestamp with time zone")}  # fmt: skip
 Handler = Callable[["Expressions", list[Any], Any], Typed]
 
@@ -64,6 +64,11 @@ def call(of: Expressions, name: str, arguments: list[Any], node: Any) -> Typed:
         return _ended(aggregate(of, name, arguments, node))
     if name in WINDOWS:
         raise SqlFailure("MISSING_OVER", f"{where(node)}Window function {name} requires an OVER clause")
+    return plain(of, name, arguments, node)
+
+
+def plain(of: Expressions, name: str, arguments: list[Any], node: Any) -> Typed:
+    """A call of a scalar in the table."""
     if name not in _SCALARS:
         raise SqlFailure("FUNCTION_NOT_FOUND", f"{where(node)}Function '{name}' not registered")
     values = [of.compile(argument) for argument in arguments]
@@ -331,6 +336,31 @@ def _mod(of: Expressions, arguments: list[Any], node: Any) -> Typed:
     return of.compile(exp.Mod(this=exp.Paren(this=arguments[0]), expression=exp.Paren(this=arguments[1])))
 
 
+def _json_contains(of: Expressions, arguments: list[Any], node: Any) -> Typed:
+    """json_array_contains: an element of the value's own kind that equals it."""
+    items, value = _values(of, arguments)
+    kinds = {"varchar": ("VARCHAR", "{0}"), "boolean": ("BOOLEAN", "CAST({0} AS BOOLEAN)"), "double": ("DOUBLE", "CAST({0} AS DOUBLE)"),
+             **dict.fromkeys(INTEGERS, ("BIGINT,UBIGINT", "CAST({0} AS BIGINT)"))}  # fmt: skip
+    if items.type.base not in ("json", "varchar") or value.type.base not in kinds:
+        raise mismatch(f"{where(node)}json_array_contains takes JSON and a boolean, number or varchar")
+    types, template = kinds[value.type.base]
+    listed = ", ".join(literal(each) for each in types.split(","))
+    found = f"CASE WHEN json_type(w_) IN ({listed}) THEN {template.format(chr(39).join(('w_ ->> ', '$', '')))} = {value.sql} ELSE false END"
+    made = f"len(list_filter(CAST(CAST(j_ AS JSON) AS JSON[]), lambda w_: {found})) > 0"
+    whole = f"CASE WHEN NOT json_valid(j_) OR json_type(j_) <> 'ARRAY' THEN NULL ELSE {made} END"
+    return Typed(f"list_transform([{items.sql}], lambda j_: {whole})[1]", BOOLEAN)
+
+
+def _width_bucket(of: Expressions, arguments: list[Any], node: Any) -> Typed:
+    if len(arguments) != 2:
+        return plain(of, "width_bucket", arguments, node)
+    value, bins = cast(of.compile(arguments[0]), DOUBLE), of.compile(arguments[1])
+    if bins.type.base != "array":
+        raise mismatch(f"{where(node)}width_bucket takes a number and an array of bins")
+    listed = cast(bins, array(DOUBLE)).sql
+    return Typed(f"CAST(len(list_filter({listed}, lambda b_: b_ <= {value.sql})) AS BIGINT)", BIGINT)
+
+
 def _split_to_map(of: Expressions, arguments: list[Any], node: Any) -> Typed:
     values = _values(of, arguments)
     if len(values) != 3 or any(value.type.base not in ("varchar", "char") for value in values):
@@ -366,6 +396,7 @@ SPECIAL: dict[str, Handler] = {
     "coalesce": _coalesce, "nullif": _nullif, "greatest": _extreme("greatest"), "least": _extreme("least"), "try": _try,
     "typeof": _typeof, "if": _if, "row": _row, "concat_ws": _concat_ws, "mod": _mod, "split_to_map": _split_to_map, "split_to_multimap": _split_to_multimap,
     "concat": lambda of, arguments, node: concat(of, _values(of, arguments), node), "json_size": _json_size,
+    "json_array_contains": _json_contains, "width_bucket": _width_bucket,
     "json_extract_scalar": _json_path("lb_scalar({0}, {1})", VARCHAR), "json_extract": _json_path("lb_json_at({0}, {1})", JSON),
     **times.SPECIAL, **nested.SPECIAL, **rounding.SPECIAL, **formatting.SPECIAL, **patterns.SPECIAL,
 }  # fmt: skip

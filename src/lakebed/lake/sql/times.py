@@ -136,7 +136,13 @@ def _parse(translate: Callable[[str, str], str], zoned: bool) -> Callable[[Expre
         value = of.compile(arguments[0])
         if value.type.base not in ("varchar", "char", "unknown"):
             raise mismatch(f"{where(node)}a varchar is expected")
-        pattern = translate(_literal(of, arguments[1], "the format"), where(node))
+        text = _literal(of, arguments[1], "the format")
+        if zoned and text.endswith("Z") and "'" not in text:  # an offset: a column has one zone, so it must be UTC's
+            pattern = translate(text[:-1], where(node)).replace("%-", "%") + "%z"
+            told = "lb_fail('parse_datetime reads offsets of UTC only here')"
+            utc = f"CASE WHEN regexp_matches({value.sql}, '[+-]00:?00$') THEN {value.sql} ELSE left({value.sql}, {told}) END"
+            return Typed(f"CAST(strptime({utc}, {literal(pattern)}) AS TIMESTAMPTZ)", TIMESTAMPTZ)
+        pattern = translate(text, where(node))
         parsed = f"strptime({value.sql}, {literal(pattern.replace('%-', '%'))})"
         return Typed(f"timezone('UTC', {parsed})", TIMESTAMPTZ) if zoned else Typed(parsed, TIMESTAMP)
 
