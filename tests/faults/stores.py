@@ -346,7 +346,7 @@ class Ledger:
             if status < 500 or code not in OF_AWS:
                 self.wrong.append(f"{self.store.name}: {status} {code}")
             return False
-        except (*UNTOLD, EOFError) as failure:
+        except (*UNTOLD, EOFError, KeyError) as failure:  # KeyError: an answer cut in its head lacks members
             self.failures[type(failure).__name__] += 1
             return False
         self.acknowledged.append(number)

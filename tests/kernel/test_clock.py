@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -132,4 +134,30 @@ async def test_a_fast_clock_is_kept_ahead_so_that_a_crash_does_not_turn_it_back(
         last = clock.now()
     again = open_clock(db)  # as after kill -9: nothing was written at the end
     assert again.now() >= last
+    db.close()
+
+
+async def test_a_machine_clock_set_back_between_two_runs_does_not_turn_time_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Found by tests/faults/test_clock.py: messages in flight stayed hidden for the hour the clock was set back."""
+    off = 0.0
+    true = time.time
+    monkeypatch.setattr(
+        "lakebed.kernel.clock.time", SimpleNamespace(time=lambda: true() + off, monotonic=time.monotonic)
+    )
+    db = Database(tmp_path / "state.db")
+    db.migrate("kernel", "lakebed.kernel", SystemClock())
+    clock = open_clock(db)
+    world = WorldClock(db, clock)
+    await world.activate()
+    before, off = clock.now(), -3600.0
+    clock = open_clock(db)
+    assert 0 <= clock.now() - before < 5
+    await WorldClock(db, clock).activate()
+    off = 0.0
+    assert abs(open_clock(db).offset) < 5, "a clock that was wrong for a while is forgotten once it is right"
+    WorldClock(db, clock).advance(100.0)
+    off = 7200.0
+    assert 7300 <= open_clock(db).now() - before < 7305
     db.close()

@@ -1,7 +1,9 @@
-"""Lakebed's own time, kept through restarts: a clock that was advanced or scaled never falls back.
+"""Lakebed's own time, kept through restarts: it never falls back, whatever an administrator or the machine's clock does.
 
-Leases, order, retention and visibility depend on time that only moves forward, so the offset is a row (``house`` table)
-and a task renews it while the clock runs faster than the machine's.
+Leases, order, retention and visibility depend on time that only moves forward. One row (``house`` table) holds the offset
+somebody asked for, the scale, and how far time was when a task last looked. While Lakebed runs its time is monotonic, and a
+jump of the machine's clock changes nothing; at the next start it is the machine's plus the offset, or where it had come to
+if that is later. So a clock that was set back hides nothing for an hour, and one that was wrong for a while is forgotten.
 """
 
 from __future__ import annotations
@@ -17,8 +19,16 @@ def open_clock(db: Database) -> SystemClock:
     row = db.one("SELECT value FROM house WHERE key=?", (_KEY,))
     if row is None:
         return SystemClock()
-    offset, scale = map(float, str(row["value"]).split())
-    return SystemClock(offset=offset, scale=scale)
+    offset, scale, reached = _read(str(row["value"]))
+    clock = SystemClock(offset=offset, scale=scale)
+    clock.advance(max(0.0, reached - clock.now()))
+    return clock
+
+
+def _read(value: str) -> tuple[float, float, float]:
+    """Offset, scale, how far time was; rows of earlier versions lack the last."""
+    offset, scale, *rest = map(float, value.split())
+    return offset, scale, rest[0] if rest else 0.0
 
 
 class WorldClock:
@@ -29,28 +39,29 @@ class WorldClock:
 
     def __init__(self, db: Database, clock: SystemClock) -> None:
         self._db, self._clock = db, clock
-        self._kept = 0.0
+        row = db.one("SELECT value FROM house WHERE key=?", (_KEY,))
+        self._offset = clock.offset if row is None else _read(str(row["value"]))[0]
 
     def advance(self, seconds: float) -> None:
         """Move forward, durably before anyone can act on it."""
         with self._db.tx() as tx:
-            self._keep(tx, self._clock.offset + seconds, self._clock.scale)
+            self._keep(tx, self._offset + seconds, self._clock.scale, self._clock.now() + seconds)
         self._clock.advance(seconds)
 
     def set_scale(self, scale: float) -> None:
         """Let time run faster or slower from here on."""
         self._clock.set_scale(scale)
         with self._db.tx() as tx:
-            self._keep(tx, self._clock.offset, scale)
+            self._keep(tx, self._clock.offset, scale, self._clock.now())
 
     async def activate(self) -> float | None:
-        if abs(self._clock.offset - self._kept) > 1.0:
-            with self._db.tx() as tx:
-                # Ahead by two periods: after a crash time may jump forward a little, never back.
-                ahead = 2 * self.period if self._clock.scale > 1 else 0.0
-                self._keep(tx, self._clock.offset + ahead, self._clock.scale)
+        clock = self._clock
+        # Ahead by two periods: after a crash time may jump forward a little, never back.
+        ahead = 2 * self.period if clock.scale > 1 else 0.0
+        with self._db.tx() as tx:
+            self._keep(tx, clock.offset + ahead if clock.scale != 1 else self._offset, clock.scale, clock.now())
         return None
 
-    def _keep(self, tx: Tx, offset: float, scale: float) -> None:
-        tx.execute("INSERT OR REPLACE INTO house VALUES (?,?)", (_KEY, f"{offset:.3f} {scale:g}"))
-        self._kept = offset
+    def _keep(self, tx: Tx, offset: float, scale: float, reached: float) -> None:
+        tx.execute("INSERT OR REPLACE INTO house VALUES (?,?)", (_KEY, f"{offset:.3f} {scale:g} {reached:.3f}"))
+        self._offset = offset
