@@ -4,8 +4,8 @@ Statements are taken apart in ``lakebed.lake.statements``; queries run in the SQ
 Glue (``ports.catalog``), data and results in S3 (``ports.objects``), all with the caller's permissions.
 https://docs.aws.amazon.com/athena/latest/ug/what-is.html, https://docs.aws.amazon.com/athena/latest/APIReference/
 
-Refused by name: EXPLAIN, Spark sessions, capacity reservations, federated catalogues,
-reuse of results, managed results. See docs/deviations/athena.md.
+Refused by name: Spark sessions, federated catalogues, managed results, encryption beyond S3's own. See
+docs/deviations/athena.md.
 """
 
 from __future__ import annotations

@@ -133,10 +133,11 @@ class Runner:
                 await self._p.objects.head(work.principal, *location.parse(before["output"]))
             except AwsError:
                 continue
-            told = {
+            told: Body = {
                 name: before[name] for name in ("columns", "format", "rows", "output", "output_bytes") if name in before
             }
-            return {**told, "scanned": 0, "reused": True}
+            told["scanned"], told["reused"] = 0, True
+            return told
         return None
 
     async def _definition(self, work: queries.Work, statement: Statement) -> Body:
