@@ -200,6 +200,8 @@ def _athena(s: Stage) -> dict[str, Any]:
         "QueryStatement": "SELECT 2", "ResourceARN": f"arn:aws:athena:{REGION}:{ALPHA}:workgroup/{MARK}-group",
         "Tags": [{"Key": "a", "Value": "b"}], "TagKeys": ["a"],
         "ResultConfiguration": {"OutputLocation": f"s3://{n['bucket']}/attack/"},
+        "CapacityReservationName": f"{MARK}-reservation", "TargetDpus": 24,
+        "CapacityAssignments": [{"WorkGroupNames": [f"{MARK}-group"]}],
     }  # fmt: skip
 
 
@@ -378,6 +380,11 @@ _SPECIAL: dict[tuple[str, str], Any] = {
     ("glue", "UpdateTable"): lambda _: {"Name": None},
     ("glue", "DeleteTable"): lambda _: {"Name": f"{MARK}_table"},
     ("athena", "CreateWorkGroup"): lambda _: {"Name": "attack"},
+    ("athena", "CreateCapacityReservation"): lambda _: {"Name": "attack"},
+    **{
+        ("athena", f"{verb}CapacityReservation"): lambda _: {"Name": f"{MARK}-reservation"}
+        for verb in ("Get", "Update", "Cancel", "Delete")
+    },
     ("athena", "CreatePreparedStatement"): lambda _: {"StatementName": "attack"},
     ("athena", "GetDataCatalog"): lambda _: {"Name": "AwsDataCatalog", "WorkGroup": None},
     ("athena", "CreateNamedQuery"): lambda _: {"Name": "attack"},

@@ -288,6 +288,7 @@ def _lake(stage: Stage) -> None:
     )  # fmt: skip
     athena = stage.client("athena")
     athena.create_work_group(Name=f"{m}-group")
+    athena.create_capacity_reservation(Name=f"{m}-reservation", TargetDpus=24)
     n["named_query"] = athena.create_named_query(
         Name=f"{m}-query", Database="default", QueryString=f"SELECT '{m}'", WorkGroup=f"{m}-group"
     )["NamedQueryId"]
