@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lakebed.services.events.schedule import ScheduleError, parse
+from lakebed.wire.aws.schedule import ScheduleError, parse
 
 
 def after(expression: str, moment: str) -> str:

@@ -10,11 +10,11 @@ import msgspec
 
 from lakebed.kernel.errors import AwsError
 from lakebed.ports.queues import Outgoing
-from lakebed.services.events import schedule
 from lakebed.services.events.exchange import ARCHIVE_TASK, DELIVERY_TASK, SCHEDULE_TASK, Exchange
 from lakebed.services.events.flow_store import Due
 from lakebed.services.events.model import Event, Replay, Rule, Target, service_principal
 from lakebed.services.events.targets import Carrier, is_transient
+from lakebed.wire.aws import schedule
 
 _AT_ONCE, _RULES_AT_ONCE, _REPLAYED_AT_ONCE = 64, 50, 200
 _MISSED_SECONDS_MAX = 86_400.0

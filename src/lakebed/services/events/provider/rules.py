@@ -14,7 +14,6 @@ import msgspec
 from lakebed.api import events as api
 from lakebed.kernel.errors import AwsError
 from lakebed.ports.service import Context, operation
-from lakebed.services.events import schedule
 from lakebed.services.events.exchange import SCHEDULE_TASK, compiled
 from lakebed.services.events.model import (
     DEFAULT,
@@ -31,6 +30,7 @@ from lakebed.services.events.model import (
 )  # fmt: skip
 from lakebed.services.events.provider.desk import Desk, limit, named_rule, page, start
 from lakebed.services.events.targets import checked
+from lakebed.wire.aws import schedule
 from lakebed.wire.aws.patterns import PatternError
 
 _NAME = re.compile(r"[.\-_A-Za-z0-9]{1,64}", re.ASCII)

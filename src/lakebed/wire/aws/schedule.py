@@ -1,4 +1,5 @@
-"""Schedule expressions: ``rate(5 minutes)`` and ``cron(0 10 * * ? *)``, parsed once, asked for the next moment. Pure, UTC.
+"""Schedule expressions of EventBridge and Glue: ``rate(5 minutes)`` and ``cron(0 10 * * ? *)``, parsed once, asked for the
+next moment. Pure, UTC.
 
 https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html
 
