@@ -46,6 +46,9 @@ async def taken(work: Work, statement: Statement, attempts: int) -> Body | None:
     if table is None:
         return None
     if not is_iceberg(table):
+        if statement.kind == "alter_iceberg_table":
+            told = "this form of ALTER TABLE is built in Lakebed for Iceberg tables only"
+            raise SqlFailure("NOT_SUPPORTED", told)
         if statement.kind in _ONLY:
             raise SqlFailure("NOT_SUPPORTED", f"{_words(statement)} is supported for Iceberg tables only")
         return None
