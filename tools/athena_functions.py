@@ -4,6 +4,8 @@ The families are those of https://docs.aws.amazon.com/athena/latest/ug/functions
 function is built is asked of the compiler's own tables. Run: ``python -m tools.athena_functions``.
 """
 
+# ruff: noqa: E501, ISC004 - lists of names
+
 from __future__ import annotations
 
 from pathlib import Path
