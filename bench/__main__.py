@@ -26,6 +26,26 @@ TARGETS = {
 }  # fmt: skip
 
 
+# Figures that are also told as a share of what the bare handler does on the same listener.
+SHARES = {
+    "PutRecords 500 × 200 B, records/s": "PutRecords 500 × 200 B, share of bare",
+    "PutRecords 500 × 1000 B, records/s": "PutRecords 500 × 1000 B, share of bare",
+    "S3 get 64 MB, MB/s": "S3 get 64 MB, share of bare",
+}
+TARGETS |= dict.fromkeys(SHARES.values(), (">", 0.5))
+
+
+def with_shares(found: measures.Measured, bare: measures.Measured) -> measures.Measured:
+    """Lakebed's figures with the shares put behind what they are shares of."""
+    told: measures.Measured = {}
+    for name, value in found.items():
+        told[name] = value
+        limit = bare.get(name)
+        if name in SHARES and isinstance(value, float) and isinstance(limit, float):
+            told[SHARES[name]] = value / limit
+    return told
+
+
 def bench_one(name: str, repeat: int) -> measures.Measured:
     """All figures of one server; the start is repeated, each start on an empty directory."""
     found: measures.Measured = {}
@@ -102,6 +122,8 @@ def main() -> int:
     bare: measures.Measured = limits.bare_handler()
     sync_ms = limits.disk_sync_ms()
     results = {name: bench_one(name, options.repeat) for name in names}
+    if "lakebed" in results:
+        results["lakebed"] = with_shares(results["lakebed"], bare)
     table = report(results, bare, sync_ms)
     print(f"\n{machine()}\n\n{table}")
     if not options.no_write and not options.only:

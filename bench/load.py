@@ -6,6 +6,8 @@ A server that closes the connection after each answer (moto's) is given a new on
 from __future__ import annotations
 
 import asyncio
+import base64
+import json
 import statistics
 import time
 from dataclasses import dataclass
@@ -17,6 +19,7 @@ import botocore.session
 from botocore.credentials import Credentials
 
 HANGS_AFTER = 60.0  # seconds; a server that hangs is a result too
+RECORD_SIZES, LARGE_BYTES = (200, 1000), 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,14 @@ def signed(port: int, call: Call) -> bytes:
     lines = [f"{call.method} {call.path} HTTP/1.1", *(f"{name}: {value}" for name, value in request.headers.items())]
     lines.append(f"Content-Length: {len(call.body)}")
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + call.body
+
+
+def put_records(port: int, size: int) -> bytes:
+    """PutRecords of 500 records of so many bytes."""
+    data = base64.b64encode(b"x" * size).decode()
+    records = [{"Data": data, "PartitionKey": f"key-{number}"} for number in range(500)]
+    body = json.dumps({"StreamName": "bench", "Records": records}).encode()
+    return signed(port, json_call("kinesis", "Kinesis_20131202.PutRecords", body))
 
 
 async def _exchange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes) -> tuple[int, bool]:
@@ -135,6 +146,39 @@ async def _run(port: int, request: bytes, connections: int, seconds: float) -> F
         failures,
         len(times),
     )
+
+
+async def _cycles(port: int, url: str, seconds: float) -> float:
+    def sqs(operation: str, **members: Any) -> bytes:
+        body = json.dumps({"QueueUrl": url} | members).encode()
+        return signed(port, json_call("sqs", f"AmazonSQS.{operation}", body, version="1.0"))
+
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 22)
+    taken = []
+
+    async def timed(request: bytes) -> bytes:
+        began = time.perf_counter()
+        writer.write(request)
+        head = (await reader.readuntil(b"\r\n\r\n")).lower()
+        body = await reader.readexactly(int(head.split(b"content-length:", 1)[1].split(b"\r\n", 1)[0]))
+        taken[-1] += (time.perf_counter() - began) * 1000
+        if head[9:12] != b"200":
+            raise RuntimeError(body[:90])
+        return body
+
+    until = time.perf_counter() + seconds
+    while time.perf_counter() < until:
+        taken.append(0.0)
+        await timed(sqs("SendMessage", MessageBody="x" * 200))
+        received = json.loads(await timed(sqs("ReceiveMessage")))["Messages"]
+        await timed(sqs("DeleteMessage", ReceiptHandle=received[0]["ReceiptHandle"]))
+    writer.close()
+    return statistics.median(taken)
+
+
+def queue_cycle(port: int, url: str, seconds: float = 2.0) -> float:
+    """The median of SendMessage, ReceiveMessage and DeleteMessage together, in milliseconds; signing does not count."""
+    return asyncio.run(asyncio.wait_for(_cycles(port, url, seconds), seconds + HANGS_AFTER))
 
 
 def measure(port: int, request: bytes, *, connections: int = 1, seconds: float = 2.0) -> Figures:

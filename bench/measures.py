@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import statistics
 import subprocess
@@ -12,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench.load import Call, client, json_call, measure, signed
+from bench.load import LARGE_BYTES, RECORD_SIZES, Call, client, json_call, measure, put_records, queue_cycle, signed
 from bench.queries import begin, finish
 from bench.servers import WORK, Running
 from bench.services import calls
@@ -34,6 +33,12 @@ def trivial(server: Running) -> Measured:
     }
 
 
+def queue(server: Running) -> Measured:
+    """A message's life: sent, received, deleted."""
+    url = client(server.port, "sqs").create_queue(QueueName="bench")["QueueUrl"]
+    return {"SQS send + receive + delete p50, ms": queue_cycle(server.port, url)}
+
+
 def kinesis(server: Running) -> Measured:
     """PutRecords of 500, by raw client (server bound) over two connections."""
     kinesis = client(server.port, "kinesis")
@@ -44,16 +49,8 @@ def kinesis(server: Running) -> Measured:
         )
     )
     found: Measured = {}
-    for size in (200, 1000):
-        data = base64.b64encode(b"x" * size).decode()
-        records = [{"Data": data, "PartitionKey": f"key-{number}"} for number in range(500)]
-        body = json.dumps({"StreamName": "bench", "Records": records}).encode()
-        got = measure(
-            server.port,
-            signed(server.port, json_call("kinesis", "Kinesis_20131202.PutRecords", body)),
-            connections=2,
-            seconds=3.0,
-        )
+    for size in RECORD_SIZES:
+        got = measure(server.port, put_records(server.port, size), connections=2, seconds=3.0)
         found[f"PutRecords 500 × {size} B, records/s"] = _clean(got.per_second * 500, got.failures)
         found[f"PutRecords 500 × {size} B, MB/s"] = _clean(got.per_second * 500 * size / 1e6, got.failures)
     return found
@@ -66,7 +63,7 @@ def objects(server: Running) -> Measured:
     small = b"x" * 1024
     put = measure(server.port, signed(server.port, Call("s3", small, method="PUT", path="/bench/small")))
     get = measure(server.port, signed(server.port, Call("s3", method="GET", path="/bench/small")))
-    large = bytes(64 << 20)
+    large = bytes(LARGE_BYTES)
     puts, gets = [], []
     for _ in range(3):
         began = time.perf_counter()
@@ -82,9 +79,11 @@ def objects(server: Running) -> Measured:
         began = time.perf_counter()
         s3.get_object(Bucket="bench", Key="large", Range=f"bytes={number << 20}-{(number << 20) + 4095}")["Body"].read()
         ranged.append((time.perf_counter() - began) * 1000)
+    whole = measure(server.port, signed(server.port, Call("s3", method="GET", path="/bench/large")), seconds=3.0)
     return {
         "S3 put 1 KB p50, ms": put.p50,
         "S3 get 1 KB p50, ms": get.p50,
+        "S3 get 64 MB, MB/s": _clean(whole.per_second * LARGE_BYTES / 1e6, whole.failures),
         "S3 put 64 MB by boto3, MB/s": 67.1 / min(puts),
         "S3 get 64 MB by boto3, MB/s": 67.1 / min(gets),
         "S3 get 4 KB of 64 MB by boto3 p50, ms": statistics.median(ranged),
@@ -230,4 +229,4 @@ def _clean(value: float, failures: int) -> float | str:
     return value if not failures else f"{failures} requests failed"
 
 
-ALL: tuple[Callable[[Running], Measured], ...] = (trivial, calls, kinesis, objects, firehose, athena)
+ALL: tuple[Callable[[Running], Measured], ...] = (trivial, calls, queue, kinesis, objects, firehose, athena)

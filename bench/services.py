@@ -9,6 +9,7 @@ import time
 import zipfile
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
 from bench.load import Call, client, json_call, measure, signed
 from bench.servers import Running
@@ -26,8 +27,8 @@ _TRUST = json.dumps(
 Calls = dict[str, Call]
 
 
-def _form(action: str, version: str = "2010-05-08") -> Call:
-    return Call("iam", f"Action={action}&Version={version}".encode(), content_type=_FORM)
+def _form(action: str, version: str = "2010-05-08", service: str = "iam") -> Call:
+    return Call(service, f"Action={action}&Version={version}".encode(), content_type=_FORM)
 
 
 def _body(**members: Any) -> bytes:
@@ -136,6 +137,64 @@ def lambda_(port: int) -> Calls:
     }
 
 
+def sns(port: int) -> Calls:
+    """SNS: topics; a message published to a topic with a queue behind it."""
+    sns = client(port, "sns")
+    topic = sns.create_topic(Name="calls")["TopicArn"]
+    sqs = client(port, "sqs")
+    url = sqs.create_queue(QueueName="calls-sns")["QueueUrl"]
+    queue = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    statement = {"Effect": "Allow", "Principal": "*", "Action": "sqs:SendMessage", "Resource": queue}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue)
+    message = f"Publish&TopicArn={quote(topic)}&Message={'x' * 200}"
+    return {
+        "ListTopics": _form("ListTopics", "2010-03-31", "sns"),
+        "Publish to a queue": _form(message, "2010-03-31", "sns"),
+    }
+
+
+def events(port: int) -> Calls:
+    """EventBridge: buses; ten events put, which a rule matches into a queue."""
+    events = client(port, "events")
+    events.put_rule(Name="calls", EventPattern=json.dumps({"source": ["calls"]}))
+    url = client(port, "sqs").create_queue(QueueName="calls-events")["QueueUrl"]
+    queue = client(port, "sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"][
+        "QueueArn"
+    ]
+    events.put_targets(Rule="calls", Targets=[{"Id": "q", "Arn": queue}])
+    entries = [{"Source": "calls", "DetailType": "t", "Detail": '{"a": 1}'} for _ in range(10)]
+    return {
+        "ListEventBuses": json_call("events", "AWSEvents.ListEventBuses"),
+        "PutEvents × 10": json_call("events", "AWSEvents.PutEvents", _body(Entries=entries)),
+    }
+
+
+def firehose(port: int) -> Calls:
+    """Firehose: delivery streams; one record put, and 500."""
+    iam = client(port, "iam")
+    role = iam.create_role(RoleName="calls-firehose", AssumeRolePolicyDocument=_TRUST.replace("lambda", "firehose"))
+    client(port, "s3").create_bucket(Bucket="calls-firehose")
+    client(port, "firehose").create_delivery_stream(
+        DeliveryStreamName="calls",
+        ExtendedS3DestinationConfiguration={
+            "BucketARN": "arn:aws:s3:::calls-firehose",
+            "RoleARN": role["Role"]["Arn"],
+            "BufferingHints": {"SizeInMBs": 64, "IntervalInSeconds": 300},
+        },
+    )
+    record = {"Data": base64.b64encode(b"x" * 200).decode()}
+    target = "Firehose_20150804."
+    return {
+        "ListDeliveryStreams": json_call("firehose", f"{target}ListDeliveryStreams"),
+        "PutRecord": json_call("firehose", f"{target}PutRecord", _body(DeliveryStreamName="calls", Record=record)),
+        "PutRecordBatch × 500": json_call(
+            "firehose", f"{target}PutRecordBatch", _body(DeliveryStreamName="calls", Records=[record] * 500)
+        ),
+    }
+
+
 def iot(port: int) -> Calls:
     """IoT: things; a message published over HTTP."""
     client(port, "iot").create_thing(thingName="calls")
@@ -147,7 +206,7 @@ def iot(port: int) -> Calls:
 
 _ALL: dict[str, Callable[[int], Calls]] = {
     "SQS": sqs, "S3": s3, "Kinesis": kinesis, "Glue": glue, "Athena": athena, "IAM": iam, "Logs": logs,
-    "Lambda": lambda_, "IoT": iot,
+    "Lambda": lambda_, "IoT": iot, "SNS": sns, "EventBridge": events, "Firehose": firehose,
 }  # fmt: skip
 
 
