@@ -418,6 +418,8 @@ class _Console:
                 requests=self._journal.read,
                 token=self._k.ids.secret(24).hex(),
                 device_link=device_link,
+                peek=lambda arn, limit: self._p.queues.peek(user, arn, limit),
+                attempt=lambda scope, sql, topic, payload: self._p.rules.attempt(user, scope, sql, topic, payload),
             )
         )
 

@@ -210,3 +210,35 @@ def test_an_event_is_sent(furnished: RunningLakebed, browser: Browser, token: st
     body = json.loads(sqs.receive_message(QueueUrl=url)["Messages"][0]["Body"])
     assert (body["detail-type"], body["detail"]) == ("k", {"a": 1})
     assert post(browser, "events/send", token, **(form | {"detail": "no"}))[0] == 400
+
+
+def test_messages_are_looked_at_and_left(furnished: RunningLakebed, browser: Browser) -> None:
+    sqs = furnished.client("sqs")
+    url = sqs.create_queue(QueueName="peeked")["QueueUrl"]
+    kind = {"kind": {"DataType": "String", "StringValue": "<i>order</i>"}}
+    sqs.send_message(QueueUrl=url, MessageBody='{"text": "<b>first</b>"}', MessageAttributes=kind)
+    sqs.send_message(QueueUrl=url, MessageBody="second", DelaySeconds=60)
+    for _ in range(2):
+        page = browser.get(f"/console/sqs/queue?url={url}")[1]
+    assert "&lt;b&gt;first&lt;/b&gt;" in page
+    assert "&lt;i&gt;order&lt;/i&gt; (String)" in page
+    assert "delayed" in page
+    taken = sqs.receive_message(QueueUrl=url, AttributeNames=["ApproximateReceiveCount"])["Messages"]
+    assert [(one["Body"], one["Attributes"]["ApproximateReceiveCount"]) for one in taken] == [
+        ('{"text": "<b>first</b>"}', "1")
+    ]
+    assert "in flight" in browser.get(f"/console/sqs/queue?url={url}")[1]
+
+
+def test_a_rule_is_tried(browser: Browser, token: str) -> None:
+    form = {"sql": "SELECT a + 1 AS b FROM 'x/+' WHERE a > 1", "topic": "x/y", "payload": '{"a": 2}'}
+    for changed, told in (
+        ({}, "&#34;b&#34;: 3"),
+        ({"payload": '{"a": 1}'}, "WHERE does not hold"),
+        ({"topic": "z"}, "not one that FROM names"),
+        ({"sql": "SELECT FROM"}, "SqlParseException"),
+        ({"sql": "SELECT aws_lambda('arn:aws:lambda:us-east-1:000000000000:function:worker', *) AS b FROM 'x/+'"},
+         "A trial calls no function"),
+    ):  # fmt: skip
+        status, text, _ = post(browser, "iot/try", token, **(form | changed))
+        assert (status, told in text) == (200, True), (changed, text)

@@ -14,6 +14,8 @@ from lakebed.console.sessions import Sessions
 from lakebed.kernel.clock import Clock
 from lakebed.kernel.errors import AwsError
 from lakebed.kernel.scope import Scope
+from lakebed.ports.devices import Attempt
+from lakebed.ports.queues import Waiting
 
 
 class Caller(Protocol):
@@ -53,9 +55,20 @@ def _no_devices(scope: Scope) -> str:
     raise AwsError("ServiceUnavailable", f"No MQTT door is open for {scope.region} here.", status=503)
 
 
+def _no_messages(queue_arn: str, limit: int) -> Sequence[Waiting]:
+    del queue_arn, limit
+    return ()
+
+
+def _no_rules(scope: Scope, sql: str, topic: str, payload: bytes) -> Attempt:
+    del sql, topic, payload
+    raise AwsError("ServiceUnavailable", f"No rule can be tried in {scope.region} here.", status=503)
+
+
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """Handed to ``console.app.build``. ``status`` tells doors, data directory, health; ``tasks`` the background work."""
+    """Handed to ``console.app.build``. ``status`` tells doors, data directory, health; ``tasks`` the background work;
+    ``peek`` and ``attempt`` are what no operation of AWS does: a queue's messages unreceived, a rule tried."""
 
     call: Caller
     flow: FlowView
@@ -67,4 +80,6 @@ class Backend:
     tasks: Callable[[], Sequence[Mapping[str, Any]]] = tuple
     requests: RequestsView = _no_requests
     device_link: Callable[[Scope], str] = _no_devices
+    peek: Callable[[str, int], Sequence[Waiting]] = _no_messages
+    attempt: Callable[[Scope, str, str, bytes], Attempt] = _no_rules
     token: str = ""

@@ -121,6 +121,26 @@ class DeviceGate(Protocol):
         ...
 
 
+class Attempt(NamedTuple):
+    """What became of a message a rule was tried on: whether its topic is one of FROM's, and what the actions would get
+    (None: WHERE does not hold, or nothing is selected)."""
+
+    is_of_topic: bool
+    payload: bytes | None = None
+
+
+class Rules(Protocol):
+    """Rules of IoT Core, for who wants to try one."""
+
+    def attempt(self, principal: Principal, scope: Scope, sql: str, topic: str, payload: bytes) -> Attempt:
+        """What a rule of this SQL would make of this message. Nothing is done and no function is called.
+
+        SqlParseException where it is no rule's SQL, InvalidRequestException where an expression cannot cope with the
+        message or wants ``aws_lambda``. ``principal`` needs iot:CreateTopicRule, and iam:PassRole for the roles named.
+        """
+        ...
+
+
 class IngestUnavailableError(Exception):
     """Lakebed cannot promise to keep these messages now (overload, disk full); the device must try again."""
 

@@ -9,7 +9,7 @@ from lakebed.ports.browsers import Browsers
 from lakebed.ports.catalog import Catalog
 from lakebed.ports.conversion import Converter
 from lakebed.ports.delivery import Delivery
-from lakebed.ports.devices import Broker, CertificateAuthority, DeviceGate
+from lakebed.ports.devices import Broker, CertificateAuthority, DeviceGate, Rules
 from lakebed.ports.events import Events
 from lakebed.ports.functions import Functions
 from lakebed.ports.identity import Identity
@@ -61,6 +61,7 @@ class Ports:
     broker: Broker = field(init=False)
     authority: CertificateAuthority = field(init=False)
     gate: DeviceGate = field(init=False)
+    rules: Rules = field(init=False)
     sql: SqlEngine = field(init=False)
     tables: Tables = field(init=False)
     converter: Converter = field(init=False)

@@ -32,6 +32,19 @@ class Outgoing:
     deduplication: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A message as it lies in its queue: ``visible_at`` ahead is in flight where it was received, else delayed."""
+
+    message_id: str
+    body: str
+    sent: float
+    receives: int
+    visible_at: float
+    attributes: dict[str, str]
+    message_attributes: dict[str, Any]
+
+
 class Queues(Protocol):
     """Queues are named by ARN. Errors are SQS's (QueueDoesNotExist, ...)."""
 
@@ -56,6 +69,11 @@ class Queues(Protocol):
         self, principal: Principal, queue_arn: str, limit: int, *, visibility_seconds: float | None = None
     ) -> Sequence[QueueMessage]:
         """Take up to ``limit`` visible messages (any number up to 10,000); they stay hidden for the visibility timeout."""
+        ...
+
+    def peek(self, principal: Principal, queue_arn: str, limit: int) -> Sequence[Waiting]:
+        """The oldest messages of a queue, in flight or not, without receiving them: nothing is counted or hidden. Who may
+        receive may peek, and what is sealed by a KMS key asks for kms:Decrypt."""
         ...
 
     def delete(self, principal: Principal, queue_arn: str, receipt_handles: Sequence[str]) -> None:

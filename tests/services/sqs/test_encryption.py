@@ -10,7 +10,7 @@ import pytest
 from lakebed.kernel.errors import AwsError
 from lakebed.kernel.scope import Principal
 from lakebed.services import iam, kms, sqs
-from tests.harness import SCOPE, Harness
+from tests.harness import ROOT, SCOPE, Harness
 
 URL = "http://127.0.0.1:4566/000000000000/"
 
@@ -125,3 +125,25 @@ async def test_a_message_that_moves_stays_readable(house: Harness) -> None:
     assert await receive(house, "dead", VisibilityTimeout=0) == ["letter"]
     await house.call("kms", "DisableKey", KeyId=key)
     await refused("KMS.DisabledException", receive(house, "dead"))
+
+
+async def test_peeking_opens_what_is_sealed_and_changes_nothing(house: Harness) -> None:
+    key = (await house.call("kms", "CreateKey"))["KeyMetadata"]["KeyId"]
+    await house.call("sqs", "CreateQueue", QueueName="sealed", Attributes={"KmsMasterKeyId": key})
+    await send(house, "sealed", "one")
+    await send(house, "sealed", "later", DelaySeconds=9)
+    arn = SCOPE.arn("sqs", "sealed")
+    for _ in range(3):
+        seen = house.ports.queues.peek(ROOT, arn, 10)
+        assert [(one.body, one.receives) for one in seen] == [("one", 0), ("later", 0)]
+    now = house.clock.now()
+    assert [one.visible_at > now for one in seen] == [False, True]
+    assert await receive(house, "sealed") == ["one"]
+    assert house.ports.queues.peek(ROOT, arn, 1)[0].receives == 1
+    await house.call("kms", "DisableKey", KeyId=key)
+    with pytest.raises(AwsError) as caught:
+        house.ports.queues.peek(ROOT, arn, 10)
+    assert caught.value.error_code == "KmsDisabled"
+    stranger = Principal("111111111111", "arn:aws:iam::111111111111:user/x", "user", "AIDA")
+    with pytest.raises(AwsError):
+        house.ports.queues.peek(stranger, arn, 10)

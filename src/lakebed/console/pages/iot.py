@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import htpy as h
@@ -10,6 +11,7 @@ import htpy as h
 from lakebed.console.asked import Asked, to
 from lakebed.console.backend import Backend
 from lakebed.console.figures import count, moment
+from lakebed.console.pages.iot_try import SQL, topic_for, trying
 from lakebed.console.parts import cost, empty, facts, mapping, pages, panel, state, table, tiles, time_of
 from lakebed.console.prices import IOT_ACTION_MILLION, IOT_RULE_MILLION, requests
 from lakebed.console.shell import Page
@@ -36,6 +38,7 @@ async def page(backend: Backend, asked: Asked) -> Page:
     content += [
         await _endpoint(backend),
         _rules(backend, asked, rules),
+        trying(backend, SQL),
         _things(asked, things),
         _certificates(backend, certificates),
     ]
@@ -132,9 +135,16 @@ async def rule(backend: Backend, asked: Asked) -> Page:
         panel("When an action fails", h.pre(tabindex="0")[json.dumps(told["errorAction"], indent=2)])
         if told.get("errorAction")
         else None,
+        trying(backend, told["sql"], topic=topic_for(_topics(told["sql"]))),
     ]
     lead = "Which messages it takes, what it makes of them, where it sends them."
     return Page(name, lead, CURRENT, content, crumbs=(("IoT", CURRENT),))
+
+
+def _topics(sql: str) -> str:
+    """The topic filter of FROM."""
+    found = re.search(r"(?i)\bFROM\s+'([^']*)'", sql)
+    return found[1] if found else ""
 
 
 async def thing(backend: Backend, asked: Asked) -> Page:

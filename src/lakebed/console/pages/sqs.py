@@ -1,4 +1,4 @@
-"""SQS: queues and their counts. Messages are not shown: receiving one hides it from its reader, and this page only reads."""
+"""SQS: queues, and one with its counts, its oldest messages (looked at, not received), and what can be done."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from lakebed.console.asked import Asked, to
 from lakebed.console.backend import Backend
 from lakebed.console.figures import count, moment, span
 from lakebed.console.pages.sqs_actions import moving, sending
+from lakebed.console.pages.sqs_messages import waiting
 from lakebed.console.parts import cost, empty, facts, mapping, notice, pages, panel, table, tiles, time_of
 from lakebed.console.prices import SQS_MILLION, requests
 from lakebed.console.shell import Page
@@ -98,8 +99,7 @@ async def queue(backend: Backend, asked: Asked) -> Page:
                 ]
             ),
         ),
-        notice("info", "Messages are not shown. ", "Receiving one would hide it from its reader; this page only reads. To look: ",
-               h.code[f"aws sqs receive-message --visibility-timeout 1 --queue-url {url}"]),
+        waiting(backend, arn, url),
         sending(backend, url),
         await moving(backend, arn, url) if feeding else None,
         panel("All attributes", mapping(told)),

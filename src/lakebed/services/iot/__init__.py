@@ -49,17 +49,19 @@ from lakebed.services.iot.shadows.keeper import ShadowKeeper, parse_topic
 from lakebed.services.iot.shadows.store import ShadowStore
 from lakebed.services.iot.state import Core
 from lakebed.services.iot.store import IotStore
+from lakebed.services.iot.trial import RuleTrial
 
 
 def service(k: Kernel, p: Ports) -> list[Service]:
-    """Wire IoT Core; needs ``p.broker`` and ``p.authority`` when it starts, sets ``p.gate``."""
+    """Wire IoT Core; needs ``p.broker`` and ``p.authority`` when it starts, sets ``p.gate`` and
+    ``p.rules``."""
     k.db.migrate("iot", "lakebed.services.iot", k.clock)
     store = IotStore(k.db)
     engine = RuleEngine(k, p, store)
     reserved = Reserved()
     groups = GroupStore(k.db)
     core = Core(k, p, store, engine, Gate(p, store, engine, reserved, engine.log), reserved, groups)
-    p.gate = core.gate
+    p.gate, p.rules = core.gate, RuleTrial(k, p, store)
     shadows = ShadowKeeper(k, p, ShadowStore(k.db), engine)
     aliases = AliasStore(k.db)
     core.gate.unknown = Registration(k, p, store, engine).meet

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from lakebed.kernel.scope import Principal
-from lakebed.ports.queues import Outgoing, QueueMessage
+from lakebed.ports.queues import Outgoing, QueueMessage, Waiting
 from lakebed.services.sqs import model
 from lakebed.services.sqs.exchange import Exchange
 
 _RECEIVED_AT_ONCE_MAX = 10_000
+_PEEKED_AT_ONCE_MAX = 100
 
 
 class SqsQueues:
@@ -55,6 +56,24 @@ class SqsQueues:
                 message.extra.attributes,
             )
             for message in self._exchange.take(principal, queue, min(limit, _RECEIVED_AT_ONCE_MAX), hidden)
+        ]
+
+    def peek(self, principal: Principal, queue_arn: str, limit: int) -> Sequence[Waiting]:
+        """See the port."""
+        queue, exchange = self._exchange.authorised(principal, "sqs:ReceiveMessage", queue_arn), self._exchange
+        found = exchange.messages.oldest_messages(queue, exchange.k.clock.now(), min(limit, _PEEKED_AT_ONCE_MAX))
+        opened = exchange.sealing.open(principal, queue, [message for message, _ in found])
+        return [
+            Waiting(
+                message.message_id,
+                message.body,
+                message.sent,
+                message.receives,
+                visible_at,
+                message.system_attributes(),
+                message.extra.attributes,
+            )
+            for message, (_, visible_at) in zip(opened, found, strict=True)
         ]
 
     def delete(self, principal: Principal, queue_arn: str, receipt_handles: Sequence[str]) -> None:

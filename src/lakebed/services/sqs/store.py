@@ -188,6 +188,15 @@ class MessageStore:
         row = self._db.one("SELECT min(sent) AS at FROM sqs_message WHERE queue_id=?", (queue.id,))
         return row["at"] if row else None
 
+    def oldest_messages(self, queue: Queue, now: float, limit: int) -> list[tuple[Message, float]]:
+        """The first of what was sent and is not too old, with when each is visible."""
+        rows = self._db.all(
+            f"SELECT {MESSAGE_COLUMNS}, visible_at FROM sqs_message WHERE queue_id=? AND sent>? "  # noqa: S608
+            "ORDER BY sent, seq LIMIT ?",
+            (queue.id, now - queue.retention_seconds, limit),
+        )
+        return [(message_of(row), float(row["visible_at"])) for row in rows]
+
     def expire(self, tx: Tx, queue_id: int, sent_before: float, limit: int) -> int:
         """Delete at most ``limit`` messages sent at or before a time; how many went."""
         done = tx.execute(
