@@ -13,7 +13,10 @@ from botocore.exceptions import ClientError
 from lakebed.cli.pytest_plugin import RunningLakebed
 from lakebed.kernel import emptying
 
-KEPT = {".aside", ".emptying", "address.json", "admin.token", "children", "iam.master.key", "lock", "mqtt"}
+KEPT = {
+    ".aside", ".emptying", "address.json", "admin.token", "children", "console.token", "lock", "mqtt",
+    *(f"{room}.master.key" for room in ("firehose", "iam", "kms", "sqs")),
+}  # fmt: skip
 FRESH = {"state.db", "state.db-wal", "state.db-shm", "objects", "log", "lambda", "scratch"}
 
 

@@ -227,7 +227,7 @@ def test_sqs_names_the_missing_parameter() -> None:
         ("b?versioning", {"x-amz-checksum-sha256": "AAAAAA=="}, "BadDigest"),
         ("b/k?uploadId=u", {"content-md5": "AAAAAAAAAAAAAAAAAAAAAA=="}, "BadDigest"),
         ("b/k?uploadId=u", {"x-amz-checksum-crc32": "AAAAAA=="}, ""),  # the object's, not the document's
-        ("b?delete", {"x-amz-checksum-xxhash64": "AAAAAA=="}, "NotImplemented"),
+        ("b?delete", {"x-amz-checksum-xxhash64": "AAAAAAAAAAA="}, "BadDigest"),
         ("b?delete", {"x-amz-checksum-crc32": base64.b64encode(zlib.crc32(b"<a/>").to_bytes(4, "big")).decode()}, ""),
     ],
 )

@@ -5,8 +5,7 @@ The three are libraries of the ``lake`` extra (avro, jsonschema, proto-schema-pa
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Protocol, cast
+from typing import Protocol
 
 from lakebed.kernel.errors import AwsError
 
@@ -27,13 +26,20 @@ class Format(Protocol):
         ...
 
 
-_MODULES = {"AVRO": "avro", "JSON": "json_schema", "PROTOBUF": "protobuf"}
-
-
 def format_of(name: str) -> Format:
     """The format, or AwsError 501 naming the extra that brings its library."""
     try:
-        return cast(Format, import_module(f"lakebed.services.glue.schemas.{_MODULES[name]}"))
+        if name == "AVRO":
+            from lakebed.services.glue.schemas import avro
+
+            return avro
+        if name == "JSON":
+            from lakebed.services.glue.schemas import json_schema
+
+            return json_schema
+        from lakebed.services.glue.schemas import protobuf
+
+        return protobuf
     except ModuleNotFoundError as missing:
         raise AwsError(
             "NotImplemented",
