@@ -385,7 +385,7 @@ class _Console:
         from lakebed.console.app import build
         from lakebed.console.backend import Backend
         from lakebed.console.sessions import Sessions
-        from lakebed.wire.aws.presign import presigned
+        from lakebed.wire.aws.presign import presigned, presigned_form
 
         account = self._k.settings.seed.account
         root = f"arn:aws:iam::{account}:root"
@@ -405,6 +405,17 @@ class _Console:
                 token=keys.session_token,
             )
 
+        def upload(scope: Scope, bucket: str, prefix: str, back: str) -> Mapping[str, str]:
+            keys, now = self._p.identity.issue_session(user, seconds=_SESSION_SECONDS), self._k.clock.now()
+            return presigned_form(
+                {"success_action_redirect": back},
+                [{"bucket": bucket}, ["starts-with", "$key", prefix], ["starts-with", "$content-type", ""]],
+                scope.region,
+                (keys.access_key_id, keys.secret_access_key, keys.session_token),
+                now=now,
+                ends=now + _SESSION_SECONDS,
+            )
+
         return build(
             Backend(
                 call=call,
@@ -418,6 +429,7 @@ class _Console:
                 requests=self._journal.read,
                 token=self._k.ids.secret(24).hex(),
                 device_link=device_link,
+                upload=upload,
                 peek=lambda arn, limit: self._p.queues.peek(user, arn, limit),
                 attempt=lambda scope, sql, topic, payload: self._p.rules.attempt(user, scope, sql, topic, payload),
             )

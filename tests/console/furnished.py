@@ -174,7 +174,10 @@ class Browser:
 
     def post(self, path: str, form: dict[str, str], headers: dict[str, str]) -> tuple[int, str, Any]:
         """The answer to a form; redirects are followed by a GET."""
-        body = urllib.parse.urlencode(form).encode()
+        return self.send(path, urllib.parse.urlencode(form).encode(), headers)
+
+    def send(self, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, str, Any]:
+        """The answer to a body; redirects are followed by a GET."""
         return self._ask(urllib.request.Request(self.base + path, data=body, headers=headers, method="POST"))
 
     def _ask(self, request: urllib.request.Request) -> tuple[int, str, Any]:

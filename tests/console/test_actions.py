@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import html
 import json
 import re
@@ -242,3 +243,38 @@ def test_a_rule_is_tried(browser: Browser, token: str) -> None:
     ):  # fmt: skip
         status, text, _ = post(browser, "iot/try", token, **(form | changed))
         assert (status, told in text) == (200, True), (changed, text)
+
+
+def test_an_object_goes_up_and_away(furnished: RunningLakebed, browser: Browser, token: str) -> None:
+    page = browser.get(f"/console/s3/upload?bucket={BUCKET}&prefix=up/")[1]
+    fields = {
+        name: html.unescape(value) for name, value in re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', page)
+    }
+    assert fields["success_action_redirect"] == f"{browser.base}/console/s3/object"
+    status, text = upload(browser, fields | {"key": "up/${filename}", "Content-Type": "text/csv"})
+    assert (status, "s3://landing/up/&lt;i&gt;.csv" in text) == (200, True)
+    body = furnished.client("s3").get_object(Bucket=BUCKET, Key="up/<i>.csv")
+    assert (body["Body"].read(), body["ContentType"]) == (b"a,b\n1,2\n", "text/csv")
+    assert upload(browser, fields | {"key": "elsewhere/${filename}", "Content-Type": "text/csv"})[0] == 403
+    status, text, where = post(browser, "s3/delete", token, bucket=BUCKET, key="up/<i>.csv")
+    assert (status, "prefix=up%2F" in where, "Nothing below this prefix" in text) == (200, True, True)
+    assert "Contents" not in furnished.client("s3").list_objects_v2(Bucket=BUCKET, Prefix="up/")
+
+
+def upload(browser: Browser, fields: dict[str, str]) -> tuple[int, str]:
+    parts = [
+        f'--xx\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n' for name, value in fields.items()
+    ]
+    parts.append(
+        '--xx\r\nContent-Disposition: form-data; name="file"; filename="<i>.csv"\r\n\r\na,b\n1,2\n\r\n--xx--\r\n'
+    )
+    own = {"Origin": browser.base, "Content-Type": "multipart/form-data; boundary=xx"}
+    return browser.send(f"/{BUCKET}", "".join(parts).encode(), own)[:2]
+
+
+def test_gzip_is_looked_into(furnished: RunningLakebed, browser: Browser) -> None:
+    s3 = furnished.client("s3")
+    s3.put_object(Bucket=BUCKET, Key="z/a.csv.gz", Body=gzip.compress(b"name,n\n<b>x</b>,2\n"))
+    s3.put_object(Bucket=BUCKET, Key="z/bomb.json.gz", Body=gzip.compress(b" " * 50_000_000))
+    assert "<td>&lt;b&gt;x&lt;/b&gt;</td>" in browser.get(f"/console/s3/object?bucket={BUCKET}&key=z/a.csv.gz")[1]
+    assert len(browser.get(f"/console/s3/object?bucket={BUCKET}&key=z/bomb.json.gz")[1]) < 200_000

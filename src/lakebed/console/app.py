@@ -49,6 +49,7 @@ from lakebed.console.pages import (
     report,
     s3,
     s3_object,
+    s3_upload,
     server,
     sign_in,
     sns,
@@ -72,6 +73,7 @@ _PAGES: dict[str, Draw] = {
     "s3": s3.buckets,
     "s3/objects": s3.objects,
     "s3/object": s3_object.page,
+    "s3/upload": s3_upload.page,
     "kinesis": kinesis.streams,
     "kinesis/stream": kinesis.stream,
     "kinesis/shard": kinesis_shard.page,
@@ -119,6 +121,7 @@ _ACTIONS: dict[str, Act] = {
     "iot/publish": iot_live.publish,
     "iot/try": iot_try.attempt,
     "lambda/test": functions_try.run,
+    "s3/delete": s3_upload.delete,
     "sns/publish": sns.publish,
     "sqs/send": sqs_actions.send,
     "sqs/redrive": sqs_actions.redrive,
@@ -196,7 +199,8 @@ _FRESH = {"Cache-Control": "no-store"}
 
 
 def _located(backend: Backend, request: Request) -> Backend:
-    """The backend in the region the browser chose."""
+    """The backend in the region the browser chose, under the name it used."""
+    backend = replace(backend, origin=f"{request.url.scheme}://{request.url.netloc}")
     region = request.cookies.get("lb-region", "")
     if not _REGION.fullmatch(region):
         return backend

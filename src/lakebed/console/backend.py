@@ -65,10 +65,16 @@ def _no_rules(scope: Scope, sql: str, topic: str, payload: bytes) -> Attempt:
     raise AwsError("ServiceUnavailable", f"No rule can be tried in {scope.region} here.", status=503)
 
 
+def _no_upload(scope: Scope, bucket: str, prefix: str, back: str) -> Mapping[str, str]:
+    del bucket, prefix, back
+    raise AwsError("ServiceUnavailable", f"Nothing can be uploaded in {scope.region} here.", status=503)
+
+
 @dataclass(frozen=True, slots=True)
 class Backend:
     """Handed to ``console.app.build``. ``status`` tells doors, data directory, health; ``tasks`` the background work;
-    ``peek`` and ``attempt`` are what no operation of AWS does: a queue's messages unreceived, a rule tried."""
+    ``peek`` and ``attempt`` are what no operation of AWS does: a queue's messages unreceived, a rule tried. ``upload`` gives the
+    fields of a form to S3, ``origin`` is where the browser found the page."""
 
     call: Caller
     flow: FlowView
@@ -82,4 +88,6 @@ class Backend:
     device_link: Callable[[Scope], str] = _no_devices
     peek: Callable[[str, int], Sequence[Waiting]] = _no_messages
     attempt: Callable[[Scope, str, str, bytes], Attempt] = _no_rules
+    upload: Callable[[Scope, str, str, str], Mapping[str, str]] = _no_upload
     token: str = ""
+    origin: str = ""

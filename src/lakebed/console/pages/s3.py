@@ -9,7 +9,7 @@ import htpy as h
 from lakebed.console.asked import Asked, to
 from lakebed.console.backend import Backend
 from lakebed.console.figures import count, dollars, size
-from lakebed.console.parts import empty, facts, pages, panel, table, time_of
+from lakebed.console.parts import empty, facts, notice, pages, panel, table, time_of
 from lakebed.console.prices import s3_month
 from lakebed.console.shell import Page
 from lakebed.console.traffic import meters_of
@@ -83,6 +83,7 @@ async def objects(backend: Backend, asked: Asked) -> Page:
     following = asked.again(token=answer["NextContinuationToken"]) if answer.get("NextContinuationToken") else None
     held = sum(one["Size"] for one in found)
     content: list[h.Node] = [
+        notice("good", "Deleted. ", h.code[asked.get("deleted")]) if asked.get("deleted") else None,
         panel(
             prefix or "Objects",
             _trail(bucket, prefix),
@@ -95,7 +96,9 @@ async def objects(backend: Backend, asked: Asked) -> Page:
     ]  # fmt: skip
     if not prefix:
         content.append(await _properties(backend, bucket))
-    return Page(bucket, "What is in this bucket, level by level.", CURRENT, content, crumbs=(("S3", CURRENT),))
+    actions = h.a(".button", href=to("s3/upload", bucket=bucket, prefix=prefix))["Upload"]
+    lead = "What is in this bucket, level by level."
+    return Page(bucket, lead, CURRENT, content, actions, crumbs=(("S3", CURRENT),))
 
 
 def _trail(bucket: str, prefix: str) -> h.Element:

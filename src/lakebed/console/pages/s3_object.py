@@ -1,4 +1,5 @@
-"""One object of S3: its properties, and a look inside where it is text, CSV or JSON; Parquet through a table over it.
+"""One object of S3: its properties, and a look inside where it is text, CSV or JSON, also gzipped; Parquet through a
+table over it.
 
 Only the first 64 KiB are read for a look. A Parquet file is not parsed here: the SQL engine does that, isolated, so the
 page names the tables of the catalogue whose data it belongs to and offers their rows.
@@ -9,6 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import zlib
 from typing import Any
 from urllib.parse import quote
 
@@ -19,6 +21,7 @@ from lakebed.console.asked import Asked, to
 from lakebed.console.backend import Backend
 from lakebed.console.figures import count, dollars, moment, size
 from lakebed.console.pages.s3 import CURRENT
+from lakebed.console.pages.s3_upload import deleting
 from lakebed.console.parts import facts, mapping, panel, table
 from lakebed.console.prices import s3_month
 from lakebed.console.shell import Page
@@ -50,6 +53,7 @@ async def page(backend: Backend, asked: Asked) -> Page:
     if head.get("Metadata"):
         content.append(panel("Metadata", mapping(head["Metadata"])))
     content.append(await _look(backend, bucket, key, length))
+    content.append(deleting(backend, bucket, key))
     above = key.rpartition("/")[0]
     crumbs = [("S3", CURRENT), (bucket, to("s3/objects", bucket=bucket))]
     if above:
@@ -67,11 +71,26 @@ async def _look(backend: Backend, bucket: str, key: str, length: int) -> h.Node:
     body = await _all(answer["Body"])
     if body.startswith(b"PAR1"):
         return panel("A look inside", await _tables(backend, f"s3://{bucket}/{key}"))
-    note = "all of it" if length <= len(body) else f"the first {size(len(body))}"
+    whole = length <= len(body)
+    note = "all of it" if whole else f"the first {size(len(body))}"
+    if body[:2] == b"\x1f\x8b":
+        body, whole = _unzipped(body)
+        key = key.removesuffix(".gz")
+        note = f"{note}, unzipped"
     text = body.decode("utf-8", "replace")
-    if body[:2] == b"\x1f\x8b" or text.count("\ufffd") > len(text) // 50 + 1 or "\0" in text:
+    if text.count("\ufffd") > len(text) // 50 + 1 or "\0" in text:
         return panel("A look inside", h.p(".nothing")["This is not text. Download it to look at it."])
-    return panel("A look inside", _shown(key, text, whole=length <= len(body)), note=note)
+    return panel("A look inside", _shown(key, text, whole=whole), note=note)
+
+
+def _unzipped(body: bytes) -> tuple[bytes, bool]:
+    """What is in the first part of a gzip file, so much of it as a look takes, and whether that is all."""
+    reader = zlib.decompressobj(wbits=31)
+    try:
+        text = reader.decompress(body, _LOOK_BYTES)
+    except zlib.error:
+        return body, False
+    return text, reader.eof
 
 
 def _shown(key: str, text: str, *, whole: bool) -> h.Node:
