@@ -128,7 +128,7 @@ def _query(server: Server) -> Callable[[], bool]:
     return call
 
 
-@pytest.mark.parametrize("kills", [3, pytest.param(50, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [2, pytest.param(50, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("kind", ["engine", "function"])
 def test_a_dead_child_is_replaced(tmp_path: Path, kind: str, kills: int) -> None:
     chosen = seed()

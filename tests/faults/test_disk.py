@@ -60,7 +60,7 @@ def _meets(shim: Shim, ledger: Ledger, fault: Fault, tries: int) -> tuple[int, f
 
 
 @needs_shim
-@pytest.mark.parametrize("count", [6, pytest.param(500, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [4, pytest.param(500, marks=pytest.mark.slow)])
 def test_the_nth_call_fails(tmp_path: Path, count: int) -> None:
     chosen = seed()
     rng, shim = random.Random(chosen), Shim(tmp_path)

@@ -33,7 +33,7 @@ class Attack(NamedTuple):
     seconds: float
 
 
-SHORT, FULL = Attack(100, 300, 50, 32, 2.0), Attack(500, 10_000, 200, 1024, 25.0)
+SHORT, FULL = Attack(100, 300, 50, 32, 1.0), Attack(500, 10_000, 200, 1024, 25.0)
 
 
 def _connected(server: Server, first: bytes, count: int) -> list[socket.socket]:

@@ -27,6 +27,7 @@ from lakebed.kernel.settings import Http
 
 HEAD_SECONDS_MAX = 15.0
 KEEP_ALIVE_SECONDS = 75
+_SWEPT_AT_ONCE = 100
 _WAITING_BYTES_MAX = 256 << 10  # of a body, before the socket is left alone
 _BODILESS = (204, 304)
 _NOT_IN_NAMES = re.compile(rb'[\x00-\x20\x7f()<>@,;:\\"\[\]={}/?]')
@@ -49,7 +50,13 @@ class Shared:
 
     def sweep(self, now: float) -> None:
         """End connections whose head takes too long (slow-loris) or that were idle too long."""
-        for connection in list(self.connections):
+        self._sweep_some(list(self.connections), now)
+
+    def _sweep_some(self, rest: list[Connection], now: float) -> None:
+        """A hundred at a time: ten thousand idle connections in one go would hold everybody up for milliseconds."""
+        if len(rest) > _SWEPT_AT_ONCE:
+            asyncio.get_running_loop().call_soon(self._sweep_some, rest[:-_SWEPT_AT_ONCE], now)
+        for connection in rest[-_SWEPT_AT_ONCE:]:
             if connection.waits_since is None or connection.transport.is_closing():
                 continue
             waited = now - connection.waits_since
