@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from lakebed.ports.advice import Advisor
 from lakebed.ports.browsers import Browsers
 from lakebed.ports.catalog import Catalog
 from lakebed.ports.conversion import Converter
@@ -64,6 +65,7 @@ class Ports:
     rules: Rules = field(init=False)
     sql: SqlEngine = field(init=False)
     tables: Tables = field(init=False)
+    advice: Advisor = field(init=False)
     converter: Converter = field(init=False)
     runtime: FunctionRuntime = field(init=False)
     metrics: Metrics = field(default_factory=Unpublished)

@@ -15,6 +15,7 @@ from lakebed.kernel.scope import Scope
 from lakebed.lake import location
 from lakebed.ports.house import Ports
 from lakebed.ports.service import Link, Service, operations_of
+from lakebed.services.athena.advisor import CostAdvisor
 from lakebed.services.athena.pricing import price_usd
 from lakebed.services.athena.provider.executions import ExecutionOperations
 from lakebed.services.athena.provider.metadata import MetadataOperations
@@ -46,6 +47,7 @@ def service(k: Kernel, p: Ports) -> Service:
                 links.append(Link(scope.arn("athena", f"workgroup/{group['Name']}"), bucket, "results"))
         return links
 
+    p.advice = CostAdvisor(k, p, store)
     providers = (
         ExecutionOperations(k, p, store, workgroups, names, settings.queued_max),
         ReservationOperations(k, store, workgroups),
