@@ -132,6 +132,20 @@ def make_tables(lakebed: RunningLakebed) -> None:
         DatabaseName="lake",
         TableInput={"Name": "<u>t</u>", "StorageDescriptor": storage, "Parameters": {"note": HOSTILE}},
     )
+    fields = [{"name": "id", "type": "long"}]
+    for number in range(2):
+        text = json.dumps({"type": "record", "name": "r", "doc": HOSTILE, "fields": fields})
+        fields.append({"name": "note", "type": "string", "default": "<i>"})
+        if number:
+            glue.register_schema_version(
+                SchemaId={"RegistryName": "shared", "SchemaName": "orders"}, SchemaDefinition=text
+            )
+        else:
+            glue.create_registry(RegistryName="shared", Description="<b>")
+            glue.create_schema(
+                RegistryId={"RegistryName": "shared"}, SchemaName="orders", DataFormat="AVRO", Compatibility="BACKWARD",
+                SchemaDefinition=text, Description=HOSTILE,
+            )  # fmt: skip
     athena.create_named_query(Name="<b>saved</b>", Database="lake", QueryString=f"SELECT 1 -- {HOSTILE}")
     sql = f"SELECT n, '<img src=x onerror=alert(3)>' AS text FROM UNNEST(sequence(1, {RESULT_ROWS})) AS t(n) ORDER BY n"
     start = athena.start_query_execution(
@@ -143,6 +157,25 @@ def make_tables(lakebed: RunningLakebed) -> None:
     )
     for one in (start, wrong):
         wait_for(lakebed, one["QueryExecutionId"])
+    for sql in (
+        f"CREATE TABLE lake.ice (id bigint, name string) LOCATION 's3://{BUCKET}/ice/' TBLPROPERTIES ('table_type'='ICEBERG')",
+        "INSERT INTO lake.ice VALUES (1, '<b>a</b>'), (2, NULL)",
+        "DELETE FROM lake.ice WHERE id = 2",
+        "CREATE VIEW lake.over_ice AS SELECT id FROM lake.ice",
+        "SELECT * FROM lake.ice",
+    ):
+        run(lakebed, sql)
+
+
+def run(lakebed: RunningLakebed, sql: str) -> str:
+    """Run a statement to its good end; its id."""
+    place = {"OutputLocation": f"s3://{BUCKET}/results/"}
+    query: str = lakebed.client("athena").start_query_execution(QueryString=sql, ResultConfiguration=place)[
+        "QueryExecutionId"
+    ]
+    state = wait_for(lakebed, query)
+    assert state == "SUCCEEDED", lakebed.client("athena").get_query_execution(QueryExecutionId=query)
+    return query
 
 
 def wait_for(lakebed: RunningLakebed, query: str) -> str:

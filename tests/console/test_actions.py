@@ -12,7 +12,7 @@ import pytest
 
 from lakebed.cli.pytest_plugin import RunningLakebed
 from lakebed.console.app import _ACTIONS
-from tests.console.furnished import BUCKET, FUNCTION, Browser, wait_for
+from tests.console.furnished import BUCKET, FUNCTION, Browser, run, wait_for
 
 
 @pytest.fixture
@@ -278,3 +278,40 @@ def test_gzip_is_looked_into(furnished: RunningLakebed, browser: Browser) -> Non
     s3.put_object(Bucket=BUCKET, Key="z/bomb.json.gz", Body=gzip.compress(b" " * 50_000_000))
     assert "<td>&lt;b&gt;x&lt;/b&gt;</td>" in browser.get(f"/console/s3/object?bucket={BUCKET}&key=z/a.csv.gz")[1]
     assert len(browser.get(f"/console/s3/object?bucket={BUCKET}&key=z/bomb.json.gz")[1]) < 200_000
+
+
+def test_a_table_tells_its_snapshots_and_its_lineage(furnished: RunningLakebed, browser: Browser) -> None:
+    page = browser.get("/console/catalog/table?database=lake&table=ice")[1]
+    told = page.partition("Snapshots")[2]
+    assert "2 kept" in told
+    then = [html.unescape(one) for one in re.findall(r'href="([^"]+snapshot=[^"]+)"', told)]
+    editor = html.unescape(browser.get(then[-1])[1])
+    sql = re.findall(r"<textarea[^>]*>(SELECT[^<]*)</textarea>", editor)[0]
+    rows = furnished.client("athena").get_query_results(QueryExecutionId=run(furnished, sql))["ResultSet"]["Rows"]
+    assert len(rows) == 3  # the header, and both rows, as before the DELETE
+    writers, _, readers = page.partition("Written by")[2].partition("Read by")
+    assert "INSERT INTO lake.ice" in writers
+    assert "DELETE FROM lake.ice" in writers
+    assert "SELECT * FROM lake.ice" in readers
+    assert "over_ice</a></td><td>view" in readers
+
+
+def test_a_tables_columns_are_profiled(furnished: RunningLakebed, browser: Browser, token: str) -> None:
+    page = browser.get("/console/catalog/table?database=lake&table=ice")[1]
+    asked = [html.unescape(one) for one in re.findall(r'name="sql" value="([^"]+)"', page)]
+    assert len(asked) == 5
+    for sql in asked:
+        query = run(furnished, sql)
+        if "about_distinct" in sql:
+            rows = furnished.client("athena").get_query_results(QueryExecutionId=query)["ResultSet"]["Rows"]
+            told = [[cell.get("VarCharValue") for cell in row["Data"]] for row in rows[1:]]
+            assert told == [["id", "1", "0", "1", "1", "1"], ["name", "1", "0", "1", "<b>a</b>", "<b>a</b>"]]
+
+
+def test_schemas_tell_what_changed(browser: Browser) -> None:
+    page = browser.get("/console/schemas/schema?registry=shared&schema=orders")[1]
+    assert "Version 2" in page
+    link = html.unescape(re.findall(r'href="([^"]*since=1[^"]*)"', page)[0])
+    changed = browser.get(link)[1]
+    assert "From version 1 to version 2" in changed
+    assert '<span class="added">' in changed

@@ -27,7 +27,7 @@ class Asked:
     def number(self, name: str) -> int | None:
         """A parameter that is a small whole number."""
         text = self.get(name)
-        return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else None
+        return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
 
     def again(self, **changes: object) -> str:
         """This page with some parameters changed (None: left out)."""

@@ -39,7 +39,7 @@ NAVIGATION = (
             ("EventBridge", "/console/events"),
         ),
     ),
-    ("Query", (("Athena", "/console/athena"), ("Catalog", "/console/catalog"))),
+    ("Query", (("Athena", "/console/athena"), ("Catalog", "/console/catalog"), ("Schemas", "/console/schemas"))),
     (
         "Operations",
         (

@@ -65,14 +65,19 @@ async def _sql(backend: Backend, asked: Asked, execution: dict[str, Any] | None)
         params = {"NamedQueryId": asked.get("saved")}
         return str((await backend.call("athena", "GetNamedQuery", params, backend.scope))["NamedQuery"]["QueryString"])
     if asked.get("table"):
-        return look_at(asked.get("database"), asked.get("table"))
+        return look_at(asked.get("database"), asked.get("table"), asked.number("snapshot"))
     return ""
 
 
-def look_at(database: str, name: str) -> str:
-    """A first look at a table."""
-    quoted = ".".join('"' + part.replace('"', '""') + '"' for part in (database, name) if part)
-    return f"SELECT *\nFROM {quoted}\nLIMIT 20"
+def look_at(database: str, name: str, snapshot: int | None = None, *, rows: int = 20) -> str:
+    """A first look at a table, or at an Iceberg table as it was."""
+    then = f" FOR VERSION AS OF {snapshot}" if snapshot is not None else ""
+    return f"SELECT *\nFROM {quoted(database, name)}{then}\nLIMIT {rows}"
+
+
+def quoted(*parts: str) -> str:
+    """A name as SQL writes it."""
+    return ".".join('"' + part.replace('"', '""') + '"' for part in parts if part)
 
 
 async def _form(backend: Backend, sql: str, database: str, workgroup: str, tables: list[dict[str, Any]]) -> h.Element:

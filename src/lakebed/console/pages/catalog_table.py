@@ -12,10 +12,11 @@ import htpy as h
 from lakebed.console.asked import Asked, to
 from lakebed.console.backend import Backend
 from lakebed.console.figures import count, moment
-from lakebed.console.pages.athena import look_at
 from lakebed.console.pages.catalog import CURRENT
+from lakebed.console.pages.catalog_ask import asking
+from lakebed.console.pages.catalog_iceberg import is_iceberg, snapshots
+from lakebed.console.pages.catalog_lineage import lineage, view_text
 from lakebed.console.parts import facts, mapping, pages, panel, table, time_of
-from lakebed.console.queries import RUN, output_location
 from lakebed.console.results import execution_of, shown
 from lakebed.console.shell import Page
 
@@ -29,7 +30,8 @@ async def page(backend: Backend, asked: Asked) -> Page:
     told = answer["Table"]
     storage = told.get("StorageDescriptor") or {}
     keys = told.get("PartitionKeys") or []
-    sample: list[h.Node] = [await _ask(backend, database, name)]
+    questions = await asking(backend, database, told)
+    sample: list[h.Node] = []
     if asked.get("query"):
         sample = await shown(backend, asked, await execution_of(backend, asked.get("query")))
     columns = [
@@ -39,10 +41,13 @@ async def page(backend: Backend, asked: Asked) -> Page:
     ]
     content = [
         panel("Table", facts(_facts(told, storage))),
+        questions,
         *sample,
         panel("Columns", table(("Column", "Type", "Comment", ""), columns, key="columns-table"), note=f"{len(columns)} columns"),
         await _partitions(backend, asked, [key["Name"] for key in keys]) if keys else None,
-        panel("Definition", h.pre(tabindex="0")[told["ViewOriginalText"]]) if told.get("ViewOriginalText") else None,
+        await snapshots(backend, database, told) if is_iceberg(told) else None,
+        await lineage(backend, database, told),
+        panel("Definition", h.pre(tabindex="0")[view_text(told["ViewOriginalText"])]) if told.get("ViewOriginalText") else None,
         panel("Properties", mapping(told.get("Parameters") or {})),
         await _versions(backend, database, name),
     ]  # fmt: skip
@@ -63,33 +68,13 @@ def _facts(told: dict[str, Any], storage: dict[str, Any]) -> list[tuple[str, h.N
     return [
         ("Data at", place or "—"),
         ("Kind", (told.get("TableType") or "—").replace("_", " ").lower()),
-        ("Format", (told.get("Parameters") or {}).get("classification", "—")),
+        ("Format", "Iceberg" if is_iceberg(told) else (told.get("Parameters") or {}).get("classification", "—")),
         ("Read by", h.code[serde.rpartition(".")[2]]),
         ("Owner", told.get("Owner") or "—"),
         ("Made", moment(told["CreateTime"]) if told.get("CreateTime") else "—"),
         ("Changed", moment(told["UpdateTime"]) if told.get("UpdateTime") else "—"),
         ("Description", told.get("Description") or "—"),
     ]
-
-
-async def _ask(backend: Backend, database: str, name: str) -> h.Element:
-    group = await backend.call("athena", "GetWorkGroup", {"WorkGroup": "primary"}, backend.scope)
-    fields = {
-        "token": backend.token,
-        "sql": look_at(database, name),
-        "database": database,
-        "table": name,
-        "shown": "catalog",
-        "output": await output_location(backend, group["WorkGroup"]),
-    }
-    return panel(
-        "Rows",
-        h.form(method="post", action=RUN)[
-            [h.input(type="hidden", name=field, value=value) for field, value in fields.items()],
-            h.button(".button.primary", type="submit")["Show 20 rows"],
-            h.span(".muted")["  runs a query in Athena: SELECT * … LIMIT 20"],
-        ],
-    )
 
 
 async def _partitions(backend: Backend, asked: Asked, keys: list[str]) -> h.Element:

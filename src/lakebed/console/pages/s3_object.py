@@ -68,7 +68,7 @@ async def _look(backend: Backend, bucket: str, key: str, length: int) -> h.Node:
         return panel("A look inside", h.p(".nothing")["The object is empty."])
     params = {"Bucket": bucket, "Key": key, "Range": f"bytes=0-{_LOOK_BYTES - 1}"}
     answer = await backend.call("s3", "GetObject", params, backend.scope)
-    body = await _all(answer["Body"])
+    body = await all_of(answer["Body"])
     if body.startswith(b"PAR1"):
         return panel("A look inside", await _tables(backend, f"s3://{bucket}/{key}"))
     whole = length <= len(body)
@@ -144,5 +144,6 @@ async def download(backend: Backend, asked: Asked) -> Response:
     return StreamingResponse(body, media_type="application/octet-stream", headers=headers)
 
 
-async def _all(body: Any) -> bytes:
+async def all_of(body: Any) -> bytes:
+    """A body that is known to be short."""
     return body if isinstance(body, bytes) else b"".join([piece async for piece in body])
