@@ -41,7 +41,6 @@ def up(options: argparse.Namespace) -> int:
     os.umask(0o077)  # state, keys and logs are the owner's alone
     _refuse_second(options.data)
     gc.disable()  # modules and services live as long as the process: a tenth of the start went into looking through them
-    from lakebed.cli.online import console_link
     from lakebed.house import House
     from lakebed.kernel.db import SchemaTooNewError
 
@@ -59,7 +58,11 @@ def up(options: argparse.Namespace) -> int:
             document = {"http": addresses.http_url, "mqtt": addresses.mqtt_port, "data": str(options.data.absolute())}
             mqtt = f"{addresses.mqtt_host}:{addresses.mqtt_port}" if addresses.mqtt_port else "off"
             # The link signs in whoever reads it: on a terminal, not in a file that collects output.
-            link = console_link(options.data) if sys.stdout.isatty() else f"lakebed console --data {options.data}"
+            link = f"lakebed console --data {options.data}"
+            if sys.stdout.isatty():
+                from lakebed.cli.online import console_link
+
+                link = console_link(options.data)
             show(
                 options.json,
                 document,
