@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import urllib.error
 import urllib.request
 
 from cryptography import x509
@@ -37,3 +38,15 @@ def test_the_certificate_named_in_a_notification_verifies_it(lakebed: RunningLak
     text = "".join(f"{name}\n{notification[name]}\n" for name in SIGNED).encode()
     algorithm = hashes.SHA256() if notification["SignatureVersion"] == "2" else hashes.SHA1()
     assert key.verify(base64.b64decode(notification["Signature"]), text, padding.PKCS1v15(), algorithm) is None
+
+
+def test_the_links_of_a_message_need_no_signature(lakebed: RunningLakebed) -> None:
+    sns = lakebed.client("sns")
+    topic = sns.create_topic(Name="links")["TopicArn"]
+    for action in (f"ConfirmSubscription&TopicArn={topic}&Token=x", "Unsubscribe&SubscriptionArn=x", "ListTopics"):
+        try:
+            with urllib.request.urlopen(f"{lakebed.endpoint_url}/?Action={action}") as answer:
+                told = answer.read()
+        except urllib.error.HTTPError as refused:
+            told = refused.read()
+        assert (b"InvalidParameter" in told) == ("ListTopics" not in action), told

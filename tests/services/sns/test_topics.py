@@ -38,7 +38,7 @@ async def test_topics_are_made_listed_changed_removed(world: World) -> None:
     told = (await world.call("GetTopicAttributes", TopicArn=TOPIC))["Attributes"]
     assert (told["DisplayName"], told["Owner"], told["SubscriptionsConfirmed"]) == ("Daily", ACCOUNT, "0")
     assert json.loads(told["Policy"])["Statement"][0]["Sid"] == "__default_statement_ID"
-    for name, value in (("DeliveryPolicy", "{}"), ("HTTPSuccessFeedbackRoleArn", "r")):
+    for name, value in (("ArchivePolicy", "{}"), ("ApplicationSuccessFeedbackRoleArn", "r")):
         change = world.call("SetTopicAttributes", TopicArn=TOPIC, AttributeName=name, AttributeValue=value)
         await fails("NotImplemented", change)
     for name, value in (
@@ -105,7 +105,7 @@ async def test_many_subscriptions_page(world: World) -> None:
 
 
 async def test_endpoints_and_attributes_are_checked(world: World) -> None:
-    for protocol in ("http", "https", "email", "email-json", "sms", "application"):
+    for protocol in ("email", "email-json", "sms", "application"):
         assert protocol in await fails("NotImplemented", world.subscribe(protocol, "x"))
     await fails("InvalidParameter", world.subscribe("pigeon", "x"))
     await fails("InvalidParameter", world.subscribe("sqs", "http://queue"))

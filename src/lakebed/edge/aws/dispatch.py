@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lakebed.edge.aws import errors
+from lakebed.edge.aws.route import ANYBODYS_LINKS
 from lakebed.kernel.errors import AwsError, not_built
 from lakebed.kernel.kernel import Kernel
 from lakebed.kernel.scope import Principal, Scope
@@ -70,7 +71,7 @@ class Dispatch:
 
     async def run(self, codec: Codec, operation: Operation, params: dict[str, Any], who: Who, trace: Trace) -> Any:
         """Check, authorise, call; the handler's result."""
-        if who.principal.kind == "anonymous" and (codec.service != "s3" or operation.action is not None):
+        if who.principal.kind == "anonymous" and not _may_be_anonymous(codec.service, operation):
             raise errors.missing_token()
         for member in operation.refused:
             if member in params:
@@ -94,6 +95,13 @@ class Dispatch:
             source_ip=who.source_ip,
         )
         return await operation.handler(context, params)
+
+
+def _may_be_anonymous(service: str, operation: Operation) -> bool:
+    """S3 asks the bucket's policy itself; SNS's links carry a token, or are the endpoint's own way out."""
+    if service == "sns":
+        return operation.name in ANYBODYS_LINKS
+    return service == "s3" and operation.action is None
 
 
 def _resources(operation: Operation, params: dict[str, Any], scope: Scope) -> Sequence[str]:

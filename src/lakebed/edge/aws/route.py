@@ -32,10 +32,15 @@ _SIGNED_AS: Mapping[str, Sequence[str]] = {
     "tagging": ("resourcegroupstaggingapi",),
     "s3express": ("s3",),
 }
+ANYBODYS_LINKS = ("ConfirmSubscription", "Unsubscribe")  # of SNS, without a signature
 _S3_HOST = re.compile(r"(.+?)\.s3(?:-accesspoint)?[.-].+")
 _NEVER_A_BUCKET = re.compile(r"[\d.]+|\[.*|.*:.*|[^.]*|.*\.amazonaws\.com")
 _SERVICE = re.compile(r"[a-z0-9-]{1,64}")
-_HOST_PREFIXES: Mapping[str, str] = {"data-ats.iot": "iot-data", "data.iot": "iot-data", "data.jobs.iot": "iot-jobs-data"}
+_HOST_PREFIXES: Mapping[str, str] = {
+    "data-ats.iot": "iot-data",
+    "data.iot": "iot-data",
+    "data.jobs.iot": "iot-jobs-data",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +75,8 @@ class Route:
         service = self._by_target(request) or self._by_host(request)
         if service is not None:
             return self._target(service, request)
+        if "sns" in self._registry and _is_link(request):
+            return self._target("sns", request)
         if "s3" in self._registry:
             target = self._target("s3", request)
             if target.codec is not None and target.codec.identify(target.request) is not None:
@@ -139,6 +146,12 @@ class Route:
             if self._bucket_exists(bucket):
                 return None if first and self._bucket_exists(first) else bucket
         return None
+
+
+def _is_link(request: HttpRequest) -> bool:
+    """A link of an SNS message, opened by whoever received it."""
+    action = request.query.partition("&")[0].removeprefix("Action=")
+    return request.method == "GET" and request.raw_path == "/" and action in ANYBODYS_LINKS
 
 
 def _is_s3control(request: HttpRequest) -> bool:

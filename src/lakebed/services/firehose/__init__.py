@@ -19,12 +19,13 @@ Smaller differences: docs/deviations/firehose.md.
 
 from __future__ import annotations
 
+from lakebed.kernel import outward
 from lakebed.kernel.kernel import Kernel
 from lakebed.kernel.scope import Scope
 from lakebed.ports.house import Ports
 from lakebed.ports.service import Link, Service, operations_of
 from lakebed.services.firehose import frames
-from lakebed.services.firehose.destinations import http_client, s3
+from lakebed.services.firehose.destinations import s3
 from lakebed.services.firehose.outlets import Outlets
 from lakebed.services.firehose.port import DeliveryPort
 from lakebed.services.firehose.provider import DeliveryOperations
@@ -42,7 +43,8 @@ def service(k: Kernel, p: Ports) -> Service:
     k.db.migrate("firehose", "lakebed.services.firehose", k.clock)
     settings = k.settings.section("services", "firehose", FirehoseSettings)
     store = DeliveryStore(k.db)
-    doors = http_client.doors(settings.http_endpoint_networks, settings.http_endpoint_ca_file)
+    networks = outward.networks(settings.http_endpoint_networks)
+    doors = outward.Doors(networks, settings.http_endpoint_ca_file, "[services.firehose] http_endpoint_networks")
     outlets = Outlets(doors, Secrets(k), Telemetry(k, p), Seals(k, p))
     pumps = Pumps(k, p, store, outlets, settings)
     puts = Puts(k, pumps, outlets.seals, outlets.telemetry, settings)

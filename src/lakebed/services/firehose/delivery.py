@@ -18,13 +18,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
+from lakebed.kernel import outward
 from lakebed.kernel.errors import AwsError
 from lakebed.kernel.kernel import Kernel
 from lakebed.kernel.scope import Principal
 from lakebed.ports.house import Ports
 from lakebed.services.firehose import conversion, drafts, frames, packing, prefix, spill
 from lakebed.services.firehose.buffers import Buffer, Buffers
-from lakebed.services.firehose.destinations import Settings, http_client, http_endpoint, s3
+from lakebed.services.firehose.destinations import Settings, http_endpoint, s3
 from lakebed.services.firehose.drafts import Draft
 from lakebed.services.firehose.intake import SERVICE
 from lakebed.services.firehose.journal import Journal
@@ -229,7 +230,7 @@ class Delivery:
             body = await asyncio.to_thread(http_endpoint.body_of, plan.key, now, records, settings)
             headers = http_endpoint.headers_of(plan.key, stream.arn, settings, key)
             url = settings["EndpointConfiguration"]["Url"]
-            reply = await http_client.post(url, headers, body, self._outlets.doors)
+            reply = await outward.post(url, headers, body, self._outlets.doors)
         http_endpoint.check_answer(plan.key, *reply)
 
     async def _put_file(self, principal: Principal, settings: Settings, key: str, path: Path) -> None:

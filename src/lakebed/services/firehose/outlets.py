@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from lakebed.services.firehose.destinations.http_client import Doors
+from lakebed.kernel.outward import Doors
 from lakebed.services.firehose.sealing import Seals
 from lakebed.services.firehose.secrets import Secrets
 from lakebed.services.firehose.telemetry import Telemetry

@@ -3,8 +3,7 @@
 https://docs.aws.amazon.com/sns/latest/api/API_SetTopicAttributes.html
 https://docs.aws.amazon.com/sns/latest/api/API_SetSubscriptionAttributes.html
 
-Refused by name: what only HTTP, mobile and SMS endpoints have (delivery policies), delivery status logging (feedback
-of HTTP and mobile push), X-Ray (active tracing), archives and replay.
+Refused by name: delivery status of mobile push, X-Ray (active tracing), archives and replay.
 """
 
 from __future__ import annotations
@@ -13,14 +12,16 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from lakebed.kernel import outward
 from lakebed.kernel.arn import parse
 from lakebed.kernel.errors import not_built
 from lakebed.kernel.scope import Scope
-from lakebed.services.sns import filters
+from lakebed.services.sns import filters, policies
 from lakebed.services.sns.feedback import RATES, ROLES
-from lakebed.services.sns.model import FIFO_SUFFIX, Subscription, invalid
+from lakebed.services.sns.model import FIFO_SUFFIX, OUTSIDE, Subscription, invalid
 
 POLICY_BYTES_MAX = 30_720
+_URL_LENGTH_MAX = 2048
 _CHOICES = {
     "ContentBasedDeduplication": ("true", "false"),
     "FifoThroughputScope": ("Topic", "MessageGroup"),
@@ -28,9 +29,9 @@ _CHOICES = {
     "SignatureVersion": ("1", "2"),
 }
 _FIFO_ONLY = ("ContentBasedDeduplication", "FifoThroughputScope", "FifoTopic")
-_NOT_BUILT = ("ArchivePolicy", "DeliveryPolicy")
+_NOT_BUILT = ("ArchivePolicy",)
 _FEEDBACK = ("SuccessFeedbackRoleArn", "SuccessFeedbackSampleRate", "FailureFeedbackRoleArn")
-_SUBSCRIPTION_NOT_BUILT = ("DeliveryPolicy", "ReplayPolicy")
+_SUBSCRIPTION_NOT_BUILT = ("ReplayPolicy",)
 _GRANTED = (
     "GetTopicAttributes", "SetTopicAttributes", "AddPermission", "RemovePermission", "DeleteTopic", "Subscribe",
     "ListSubscriptionsByTopic", "Publish",
@@ -85,6 +86,9 @@ def checked_topic(name: str, value: str, operation: str, *, is_fifo: bool) -> st
     elif name == "MaximumMessageSize":
         if not value.isascii() or not value.isdigit() or len(value) > 7 or not 1024 <= int(value) <= 1_048_576:
             raise invalid("MaximumMessageSize Reason: must be between 1024 and 1048576")
+    elif name == "DeliveryPolicy":
+        if value:
+            policies.check_topic(value, operation)
     elif name == "Policy":
         _check_policy(value)
     else:
@@ -132,6 +136,7 @@ def checked_subscription(
             "FilterPolicyScope",
             "RedrivePolicy",
             "SubscriptionRoleArn",
+            "DeliveryPolicy",
         ):
             raise invalid(f"{prefix}AttributeName")
         if name == "RawMessageDelivery":
@@ -149,6 +154,10 @@ def checked_subscription(
                 )
         elif name == "RedrivePolicy" and value:
             _check_redrive(subscription, value, prefix)
+        elif name == "DeliveryPolicy" and value:
+            if not subscription.is_outside:
+                raise invalid(f"{prefix}DeliveryPolicy: only HTTP and HTTPS subscriptions have one")
+            policies.check_subscription(value, operation)
         elif name == "SubscriptionRoleArn" and subscription.protocol != "firehose":
             raise invalid(f"{prefix}SubscriptionRoleArn: only a Firehose subscription has a role")
         merged[name] = value
@@ -183,7 +192,17 @@ def _check_redrive(subscription: Subscription, text: str, prefix: str) -> None:
 
 
 def check_endpoint(protocol: str, endpoint: str, *, is_fifo: bool) -> None:
-    """An endpoint of the house, of the kind the protocol says. That it exists is not asked, as at AWS."""
+    """An endpoint of the kind the protocol says. That it exists is not asked, as at AWS."""
+    if protocol in OUTSIDE:
+        try:
+            outward.check_url(endpoint, (protocol,))
+        except ValueError as wrong:
+            raise invalid(f"Endpoint Reason: the URL {wrong}") from None
+        if is_fifo:
+            raise invalid("Endpoint Reason: FIFO topics deliver to Amazon SQS queues only")
+        if len(endpoint) > _URL_LENGTH_MAX:
+            raise invalid("Endpoint Reason: the URL is too long")
+        return
     arn = parse(endpoint)
     if arn is None or arn.service != protocol or not arn.account.isdigit():
         raise invalid(

@@ -39,8 +39,8 @@ class Envelope:
         return json.dumps(fields, ensure_ascii=False)
 
     def confirmation(self, topic: Topic, published: Published) -> str:
-        """What an endpoint of another account receives to confirm with."""
-        fields = self._fields(topic, published, published.bodies["default"]) | {"Type": "SubscriptionConfirmation"}
+        """What an endpoint outside, or of another account, receives to confirm with."""
+        fields = self._fields(topic, published, published.bodies["default"]) | {"Type": published.kind}
         fields["Token"] = published.token
         fields["SubscribeURL"] = (
             f"{self._url()}/?Action=ConfirmSubscription&TopicArn={topic.arn}&Token={published.token}"
@@ -83,7 +83,7 @@ def signed_text(fields: Mapping[str, Any]) -> str:
     """What the signature is over: names and values of these members, a line each, in this order."""
     names = (
         ("Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type")
-        if fields["Type"] == "SubscriptionConfirmation"
+        if fields["Type"] in ("SubscriptionConfirmation", "UnsubscribeConfirmation")
         else ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type")
     )
     return "".join(f"{name}\n{fields[name]}\n" for name in names if name in fields)

@@ -14,9 +14,10 @@ from lakebed.kernel.kernel import Kernel
 from lakebed.ports.house import Ports
 from lakebed.services.sns.model import SERVICE, Published, Subscription, Topic
 
-PREFIXES = {"sqs": "SQS", "lambda": "Lambda", "firehose": "Firehose"}
-ROLES = tuple(f"{prefix}{kind}FeedbackRoleArn" for prefix in PREFIXES.values() for kind in ("Success", "Failure"))
-RATES = tuple(f"{prefix}SuccessFeedbackSampleRate" for prefix in PREFIXES.values())
+PREFIXES = {"sqs": "SQS", "lambda": "Lambda", "firehose": "Firehose", "http": "HTTP", "https": "HTTP"}
+_NAMES = tuple(dict.fromkeys(PREFIXES.values()))
+ROLES = tuple(f"{prefix}{kind}FeedbackRoleArn" for prefix in _NAMES for kind in ("Success", "Failure"))
+RATES = tuple(f"{prefix}SuccessFeedbackSampleRate" for prefix in _NAMES)
 
 
 class Feedback:

@@ -21,6 +21,7 @@ from lakebed.kernel.scope import Principal, Scope
 
 FIFO_SUFFIX = ".fifo"
 SERVICE = "sns.amazonaws.com"
+OUTSIDE = ("http", "https")
 BATCH_ENTRIES_MAX = 10
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,256}", re.ASCII)
 _ENTRY_ID = re.compile(r"[A-Za-z0-9_-]{1,80}", re.ASCII)
@@ -89,6 +90,11 @@ class Subscription(msgspec.Struct, frozen=True):
         return f"{self.topic_arn}:{self.id}"
 
     @property
+    def is_outside(self) -> bool:
+        """Whether its endpoint is none of the house's."""
+        return self.protocol in OUTSIDE
+
+    @property
     def is_raw(self) -> bool:
         """Whether the endpoint gets the message without the envelope."""
         return self.attributes.get("RawMessageDelivery") == "true"
@@ -102,7 +108,7 @@ class Subscription(msgspec.Struct, frozen=True):
 
 class Published(msgspec.Struct, frozen=True):
     """A message a topic took. ``bodies`` holds what protocols get instead of ``default``; ``token`` makes it a
-    subscription confirmation."""
+    subscription confirmation (``kind`` says of what kind)."""
 
     message_id: str
     bodies: dict[str, str]
@@ -113,6 +119,7 @@ class Published(msgspec.Struct, frozen=True):
     deduplication: str = ""
     sequence: int = 0
     token: str = ""
+    kind: str = "SubscriptionConfirmation"
 
     def body(self, protocol: str) -> str:
         """The text for a protocol."""
@@ -290,8 +297,8 @@ def check_entry_ids(entries: list[Any]) -> None:
 
 def check_destination_kind(operation: str, protocol: str) -> None:
     """Refuse by name what leaves the house; what AWS does not know is an invalid parameter."""
-    if protocol in ("sqs", "lambda", "firehose"):
+    if protocol in ("sqs", "lambda", "firehose", *OUTSIDE):
         return
-    if protocol in ("http", "https", "email", "email-json", "sms", "application"):
+    if protocol in ("email", "email-json", "sms", "application"):
         raise not_built("sns", operation, f"Protocol {protocol}")
     raise invalid(f"Amazon SNS does not support this protocol string: {protocol[:100]}")

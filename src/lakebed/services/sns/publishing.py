@@ -21,11 +21,19 @@ from lakebed.services.sns.model import Draft, Published, Subscription, Topic, to
 from lakebed.services.sns.sealing import Sealing
 from lakebed.services.sns.store import DeliveryStore, SubscriptionStore, TopicStore
 
-DELIVERY_TASK = "sns:delivery"
+DELIVERY_TASK, OUTSIDE_TASK = "sns:delivery", "sns:outside"
 WINDOW_SECONDS = 300.0
 SUBSCRIPTIONS_MAX = 10_000
 _WAITING_MAX = 2_000_000
 _TOPICS_KNOWN_MAX = 1_000
+_TOKEN_SECONDS = 2 * 86_400  # https://docs.aws.amazon.com/sns/latest/api/API_Subscribe.html
+_SUBSCRIBED, UNSUBSCRIBED = "SubscriptionConfirmation", "UnsubscribeConfirmation"
+_CONFIRM = {
+    _SUBSCRIBED: "You have chosen to subscribe to the topic {}.\n"
+    "To confirm the subscription, visit the SubscribeURL included in this message.",
+    UNSUBSCRIBED: "You have chosen to deactivate a subscription to the topic {}.\n"
+    "To cancel this operation and restore the subscription, visit the SubscribeURL included in this message.",
+}
 _filter = lru_cache(maxsize=4096)(filters.parse)
 
 
@@ -64,7 +72,7 @@ class Publisher:
         subscriptions, now = self._confirmed(topic), self.k.clock.now()
         with self.k.db.tx() as tx:
             published = [self._publish(tx, topic, draft, subscriptions, (now, principal)) for draft in drafts]
-            tx.after_commit(lambda: self.k.tasks.poke(DELIVERY_TASK))
+            tx.after_commit(self._poke)
         self.k.meters.into(topic.arn, len(drafts), sum(draft.size for draft in drafts))
         return published
 
@@ -90,15 +98,28 @@ class Publisher:
         self.k.meters.drop(topic.arn, len(subscriptions) - len(wanting))
         return published
 
-    def confirm_by_message(self, tx: Tx, topic: Topic, subscription: Subscription, now: float) -> None:
-        """Send the endpoint its token."""
-        text = (
-            f"You have chosen to subscribe to the topic {topic.arn}.\n"
-            "To confirm the subscription, visit the SubscribeURL included in this message."
-        )
-        published = Published(self.k.ids.uuid(), {"default": text}, now, token=subscription.token)
+    def token(self) -> str:
+        """A token to confirm with; it tells when it was made."""
+        return f"{int(self.k.clock.now()):010x}{self.k.ids.token(64).lower()}"
+
+    def is_stale(self, token: str) -> bool:
+        """Whether a token's two days are over."""
+        try:
+            return int(token[:10], 16) + _TOKEN_SECONDS < self.k.clock.now()
+        except ValueError:
+            return True  # of a time when tokens told nothing: subscribing again sends another
+
+    def confirm_by_message(self, tx: Tx, topic: Topic, subscription: Subscription, kind: str = _SUBSCRIBED) -> None:
+        """Send the endpoint its token: to begin with, or to begin again with after it was unsubscribed."""
+        text = _CONFIRM[kind].format(topic.arn)
+        now = self.k.clock.now()
+        published = Published(self.k.ids.uuid(), {"default": text}, now, token=subscription.token, kind=kind)
         self.deliveries.add(tx, topic, published, self.sealing.row(None, topic, published), [subscription])
-        tx.after_commit(lambda: self.k.tasks.poke(DELIVERY_TASK))
+        tx.after_commit(self._poke)
+
+    def _poke(self) -> None:
+        self.k.tasks.poke(DELIVERY_TASK)
+        self.k.tasks.poke(OUTSIDE_TASK)
 
     def forget(self, scope: Scope, topic: str) -> None:
         """A topic's subscriptions changed."""

@@ -16,6 +16,7 @@ _texts = msgspec.msgpack.Decoder(dict[str, str]).decode
 _TOPIC = "account, region, name, attributes, tags, deleted_subscriptions"
 _SUBSCRIPTION = "account, region, topic, id, owner, protocol, endpoint, attributes, token"
 _FORGOTTEN_AT_ONCE = 200
+OUTSIDE_LANE = "outside"
 
 
 class TopicStore:
@@ -164,9 +165,10 @@ class DeliveryStore:
                     (*place, topic.name, one.id),
                 )
                 due = max(due, last["due"]) if last else due
-            rows.append((*place, topic.name, one.id, message, due))
+            rows.append((*place, topic.name, one.id, message, due, OUTSIDE_LANE if one.is_outside else ""))
         tx.executemany(
-            "INSERT INTO sns_delivery (account, region, topic, subscription, message, due) VALUES (?,?,?,?,?,?)", rows
+            "INSERT INTO sns_delivery (account, region, topic, subscription, message, due, lane) VALUES (?,?,?,?,?,?,?)",
+            rows,
         )
 
     def next_sequence(self) -> int:
@@ -174,12 +176,12 @@ class DeliveryStore:
         row = self._db.one("SELECT seq FROM sqlite_sequence WHERE name='sns_message'")
         return int(row["seq"]) + 1 if row else 1
 
-    def due(self, now: float, limit: int) -> list[Due]:
-        """What may be tried now, longest due first."""
+    def due(self, lane: str, now: float, limit: int) -> list[Due]:
+        """What of a lane may be tried now, longest due first."""
         rows = self._db.all(
-            "SELECT id, account, region, topic, subscription, message, attempts FROM sns_delivery WHERE due<=? "
-            "ORDER BY due, id LIMIT ?",
-            (now, limit),
+            "SELECT id, account, region, topic, subscription, message, attempts FROM sns_delivery "
+            "WHERE lane=? AND due<=? ORDER BY due, id LIMIT ?",
+            (lane, now, limit),
         )
         return [
             Due(
@@ -189,9 +191,9 @@ class DeliveryStore:
             for row in rows
         ]  # fmt: skip
 
-    def next_due(self) -> float | None:
-        """When something is to be tried next."""
-        row = self._db.one("SELECT min(due) AS at FROM sns_delivery")
+    def next_due(self, lane: str) -> float | None:
+        """When something of a lane is to be tried next."""
+        row = self._db.one("SELECT min(due) AS at FROM sns_delivery WHERE lane=?", (lane,))
         return row["at"] if row else None
 
     def waiting_at_most(self) -> int:
@@ -211,6 +213,10 @@ class DeliveryStore:
             "DELETE FROM sns_message WHERE id=?1 AND NOT EXISTS (SELECT 1 FROM sns_delivery WHERE message=?1)",
             [(message,) for message in {one.message for one in done}],
         )
+
+    def hold(self, tx: Tx, one: Due, due: float) -> None:
+        """Not yet its turn: that is no failure."""
+        tx.execute("UPDATE sns_delivery SET due=? WHERE id=?", (due, one.id))
 
     def postpone(self, tx: Tx, one: Due, due: float, *, in_order: bool) -> None:
         """Try again later, and with ``in_order`` everything behind it of the same subscription."""

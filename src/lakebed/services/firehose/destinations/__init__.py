@@ -2,7 +2,7 @@
 
 A built module has the functions of ``Destination`` and says which members of CreateDeliveryStream and UpdateDestination are
 its own; what it stores is the description's shape with every default filled in. How a sealed buffer gets there is
-``delivery.py``'s: into S3 by ``Objects``, to an endpoint by ``destinations/http_client.py``. A seam only says what it will be
+``delivery.py``'s: into S3 by ``Objects``, to an endpoint by ``kernel/outward.py``. A seam only says what it will be
 and what it needs: its members are refused with 501 (``seams.py``) until somebody gives it the functions of ``Destination``.
 https://docs.aws.amazon.com/firehose/latest/dev/create-destination.html
 """

@@ -4,7 +4,7 @@ https://docs.aws.amazon.com/firehose/latest/dev/httpdeliveryrequestresponse.html
 records in base64, headers ``X-Amz-Firehose-*``, optionally compressed; the endpoint answers 200 with the request's id. Any
 other answer is a failure and is tried again until the retry duration is over; then the records go to the backup bucket,
 where all of them go anyway with S3BackupMode AllData. A refused size (413) would not get better by trying: it ends at once.
-Where an endpoint may be is ``http_client.py``'s question. Secrets Manager is refused by name.
+Where an endpoint may be is ``kernel/outward.py``'s question. Secrets Manager is refused by name.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from typing import Any
 import msgspec
 
 from lakebed.api import firehose as api
+from lakebed.kernel import outward
 from lakebed.kernel.errors import AwsError, not_built
-from lakebed.services.firehose.destinations import Settings, http_client, s3
+from lakebed.services.firehose.destinations import Settings, s3
 
 KIND = "http"
 CONFIGURATION = "HttpEndpointDestinationConfiguration"
@@ -35,7 +36,10 @@ def complete(given: Settings) -> dict[str, Any]:
     if "SecretsManagerConfiguration" in given and given["SecretsManagerConfiguration"].get("Enabled"):
         raise not_built("firehose", "CreateDeliveryStream", "SecretsManagerConfiguration")
     endpoint = dict(given["EndpointConfiguration"])
-    http_client.check_url(endpoint["Url"])
+    try:
+        outward.check_url(endpoint["Url"])
+    except ValueError as wrong:
+        raise api.InvalidArgumentException(f"The HTTP endpoint URL {wrong}.") from None
     storage = given.get("S3Configuration") or given.get("S3DestinationDescription")
     if not storage:
         raise api.InvalidArgumentException("S3Configuration must be specified.")

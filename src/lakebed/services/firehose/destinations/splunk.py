@@ -7,4 +7,4 @@ from __future__ import annotations
 
 CONFIGURATIONS = ("SplunkDestinationConfiguration",)
 UPDATES = ("SplunkDestinationUpdate",)
-NEEDS = "nothing but the HEC protocol on http_client (raw and event endpoints, acknowledgement polling)"
+NEEDS = "nothing but the HEC protocol on kernel.outward (raw and event endpoints, acknowledgement polling)"

@@ -1,7 +1,8 @@
 """Subscriptions: made, confirmed, changed, listed, removed.
 
-Within one account a subscription is confirmed at once, as at AWS. A queue of another account of this house receives a
-token, with which ConfirmSubscription ends the wait; a function of another account is subscribed by its own account.
+Within one account a subscription is confirmed at once, as at AWS. An HTTP endpoint, or a queue of another account of this
+house, receives a token, good for two days, with which ConfirmSubscription ends the wait; a function of another account is
+subscribed by its own account.
 https://docs.aws.amazon.com/sns/latest/api/API_Subscribe.html
 """
 
@@ -16,6 +17,7 @@ from lakebed.kernel.arn import parse
 from lakebed.kernel.errors import AwsError
 from lakebed.ports.service import Context, operation
 from lakebed.services.sns import attributes as rules
+from lakebed.services.sns import policies
 from lakebed.services.sns.model import (
     SERVICE,
     Subscription,
@@ -25,10 +27,11 @@ from lakebed.services.sns.model import (
     subscription_place,
 )
 from lakebed.services.sns.provider.desk import PAGE_MAX, Desk, bad_token
-from lakebed.services.sns.publishing import SUBSCRIPTIONS_MAX
+from lakebed.services.sns.publishing import SUBSCRIPTIONS_MAX, UNSUBSCRIBED
 from lakebed.wire.aws.pages import opened, sealed
 
 _PENDING = "pending confirmation"
+_CONFIRMED_BY, _GUARDED = "ConfirmationWasAuthenticated", "AuthenticateOnUnsubscribe"
 
 
 class SubscriptionOperations(Desk):
@@ -47,31 +50,43 @@ class SubscriptionOperations(Desk):
         with self.k.db.tx() as tx:
             found = self.publisher.subscriptions.of_endpoint(topic, protocol, endpoint)
             if found is not None:
-                if req.get("Attributes") and settings != found.attributes:
+                if req.get("Attributes") and settings != _set(found):
                     raise invalid("Attributes Reason: Subscription already exists with different attributes")
+                if found.token:
+                    found = msgspec.structs.replace(found, token=self.publisher.token())
+                    self.publisher.subscriptions.put(tx, found)
+                    self.publisher.confirm_by_message(tx, topic, found)
                 return {
                     "SubscriptionArn": found.arn if not found.token or req.get("ReturnSubscriptionArn") else _PENDING
                 }
             if sum(self.publisher.subscriptions.counts(topic)) >= SUBSCRIPTIONS_MAX:
                 raise api.SubscriptionLimitExceededException("The topic has as many subscriptions as one may have.")
-            token = "" if _account_of(endpoint) == fresh.owner else self._token(protocol)
+            token = "" if _account_of(endpoint) == fresh.owner else self._token(fresh)
             made = msgspec.structs.replace(fresh, attributes=settings, token=token)
             self.publisher.subscriptions.put(tx, made)
             if token:
-                self.publisher.confirm_by_message(tx, topic, made, ctx.now)
+                self.publisher.confirm_by_message(tx, topic, made)
         self.publisher.forget(topic.scope, topic.name)
         return {"SubscriptionArn": made.arn if not token or req.get("ReturnSubscriptionArn") else _PENDING}
 
-    @operation("ConfirmSubscription", action=None, refused=("AuthenticateOnUnsubscribe",))
+    @operation("ConfirmSubscription", action=None)
     async def confirm_subscription(
-        self, _: Context, req: api.ConfirmSubscriptionInput
+        self, ctx: Context, req: api.ConfirmSubscriptionInput
     ) -> api.ConfirmSubscriptionResponse:
-        """https://docs.aws.amazon.com/sns/latest/api/API_ConfirmSubscription.html. The token is the permission."""
+        """https://docs.aws.amazon.com/sns/latest/api/API_ConfirmSubscription.html. The token is the permission; only a
+        signed confirmation can ask for signatures later."""
         found = self.publisher.subscriptions.of_token(req["Token"])
-        if found is None or found.topic_arn != req["TopicArn"]:
+        if found is None or found.topic_arn != req["TopicArn"] or self.publisher.is_stale(found.token):
             raise invalid("Token")
+        asks = req.get("AuthenticateOnUnsubscribe", "false").lower()
+        if asks not in ("true", "false"):
+            raise invalid("AuthenticateOnUnsubscribe")
+        is_signed = ctx.principal.kind != "anonymous"
+        attributes = _set(found) | {_CONFIRMED_BY: "true" if is_signed else "false"}
+        if is_signed and asks == "true":
+            attributes[_GUARDED] = "true"
         with self.k.db.tx() as tx:
-            self.publisher.subscriptions.put(tx, msgspec.structs.replace(found, token=""))
+            self.publisher.subscriptions.put(tx, msgspec.structs.replace(found, token="", attributes=attributes))
         self.publisher.forget(found.scope, found.topic)
         return {"SubscriptionArn": found.arn}
 
@@ -81,6 +96,9 @@ class SubscriptionOperations(Desk):
         scope, name, subscription_id = subscription_place(req["SubscriptionArn"])
         found = self.publisher.subscriptions.find(scope, name, subscription_id)
         if found is None:
+            return
+        if ctx.principal.kind == "anonymous":
+            self._cancel(found)
             return
         if ctx.principal.account == found.owner:
             try:
@@ -127,8 +145,8 @@ class SubscriptionOperations(Desk):
         self, ctx: Context, req: api.GetSubscriptionAttributesInput
     ) -> api.GetSubscriptionAttributesResponse:
         """https://docs.aws.amazon.com/sns/latest/api/API_GetSubscriptionAttributes.html"""
-        _, found = self._subscription(ctx, req["SubscriptionArn"], "GetSubscriptionAttributes")
-        told = {"RawMessageDelivery": "false"} | found.attributes
+        topic, found = self._subscription(ctx, req["SubscriptionArn"], "GetSubscriptionAttributes")
+        told = {"RawMessageDelivery": "false"} | _set(found)
         if "FilterPolicy" in told:
             told = {"FilterPolicyScope": "MessageAttributes"} | told
         told |= {
@@ -138,8 +156,10 @@ class SubscriptionOperations(Desk):
             "Protocol": found.protocol,
             "Endpoint": found.endpoint,
             "PendingConfirmation": "true" if found.token else "false",
-            "ConfirmationWasAuthenticated": "false" if found.token else "true",
+            "ConfirmationWasAuthenticated": "false" if found.token else found.attributes.get(_CONFIRMED_BY, "true"),
         }
+        if found.is_outside:
+            told["EffectiveDeliveryPolicy"] = policies.shown(topic, found)
         return {"Attributes": told}
 
     @operation("SetSubscriptionAttributes", action=None)
@@ -169,10 +189,29 @@ class SubscriptionOperations(Desk):
                 raise invalid("Attributes Reason: SubscriptionRoleArn is required for a firehose subscription")
             self.p.identity.check_pass_role(ctx.principal, settings["SubscriptionRoleArn"], SERVICE)
 
-    def _token(self, protocol: str) -> str:
-        if protocol != "sqs":
+    def _token(self, fresh: Subscription) -> str:
+        if fresh.protocol != "sqs" and not fresh.is_outside:
             raise invalid("Endpoint Reason: the endpoint's own account has to subscribe it")
-        return self.k.ids.token(64).lower()
+        return self.publisher.token()
+
+    def _cancel(self, found: Subscription) -> None:
+        """Whoever holds the link of a notification may end the subscription, unless it asked for signatures; the endpoint
+        is told how to take that back."""
+        topic = self.publisher.topics.find(found.scope, found.topic)
+        if _GUARDED in found.attributes or not found.is_outside or topic is None:
+            raise api.AuthorizationErrorException("Unsubscribing needs a signed request.")
+        if found.token:
+            return
+        paused = msgspec.structs.replace(found, token=self.publisher.token())
+        with self.k.db.tx() as tx:
+            self.publisher.subscriptions.put(tx, paused)
+            self.publisher.confirm_by_message(tx, topic, paused, UNSUBSCRIBED)
+        self.publisher.forget(found.scope, found.topic)
+
+
+def _set(found: Subscription) -> dict[str, str]:
+    """The attributes that were set, without how it was confirmed."""
+    return {name: value for name, value in found.attributes.items() if name not in (_CONFIRMED_BY, _GUARDED)}
 
 
 def _account_of(endpoint: str) -> str:

@@ -11,6 +11,7 @@ from lakebed.api import sns as api
 from lakebed.kernel.scope import Scope
 from lakebed.ports.service import Context, Request, operation
 from lakebed.services.sns import attributes as rules
+from lakebed.services.sns import policies
 from lakebed.services.sns.feedback import ROLES
 from lakebed.services.sns.model import SERVICE, Topic, check_topic_name, invalid, topic_place
 from lakebed.services.sns.provider.desk import PAGE_MAX, Desk, bad_token, checked_tags
@@ -86,6 +87,7 @@ class TopicOperations(Desk):
         told = {"DisplayName": ""} | topic.attributes
         told |= {
             "TopicArn": topic.arn,
+            "EffectiveDeliveryPolicy": policies.shown(topic),
             "Owner": topic.scope.account,
             "SubscriptionsConfirmed": str(confirmed),
             "SubscriptionsPending": str(pending),

@@ -1,10 +1,12 @@
-"""One POST to a stranger's URL: https only, to a public address, resolved once, with a bounded answer.
+"""One POST to a stranger's URL: to a public address, resolved once, with a bounded answer.
 
-A delivery stream's owner chooses the URL, so it must not reach what only this machine reaches: every address the name has is
-checked before any is used, and the connection goes to the address that was checked, under the name for TLS. Private, loopback
-and link-local addresses are refused unless an operator allows their network (``http_endpoint_networks``), and so are ports
-other than 443 (https://docs.aws.amazon.com/firehose/latest/dev/httpdeliveryrequestresponse.html). No redirect is followed, no
-proxy used; headers and body of the answer have limits, and three minutes are all there is.
+The owner of a delivery stream or a subscription chooses the URL, so it must not reach what only this machine reaches: every
+address the name has is checked before any is used, and the connection goes to the address that was checked, under the name
+for TLS. Private, loopback and link-local addresses are refused unless an operator allows their network (the setting that
+``Doors`` names). No redirect is followed, no proxy used; headers and body of the answer have limits, and so has the time.
+
+Firehose's HTTP endpoints (https://docs.aws.amazon.com/firehose/latest/dev/httpdeliveryrequestresponse.html) and SNS's
+subscriptions (https://docs.aws.amazon.com/sns/latest/dg/sns-http-https-endpoint-as-subscriber.html) go out here.
 """
 
 from __future__ import annotations
@@ -20,12 +22,11 @@ from urllib.parse import SplitResult, urlsplit
 
 import httptools
 
-from lakebed.api import firehose as api
 from lakebed.kernel.errors import AwsError
 
-TIMEOUT_SECONDS = 180.0
 _HEAD_BYTES_MAX, _BODY_BYTES_MAX = 64 << 10, 1 << 20
 _WRITE_BYTES = 256 << 10
+_PORTS = {"https": 443, "http": 80}
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -39,39 +40,49 @@ class Reply(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Doors:
-    """Where endpoints may be beyond the public internet, and who vouches for them beyond the usual authorities."""
+    """What a service may reach: ``networks`` beyond the public internet (allowed by ``setting``), public ``ports`` (none
+    given: all), by which schemes, vouched for by whom beyond the usual authorities, and how long it may take."""
 
     networks: Sequence[Network] = ()
     ca_file: str = ""
+    setting: str = ""
+    schemes: Sequence[str] = ("https",)
+    ports: Sequence[int] = (443,)
+    timeout: float = 180.0
 
 
-def doors(networks: Sequence[str], ca_file: str) -> Doors:
-    """Doors as the settings name them; ValueError where one is no network."""
-    return Doors([ipaddress.ip_network(text) for text in networks], ca_file)
+def networks(texts: Sequence[str]) -> list[Network]:
+    """Networks as settings name them; ValueError where one is none."""
+    return [ipaddress.ip_network(text) for text in texts]
 
 
-def check_url(url: str) -> SplitResult:
-    """A URL as an endpoint may have it, taken apart."""
+def check_url(url: str, schemes: Sequence[str] = ("https",)) -> SplitResult:
+    """A URL as an endpoint may have it, taken apart; ValueError says what is wrong with it."""
     try:
         parts = urlsplit(url)
         _ = parts.port
     except ValueError:
-        raise api.InvalidArgumentException("The HTTP endpoint URL is not valid.") from None
-    if parts.scheme != "https" or not parts.hostname or parts.username is not None or parts.password is not None:
-        raise api.InvalidArgumentException("The HTTP endpoint URL must be https://host[:port]/path without a user.")
+        raise ValueError("is not valid") from None
+    if parts.scheme not in schemes or not parts.hostname or parts.username is not None or parts.password is not None:
+        raise ValueError(f"must be {' or '.join(schemes)}://host[:port]/path without a user")
     if not url.isascii() or any(ord(each) <= 32 or ord(each) == 127 for each in url) or parts.fragment:
-        raise api.InvalidArgumentException("The HTTP endpoint URL must not contain spaces, controls or a fragment.")
+        raise ValueError("must not contain spaces, controls or a fragment")
     return parts
 
 
 async def post(url: str, headers: Mapping[str, str], body: bytes, allowed: Doors) -> Reply:
     """POST and wait; AwsError ``HttpEndpoint.*`` for whatever went wrong on the way."""
-    parts = check_url(url)
     try:
-        async with asyncio.timeout(TIMEOUT_SECONDS):
+        parts = check_url(url, allowed.schemes)
+    except ValueError as wrong:
+        raise AwsError("HttpEndpoint.InvalidRequest", f"The URL {wrong}.") from None
+    try:
+        async with asyncio.timeout(allowed.timeout):
             return await _exchange(parts, headers, body, allowed)
     except TimeoutError:
-        raise AwsError("HttpEndpoint.RequestTimeout", "The endpoint did not respond within 3 minutes.") from None
+        raise AwsError(
+            "HttpEndpoint.RequestTimeout", f"The endpoint did not respond within {allowed.timeout:g} seconds."
+        ) from None
     except ssl.SSLError as failure:
         raise AwsError("HttpEndpoint.SSLHandshakeFailure", f"No TLS connection: {failure.reason}.") from None
     except (OSError, asyncio.IncompleteReadError) as failure:
@@ -79,10 +90,13 @@ async def post(url: str, headers: Mapping[str, str], body: bytes, allowed: Doors
 
 
 async def _exchange(parts: SplitResult, headers: Mapping[str, str], body: bytes, allowed: Doors) -> Reply:
-    host, port = str(parts.hostname), parts.port or 443
+    host, port = str(parts.hostname), parts.port or _PORTS[parts.scheme]
     address = await _address(host, port, allowed)
-    context = await asyncio.to_thread(_context, allowed.ca_file)
-    reader, writer = await asyncio.open_connection(address, port, ssl=context, server_hostname=host)
+    if parts.scheme == "https":
+        context = await asyncio.to_thread(_context, allowed.ca_file)
+        reader, writer = await asyncio.open_connection(address, port, ssl=context, server_hostname=host)
+    else:
+        reader, writer = await asyncio.open_connection(address, port)
     try:
         writer.write(_head(parts, host, port, headers, len(body)))
         for start in range(0, len(body), _WRITE_BYTES):
@@ -116,10 +130,11 @@ def _check_address(address: ipaddress.IPv4Address | ipaddress.IPv6Address, port:
     if not inner.is_global or inner.is_multicast or tunnelled:
         raise AwsError(
             "HttpEndpoint.AddressRefused",
-            f"{inner} is not a public address; [services.firehose] http_endpoint_networks may allow its network.",
+            f"{inner} is not a public address; {allowed.setting} may allow its network.",
         )
-    if port != 443:
-        raise AwsError("HttpEndpoint.AddressRefused", f"Port {port} is refused: endpoints are on port 443.")
+    if allowed.ports and port not in allowed.ports:
+        asked = " or ".join(map(str, allowed.ports))
+        raise AwsError("HttpEndpoint.AddressRefused", f"Port {port} is refused: endpoints are on port {asked}.")
 
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
@@ -135,7 +150,7 @@ def _context(ca_file: str) -> ssl.SSLContext:
 def _head(parts: SplitResult, host: str, port: int, headers: Mapping[str, str], size: int) -> bytes:
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     name = f"[{host}]" if ":" in host else host
-    lines = [f"POST {path} HTTP/1.1", f"Host: {name}" + ("" if port == 443 else f":{port}")]
+    lines = [f"POST {path} HTTP/1.1", f"Host: {name}" + ("" if port == _PORTS[parts.scheme] else f":{port}")]
     lines += [f"{key}: {value}" for key, value in headers.items()]
     if any("\r" in line or "\n" in line for line in lines):
         raise AwsError("HttpEndpoint.InvalidRequest", "A header contains a line break.")
