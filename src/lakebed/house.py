@@ -385,6 +385,7 @@ class _Console:
         from lakebed.console.app import build
         from lakebed.console.backend import Backend
         from lakebed.console.sessions import Sessions
+        from lakebed.ports.advice import Advice
         from lakebed.wire.aws.presign import presigned, presigned_form
 
         account = self._k.settings.seed.account
@@ -416,6 +417,9 @@ class _Console:
                 ends=now + _SESSION_SECONDS,
             )
 
+        async def advise_table(scope: Scope, database: str, name: str) -> Sequence[Advice]:
+            return [await self._p.advice.table(user, scope, database, name)]
+
         return build(
             Backend(
                 call=call,
@@ -430,6 +434,8 @@ class _Console:
                 token=self._k.ids.secret(24).hex(),
                 device_link=device_link,
                 upload=upload,
+                advise_table=advise_table,
+                advise_query=lambda scope, query: self._p.advice.query(user, scope, query),
                 peek=lambda arn, limit: self._p.queues.peek(user, arn, limit),
                 attempt=lambda scope, sql, topic, payload: self._p.rules.attempt(user, scope, sql, topic, payload),
             )

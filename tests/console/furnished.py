@@ -157,12 +157,17 @@ def make_tables(lakebed: RunningLakebed) -> None:
     )
     for one in (start, wrong):
         wait_for(lakebed, one["QueryExecutionId"])
+    rows = [{"id": at, "day": f"2026-01-{at % 10 + 1:02d}", "note": f"<b>again {at % 7}</b>"} for at in range(2000)]
+    lakebed.client("s3").put_object(Bucket=BUCKET, Key="lines/a.json", Body="\n".join(map(json.dumps, rows)).encode())
     for sql in (
         f"CREATE TABLE lake.ice (id bigint, name string) LOCATION 's3://{BUCKET}/ice/' TBLPROPERTIES ('table_type'='ICEBERG')",
         "INSERT INTO lake.ice VALUES (1, '<b>a</b>'), (2, NULL)",
         "DELETE FROM lake.ice WHERE id = 2",
         "CREATE VIEW lake.over_ice AS SELECT id FROM lake.ice",
         "SELECT * FROM lake.ice",
+        f"""CREATE EXTERNAL TABLE lake.lines (id int, day string, note string)
+            ROW FORMAT SERDE 'org.openx.data.jsonserde.JsonSerDe' LOCATION 's3://{BUCKET}/lines/'""",
+        "SELECT note FROM lake.lines WHERE day = '2026-01-04'",
     ):
         run(lakebed, sql)
 

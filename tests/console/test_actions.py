@@ -315,3 +315,15 @@ def test_schemas_tell_what_changed(browser: Browser) -> None:
     changed = browser.get(link)[1]
     assert "From version 1 to version 2" in changed
     assert '<span class="added">' in changed
+
+
+def test_a_table_is_told_what_would_save(furnished: RunningLakebed, browser: Browser) -> None:
+    page = browser.get("/console/catalog/advice?database=lake&table=lines")[1]
+    assert "less scanned: " in page
+    assert "partitioned by day" in page
+    draft = html.unescape(re.findall(r'href="([^"]+draft=[^"]+)"', page)[0])
+    sql = html.unescape(re.findall(r"<textarea[^>]*>(CREATE TABLE[^<]*)</textarea>", browser.get(draft)[1])[0])
+    run(furnished, sql)
+    query = run(furnished, "SELECT count(note) FROM lake.lines")
+    assert f"athena/advice?query={query}" in browser.get(f"/console/athena?query={query}")[1]
+    assert "lake.lines" in browser.get(f"/console/athena/advice?query={query}")[1]

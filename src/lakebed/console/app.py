@@ -26,6 +26,7 @@ from lakebed.console.callers import with_callers
 from lakebed.console.calls import Recorder
 from lakebed.console.guard import Guard
 from lakebed.console.pages import (
+    advice,
     alarms,
     athena,
     catalog,
@@ -100,6 +101,8 @@ _PAGES: dict[str, Draw] = {
     "athena": athena.page,
     "catalog": catalog.page,
     "catalog/table": catalog_table.page,
+    "catalog/advice": advice.of_table,
+    "athena/advice": advice.of_query,
     "schemas": schemas.page,
     "schemas/schema": schemas.schema,
     "logs": logs.groups,

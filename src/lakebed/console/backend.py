@@ -6,7 +6,7 @@ page; ``token`` guards what the console can do besides reading: where it is empt
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -14,6 +14,7 @@ from lakebed.console.sessions import Sessions
 from lakebed.kernel.clock import Clock
 from lakebed.kernel.errors import AwsError
 from lakebed.kernel.scope import Scope
+from lakebed.ports.advice import Advice
 from lakebed.ports.devices import Attempt
 from lakebed.ports.queues import Waiting
 
@@ -70,11 +71,17 @@ def _no_upload(scope: Scope, bucket: str, prefix: str, back: str) -> Mapping[str
     raise AwsError("ServiceUnavailable", f"Nothing can be uploaded in {scope.region} here.", status=503)
 
 
+async def _no_advice(scope: Scope, first: str, second: str = "") -> Sequence[Advice]:
+    del scope, first, second
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class Backend:
     """Handed to ``console.app.build``. ``status`` tells doors, data directory, health; ``tasks`` the background work;
     ``peek`` and ``attempt`` are what no operation of AWS does: a queue's messages unreceived, a rule tried. ``upload`` gives the
-    fields of a form to S3, ``origin`` is where the browser found the page."""
+    fields of a form to S3, ``origin`` is where the browser found the page. ``advise_…`` measure
+    what other layouts of tables would save."""
 
     call: Caller
     flow: FlowView
@@ -89,5 +96,7 @@ class Backend:
     peek: Callable[[str, int], Sequence[Waiting]] = _no_messages
     attempt: Callable[[Scope, str, str, bytes], Attempt] = _no_rules
     upload: Callable[[Scope, str, str, str], Mapping[str, str]] = _no_upload
+    advise_table: Callable[[Scope, str, str], Awaitable[Sequence[Advice]]] = _no_advice
+    advise_query: Callable[[Scope, str], Awaitable[Sequence[Advice]]] = _no_advice
     token: str = ""
     origin: str = ""

@@ -127,7 +127,14 @@ def _facts(execution: dict[str, Any]) -> h.Element:
         ("Result", h.code[execution["ResultConfiguration"].get("OutputLocation", "—")]),
         ("Query", h.code[execution["QueryExecutionId"]]),
     ]
-    return panel("About this query", facts(pairs), note="$5 a TB scanned in us-east-1, at least 10 MB a query")
+    link = h.a(".button", href=to("athena/advice", query=execution["QueryExecutionId"]))["What would save?"]
+    is_select = (execution.get("StatementType"), execution.get("SubstatementType", "SELECT")) == ("DML", "SELECT")
+    return panel(
+        "About this query",
+        facts(pairs),
+        note="$5 a TB scanned in us-east-1, at least 10 MB a query",
+        actions=link if is_select and at["State"] == "SUCCEEDED" and scanned else None,
+    )
 
 
 def recent_table(backend: Backend, executions: list[dict[str, Any]]) -> h.Element:

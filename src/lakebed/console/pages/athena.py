@@ -61,6 +61,8 @@ async def _sql(backend: Backend, asked: Asked, execution: dict[str, Any] | None)
     """What the editor begins with: the query shown, a saved one, or a look at a table."""
     if execution:
         return str(execution["Query"])
+    if asked.get("draft"):
+        return asked.get("draft")
     if asked.get("saved"):
         params = {"NamedQueryId": asked.get("saved")}
         return str((await backend.call("athena", "GetNamedQuery", params, backend.scope))["NamedQuery"]["QueryString"])

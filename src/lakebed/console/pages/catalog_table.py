@@ -51,7 +51,13 @@ async def page(backend: Backend, asked: Asked) -> Page:
         panel("Properties", mapping(told.get("Parameters") or {})),
         await _versions(backend, database, name),
     ]  # fmt: skip
-    actions = h.a(".button", href=to("athena", database=database, table=name))["Query it"]
+    actions: list[h.Node] = [
+        h.a(".button", href=to("athena", database=database, table=name))["Query it"],
+        " ",
+        h.a(".button", href=to("catalog/advice", database=database, table=name), title="measures a sample of its data")[
+            "What would save?"
+        ],
+    ]
     crumbs = (("Catalog", CURRENT), (database, to("catalog", database=database)))
     return Page(
         name, "What this table is made of and where its data is.", CURRENT, content, actions, ("editor.js",), crumbs
