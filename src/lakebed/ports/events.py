@@ -12,7 +12,7 @@ from lakebed.kernel.scope import Scope
 
 
 class Events(Protocol):
-    """The default event bus of an account and region."""
+    """The event buses of an account and region."""
 
     async def put(
         self,
@@ -23,8 +23,10 @@ class Events(Protocol):
         *,
         resources: Sequence[str] = (),
         event_id: str | None = None,
+        bus: str = "default",
     ) -> None:
-        """An event of an AWS service (``source`` "aws.s3") to the default bus, durable when this returns.
+        """An event of an AWS service (``source`` "aws.s3") to the default bus, or to ``bus`` where an owner named one
+        (ResourceNotFoundException where it is gone), durable when this returns.
 
         Where the caller delivers from an outbox, ``event_id`` is the same at each attempt and a repeated one is dropped.
         """

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 from lakebed.kernel.scope import Principal
 
@@ -12,10 +13,11 @@ class Topics(Protocol):
 
     async def publish(
         self, principal: Principal, topic_arn: str, message: str, *, subject: str = "", structure: str = "",
-        source_arn: str | None = None,
+        source_arn: str | None = None, attributes: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> str:  # fmt: skip
         """Publish, durable when this returns; the message id. The topic's own policy counts, with ``aws:SourceArn`` and
-        ``aws:SourceAccount`` where a service publishes for a resource. ``structure`` "json" as in Publish."""
+        ``aws:SourceAccount`` where a service publishes for a resource. ``structure`` "json" and ``attributes`` as in
+        Publish."""
         ...
 
     def check_destination(self, principal: Principal, topic_arn: str, *, source_arn: str | None = None) -> None:

@@ -334,6 +334,20 @@ async def test_services_put_events_and_a_repeated_one_is_dropped(house: Harness)
     assert (event["id"], event["detail-type"], event["detail"]) == ("e1", "Object Created", {"a": 1})
 
 
+async def test_services_put_events_on_a_bus_that_exists(house: Harness) -> None:
+    with pytest.raises(AwsError, match="mine does not exist"):
+        await house.ports.events.put(SCOPE, "lambda", "x", {}, bus="mine")
+    await house.call("events", "CreateEventBus", Name="mine")
+    await house.call("sqs", "CreateQueue", QueueName="bussed")
+    queue = SCOPE.arn("sqs", "bussed")
+    await house.call("events", "PutRule", Name="r", EventBusName="mine", EventPattern='{"source": ["lambda"]}')
+    await house.call("events", "PutTargets", Rule="r", EventBusName="mine", Targets=[{"Id": "q", "Arn": queue}])
+    await house.ports.events.put(SCOPE, "lambda", "x", {"a": 1}, bus="mine")
+    await house.clock.settle()
+    got = await house.call("sqs", "ReceiveMessage", QueueUrl="http://h/000000000000/bussed")
+    assert json.loads(got["Messages"][0]["Body"])["detail"] == {"a": 1}
+
+
 async def test_a_log_group_needs_a_resource_policy(tmp_path: Path) -> None:
     from lakebed.services import iam
 

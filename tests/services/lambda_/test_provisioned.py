@@ -119,6 +119,7 @@ class Told:
     [
         "arn:aws:sns:us-east-1:000000000000:t",
         "arn:aws:events:us-east-1:000000000000:event-bus/default",
+        "arn:aws:events:us-east-1:000000000000:event-bus/mine",
         "arn:aws:s3:::bucket",
     ],
 )

@@ -199,3 +199,12 @@ async def test_what_was_confirmed_survives_a_crash(tmp_path: Path) -> None:
     got = await second.call("sqs", "ReceiveMessage", QueueUrl="http://h/000000000000/inbox")
     assert [one["Body"] for one in got["Messages"]] == ["kept"]
     await second.stop()
+
+
+async def test_a_neighbour_publishes_attributes(world: World) -> None:
+    await world.subscribe()
+    attributes = {"RequestID": {"DataType": "String", "StringValue": "r"}}
+    await world.harness.ports.topics.publish(ROOT, TOPIC, "dead", attributes=attributes)
+    await world.clock.settle()
+    (message,) = await world.inbox()
+    assert json.loads(message["Body"])["MessageAttributes"] == {"RequestID": {"Type": "String", "Value": "r"}}

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lakebed.api.events import ResourceNotFoundException
 from lakebed.kernel.scope import Scope
 from lakebed.services.events.exchange import Exchange
 from lakebed.services.events.model import DEFAULT, Bus, Event
@@ -26,10 +27,13 @@ class DefaultBus:
         *,
         resources: Sequence[str] = (),
         event_id: str | None = None,
+        bus: str = DEFAULT,
     ) -> None:
         """See the port."""
         k = self._exchange.k
         text = json.dumps(detail, ensure_ascii=False, separators=(",", ":"))
         event = Event(scope, event_id or k.ids.uuid(), source, detail_type, text, k.clock.now(), list(resources))
-        bus = self._exchange.buses.find(scope, DEFAULT) or Bus(scope, DEFAULT, 0.0)
-        self._exchange.put(bus, [event], is_repeatable=event_id is None)
+        found = self._exchange.buses.find(scope, bus)
+        if found is None and bus != DEFAULT:
+            raise ResourceNotFoundException(f"Event bus {bus} does not exist.")
+        self._exchange.put(found or Bus(scope, DEFAULT, 0.0), [event], is_repeatable=event_id is None)

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 
 from lakebed.api.lambda_ import ResourceNotFoundException
 from lakebed.kernel.arn import parse
-from lakebed.kernel.errors import AwsError, not_built
+from lakebed.kernel.errors import AwsError
 from lakebed.kernel.kernel import Kernel
 from lakebed.kernel.scope import Principal, Scope
 from lakebed.ports.house import Ports
@@ -38,15 +38,15 @@ class Notice:
     attributes: Mapping[str, tuple[str, str]] = field(default_factory=dict)  # name: (data type, value)
 
 
-def checked(operation: str, target: str, kinds: Collection[str]) -> str:
+def checked(target: str, kinds: Collection[str]) -> str:
     """A destination as a request gives it: of a kind that is taken there, or none."""
     if not target:
         return ""
     arn = parse(target)
     if arn is None or arn.service not in kinds:
         raise invalid(f"The provided destination config DestinationConfig is not valid: {target}")
-    if arn.service == "events" and arn.resource != "event-bus/default":
-        raise not_built("lambda", operation, "DestinationConfig on an event bus other than the default one")
+    if arn.service == "events" and not arn.resource.startswith("event-bus/"):
+        raise invalid(f"The provided destination config DestinationConfig is not valid: {target}")
     if arn.service == "sns" and arn.resource.endswith(".fifo"):
         raise invalid(f"The destination is a FIFO topic, which is not supported: {target}")
     return target
@@ -62,17 +62,19 @@ class Destinations:
         """Deliver, or raise the target's error."""
         arn = parse(target)
         kind = arn.service if arn is not None else ""
+        attributes = {
+            name: {"DataType": data_type, "StringValue": value}
+            for name, (data_type, value) in notice.attributes.items()
+        }
         if kind == "sqs":
-            attributes = {
-                name: {"DataType": data_type, "StringValue": value}
-                for name, (data_type, value) in notice.attributes.items()
-            }
             await self.p.queues.deliver(role, target, [Outgoing(notice.text, attributes)])
         elif kind == "sns":
-            await self.p.topics.publish(role, target, notice.text)
+            await self.p.topics.publish(role, target, notice.text, attributes=attributes)
         elif kind == "lambda":
             await self.p.functions.invoke_later(role, target, notice.text.encode(), trace=notice.trace)
-        elif kind == "events":
+        elif kind == "events" and arn is not None:
+            if (arn.account, arn.region) != (notice.scope.account, notice.scope.region):
+                raise ResourceNotFoundException(f"No such destination here: {target}")
             self.p.identity.authorise(role, "events:PutEvents", target)
             end = "Success" if notice.succeeded else "Failure"
             await self.p.events.put(
@@ -81,6 +83,7 @@ class Destinations:
                 f"Lambda Function Invocation Result - {end}",
                 json.loads(notice.text),
                 resources=[target, notice.function_arn],
+                bus=arn.resource.removeprefix("event-bus/"),
             )
         elif kind == "s3" and arn is not None:
             await self.p.objects.put(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from lakebed.kernel.scope import Principal
@@ -18,7 +19,7 @@ class SnsTopics:
 
     async def publish(
         self, principal: Principal, topic_arn: str, message: str, *, subject: str = "", structure: str = "",
-        source_arn: str | None = None,
+        source_arn: str | None = None, attributes: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> str:  # fmt: skip
         """See the port."""
         topic = self._publisher.authorised(principal, "Publish", topic_arn, source_arn)
@@ -27,6 +28,8 @@ class SnsTopics:
             entry["Subject"] = subject
         if structure:
             entry["MessageStructure"] = structure
+        if attributes:
+            entry["MessageAttributes"] = attributes
         (published,) = self._publisher.publish(topic, [model.draft_of(entry, topic)], principal)
         return published.message_id
 

@@ -178,9 +178,7 @@ class LimitOperations:
             given = req["DestinationConfig"]
             for member, field in (("OnFailure", "on_failure"), ("OnSuccess", "on_success")):
                 kinds = _DESTINATIONS if field == "on_success" else (*_DESTINATIONS, "s3")
-                changed[field] = checked(
-                    "PutFunctionEventInvokeConfig", given.get(member, {}).get("Destination", ""), kinds
-                )
+                changed[field] = checked(given.get(member, {}).get("Destination", ""), kinds)
         config = msgspec.structs.replace(base, **changed)
         with self.k.db.tx() as tx:
             self.store.put_later_config(tx, named.scope, named.name, named.qualifier or LATEST, config)

@@ -133,7 +133,7 @@ def changed(mapping: Mapping, request: Given[str, Any], now: float) -> Mapping:
         fields["filters"] = filters.check(given, queue=mapping.is_queue)
     if "DestinationConfig" in request:
         target = request["DestinationConfig"].get("OnFailure", {}).get("Destination", "")
-        fields["on_failure"] = checked("CreateEventSourceMapping", target, ("sqs", "sns", "s3"))
+        fields["on_failure"] = checked(target, ("sqs", "sns", "s3"))
     if "MetricsConfig" in request:
         fields["counted"] = "EventCount" in request["MetricsConfig"].get("Metrics", ())
     after = msgspec.structs.replace(mapping, **fields)
