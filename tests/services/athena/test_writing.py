@@ -58,3 +58,18 @@ async def test_more_than_a_hundred_partitions(house: House) -> None:
     assert "HIVE_TOO_MANY_OPEN_PARTITIONS" in await house.failure(sql.format(101))
     assert (await house.execute(sql.format(100)))["Status"]["State"] == "SUCCEEDED"
     assert (await house.rows('SELECT count(*), max(k) FROM "p$partitions"'))[1:] == [["100", "100"]]
+
+
+@pytest.mark.parametrize(
+    ("properties", "refused"),
+    [
+        ("table_type = 'hive', is_external = true", ""),
+        ("table_type = 'delta'", "neither HIVE nor ICEBERG"),
+        ("is_external = false", "is_external"),
+    ],
+)
+async def test_hive_tables_are_named_as_dbt_names_them(house: House, properties: str, refused: str) -> None:
+    sql = f"CREATE TABLE kind WITH ({properties}, external_location = 's3://data/kind/') AS SELECT 1 AS a"
+    made = await house.execute(sql)
+    assert made["Status"]["State"] == ("FAILED" if refused else "SUCCEEDED")
+    assert refused in made["Status"].get("StateChangeReason", "")

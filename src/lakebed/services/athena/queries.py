@@ -25,7 +25,8 @@ from lakebed.services.athena.resolve import Resolver, objects_under, pairs, view
 
 Body = dict[str, Any]
 _COMMON = {"format", "external_location", "partitioned_by", "bucketed_by", "bucket_count", "write_compression",
-           "parquet_compression", "orc_compression", "compression_level", "field_delimiter"}  # fmt: skip
+           "parquet_compression", "orc_compression", "compression_level", "field_delimiter", "table_type",
+           "is_external"}  # fmt: skip
 _COMPRESSIONS = ("write_compression", "parquet_compression", "orc_compression", "compression", "write.compression",
                  "parquet.compression", "orc.compress")  # fmt: skip
 
@@ -88,6 +89,7 @@ async def create_table_as(work: Work, statement: Statement) -> Body:
     """CTAS."""
     properties = {key.lower(): value for key, value in statement.facts["properties"].items()}
     _check(properties, _COMMON, "CREATE TABLE AS")
+    _check_hive(properties)
     database = statement.database or work.database
     work.p.catalog.database(work.principal, work.scope, database)
     if _exists(work, database, statement.name):
@@ -255,6 +257,14 @@ def _check(properties: Mapping[str, str], known: set[str], what: str) -> None:
     for name in properties:
         if name not in known:
             raise SqlFailure("NOT_SUPPORTED", f"property {name} of {what} is not built in Lakebed")
+
+
+def _check_hive(properties: Mapping[str, str]) -> None:
+    """ICEBERG tables went another way before; Hive's are external."""
+    if (kind := properties.get("table_type", "HIVE")).upper() != "HIVE":
+        raise SqlFailure("INVALID_TABLE_PROPERTY", f"table_type {kind} is neither HIVE nor ICEBERG")
+    if properties.get("is_external", "true").lower() != "true":
+        raise SqlFailure("INVALID_TABLE_PROPERTY", "HIVE tables must have is_external = true")
 
 
 async def _empty(work: Work, target: location.Location) -> None:
