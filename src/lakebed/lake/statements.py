@@ -39,7 +39,7 @@ class Statement:
     def substatement(self) -> str:
         """Athena's SubstatementType."""
         names = {"query": "SELECT", "ctas": "CREATE_TABLE_AS_SELECT", "create_iceberg_table": "CREATE_TABLE",
-                 "alter_iceberg_table": "ALTER_TABLE"}  # fmt: skip
+                 "alter_table_columns": "ALTER_TABLE"}  # fmt: skip
         return names.get(self.kind, self.kind.upper())
 
 
@@ -369,7 +369,30 @@ def _alter(cursor: Cursor) -> Statement:
         properties = _properties(cursor)
         cursor.finish()
         return Statement("alter_table_set_properties", database, name, facts={"properties": properties})
+    elif cursor.take("SET", "LOCATION"):
+        place = cursor.string()
+        cursor.finish()
+        return Statement("alter_table_set_location", database, name, facts={"location": place})
+    elif cursor.take("PARTITION"):
+        return _alter_partition(cursor, database, name)
     raise SqlFailure("NOT_SUPPORTED", "this form of ALTER TABLE is not built in Lakebed")
+
+
+def _alter_partition(cursor: Cursor, database: str, name: str) -> Statement:
+    """What follows ``ALTER TABLE t PARTITION``: one partition is renamed, moved, or described by other columns."""
+    facts: dict[str, Any] = {"partition": _properties(cursor)}
+    if cursor.take("RENAME", "TO", "PARTITION"):
+        kind, facts["to"] = "alter_table_rename_partition", _properties(cursor)
+    elif cursor.take("SET", "LOCATION"):
+        kind, facts["location"] = "alter_table_set_location", cursor.string()
+    elif cursor.take("ADD", "COLUMNS"):
+        kind, facts["columns"] = "alter_table_add_columns", _columns(cursor)
+    elif cursor.take("REPLACE", "COLUMNS"):
+        kind, facts["columns"] = "alter_table_replace_columns", _columns(cursor)
+    else:
+        raise SqlFailure("NOT_SUPPORTED", "this form of ALTER TABLE … PARTITION is not built in Lakebed")
+    cursor.finish()
+    return Statement(kind, database, name, facts=facts)
 
 
 def _show_properties(cursor: Cursor) -> Statement:

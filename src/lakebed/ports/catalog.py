@@ -75,6 +75,19 @@ class Catalog(Protocol):
         """As BatchCreatePartition; returns its Errors."""
         ...
 
+    def update_partition(
+        self,
+        principal: Principal,
+        scope: Scope,
+        database: str,
+        table: str,
+        values: Sequence[str],
+        partition: Mapping[str, Any],
+    ) -> None:
+        """As UpdatePartition with this PartitionInput, whose Values may be others; EntityNotFoundException,
+        AlreadyExistsException."""
+        ...
+
     def delete_partitions(
         self, principal: Principal, scope: Scope, database: str, table: str, values: Sequence[Sequence[str]]
     ) -> None:

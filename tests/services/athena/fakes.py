@@ -130,3 +130,12 @@ class Catalog:
     def delete_partitions(self, principal, scope, database, table, values):
         known = self.partitions_.get((database, table), [])
         self.partitions_[database, table] = [part for part in known if part["Values"] not in [list(v) for v in values]]
+
+    def update_partition(self, principal, scope, database, table, values, partition):
+        known = self.partitions_[database, table]
+        others = [part for part in known if part["Values"] != list(values)]
+        if len(others) == len(known):
+            raise AwsError("EntityNotFoundException", "Partition not found.")
+        if partition["Values"] in [part["Values"] for part in others]:
+            raise AwsError("AlreadyExistsException", "Partition already exists.")
+        self.partitions_[database, table] = [*others, dict(partition)]

@@ -52,6 +52,10 @@ async def test_lake_end_to_end(harness: Harness, tmp_path: Path) -> None:
     assert (await run("SELECT * FROM v LIMIT 1"))[1] == ["14"]
     assert await run("SHOW TABLES") == [["ev"], ["t2"], ["v"]]
     assert len(await run("SHOW PARTITIONS t2")) == 2
+    await run("ALTER TABLE ev PARTITION (day='2026-01-02') RENAME TO PARTITION (day='2026-01-05')")
+    await run("ALTER TABLE ev PARTITION (day='2026-01-05') SET LOCATION 's3://lake/ev/day=2026-01-01/'")
+    await run("ALTER TABLE ev CHANGE id id bigint COMMENT 'who'")
+    assert (await run("SELECT sum(id) FROM ev WHERE day = DATE '2026-01-05'"))[1] == ["7"]
     listed = await call("athena", "ListTableMetadata", CatalogName="AwsDataCatalog", DatabaseName="db")
     assert [each["Name"] for each in listed["TableMetadataList"]] == ["ev", "t2", "v"]
     await run("DROP VIEW v")

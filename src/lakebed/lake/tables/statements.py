@@ -244,7 +244,7 @@ def _alter(cursor: Cursor) -> Read | None:
     else:
         return None
     cursor.finish()
-    return "alter_iceberg_table", database, name, facts
+    return "alter_table_columns", database, name, facts
 
 
 _READERS: tuple[tuple[tuple[str, ...], Callable[[Cursor], Read | None]], ...] = (

@@ -12,8 +12,8 @@ from typing import Any
 from lakebed.kernel.errors import AwsError
 from lakebed.lake import formats, location
 from lakebed.lake.statements import Statement
-from lakebed.lake.types import UnknownTypeError, hive_text, parse_hive
 from lakebed.ports.sql import SqlFailure
+from lakebed.services.athena import ddl_alter
 from lakebed.services.athena.queries import Work
 from lakebed.services.athena.resolve import Resolver, objects_under, pairs, view_of
 
@@ -68,7 +68,10 @@ async def create_table(work: Work, statement: Statement) -> Lines:
     if not facts.get("location"):
         told = "No location was specified for table. An S3 location must be specified"
         raise SqlFailure("INVALID_TABLE_PROPERTY", f"line 1:1: {told}")
-    columns, keys = [_typed(column) for column in facts["columns"]], [_typed(column) for column in facts["partitions"]]
+    columns, keys = (
+        [ddl_alter.typed(column) for column in facts["columns"]],
+        [ddl_alter.typed(column) for column in facts["partitions"]],
+    )
     names = [column["Name"] for column in [*columns, *keys]]
     if len(set(names)) != len(names):
         raise SqlFailure("DUPLICATE_COLUMN_NAME", "Column repeated in partitioning columns or duplicate column name")
@@ -86,13 +89,6 @@ async def create_table(work: Work, statement: Statement) -> Lines:
         if not facts["if_not_exists"]:
             raise SqlFailure("TABLE_ALREADY_EXISTS", f"Table {statement.name} already exists") from None
     return []
-
-
-def _typed(column: Mapping[str, str]) -> dict[str, str]:
-    try:
-        return {**column, "Type": hive_text(parse_hive(column["Type"]))}
-    except UnknownTypeError as wrong:
-        raise SqlFailure("SYNTAX_ERROR", f"line 1:1: {wrong}") from None
 
 
 async def drop_table(work: Work, statement: Statement) -> Lines:
@@ -137,44 +133,6 @@ async def show_properties(work: Work, statement: Statement) -> Lines:
         told = f"Table {_database(work, statement)}.{statement.name} does not have property: {key}"
         return [parameters.get(key, told)]
     return [f"{name}\t{value}" for name, value in sorted(parameters.items())]
-
-
-async def set_properties(work: Work, statement: Statement) -> Lines:
-    """ALTER TABLE SET TBLPROPERTIES"""
-    table = _table(work, statement)
-    _update(work, statement, {**table, "Parameters": {**table.get("Parameters", {}), **statement.facts["properties"]}})
-    return []
-
-
-async def add_columns(work: Work, statement: Statement) -> Lines:
-    """ALTER TABLE ADD COLUMNS: behind the others, before the partition columns."""
-    table, fresh = _table(work, statement), [_typed(column) for column in statement.facts["columns"]]
-    descriptor = table["StorageDescriptor"]
-    columns = [*descriptor.get("Columns", []), *fresh]
-    names = [column["Name"] for column in [*columns, *table.get("PartitionKeys", [])]]
-    if len(set(names)) != len(names):
-        raise SqlFailure("DUPLICATE_COLUMN_NAME", "Duplicate column name in the table definition")
-    _update(work, statement, {**table, "StorageDescriptor": {**descriptor, "Columns": columns}})
-    return []
-
-
-def _update(work: Work, statement: Statement, table: Mapping[str, Any]) -> None:
-    if table.get("TableType") == "VIRTUAL_VIEW":
-        raise SqlFailure("NOT_SUPPORTED", f"'{statement.name}' is a view")
-    kept = {name: table[name] for name in _TABLE_INPUT if name in table}
-    work.p.catalog.update_table(work.principal, work.scope, _database(work, statement), kept)
-
-
-_TABLE_INPUT = (
-    "Name",
-    "Description",
-    "Owner",
-    "Retention",
-    "StorageDescriptor",
-    "PartitionKeys",
-    "TableType",
-    "Parameters",
-)
 
 
 def _matching(names: list[str], pattern: str) -> Lines:
@@ -294,14 +252,6 @@ async def msck_repair_table(work: Work, statement: Statement) -> Lines:
     return ["Partitions not in metastore:\t" + "\t".join(added), *lines]
 
 
-def _values(table: Mapping[str, Any], spec: Mapping[str, str]) -> list[str]:
-    keys = [name for name, _ in pairs(table.get("PartitionKeys", []))]
-    given = {name.lower(): value for name, value in spec.items()}
-    if set(given) != set(keys):
-        raise SqlFailure("INVALID_PARTITION_SPEC", f"Partition spec {dict(spec)} must name {keys}")
-    return [given[key] for key in keys]
-
-
 async def add_partitions(work: Work, statement: Statement) -> Lines:
     """ALTER TABLE ADD PARTITION"""
     table, database = _table(work, statement), _database(work, statement)
@@ -309,7 +259,7 @@ async def add_partitions(work: Work, statement: Statement) -> Lines:
     keys = [name for name, _ in pairs(table.get("PartitionKeys", []))]
     items = []
     for spec, place in statement.facts["partitions"]:
-        values = _values(table, spec)
+        values = ddl_alter.partition_values(table, spec)
         own = str(location.parse(place)) if place else (
             f"{location.directory(descriptor['Location'])}{location.partition_path(keys, list(values))}")  # fmt: skip
         items.append({"Values": values, "StorageDescriptor": {**descriptor, "Location": own}})
@@ -326,7 +276,7 @@ async def add_partitions(work: Work, statement: Statement) -> Lines:
 async def drop_partitions(work: Work, statement: Statement) -> Lines:
     """ALTER TABLE DROP PARTITION"""
     table = _table(work, statement)
-    values = [_values(table, spec) for spec, _ in statement.facts["partitions"]]
+    values = [ddl_alter.partition_values(table, spec) for spec, _ in statement.facts["partitions"]]
     try:
         work.p.catalog.delete_partitions(work.principal, work.scope, _database(work, statement), statement.name, values)
     except AwsError as wrong:
@@ -345,8 +295,12 @@ BUILT: dict[str, tuple[Callable[[Work, Statement], Awaitable[Lines]], tuple[str,
     "show_tables": (show_tables, ("tab_name",)),
     "show_views": (show_views, ("views",)),
     "show_tblproperties": (show_properties, ("prpt_name", "prpt_value")),
-    "alter_table_set_properties": (set_properties, ()),
-    "alter_table_add_columns": (add_columns, ()),
+    "alter_table_set_properties": (ddl_alter.set_properties, ()),
+    "alter_table_add_columns": (ddl_alter.add_columns, ()),
+    "alter_table_replace_columns": (ddl_alter.replace_columns, ()),
+    "alter_table_columns": (ddl_alter.columns, ()),
+    "alter_table_set_location": (ddl_alter.set_location, ()),
+    "alter_table_rename_partition": (ddl_alter.rename_partition, ()),
     "show_columns": (show_columns, ("field",)),
     "show_partitions": (show_partitions, ("partition",)),
     "show_create_table": (show_create_table, ("createtab_stmt",)),

@@ -20,10 +20,11 @@ from lakebed.services.athena.queries import Work
 Body = dict[str, Any]
 _ROWS = {"insert": iceberg_changes.insert, "update": iceberg_changes.change, "delete": iceberg_changes.change,
          "merge": iceberg_changes.change, "optimize": iceberg_upkeep.optimize, "vacuum": iceberg_upkeep.vacuum}  # fmt: skip
-_TEXTS = ("drop_table", "alter_iceberg_table", "alter_table_set_properties", "alter_table_add_columns", "show_columns",
+_TEXTS = ("drop_table", "alter_table_columns", "alter_table_set_properties", "alter_table_add_columns", "show_columns",
           "show_tblproperties", "show_create_table", "describe_table")  # fmt: skip
-_ONLY = ("update", "delete", "merge", "optimize", "vacuum", "alter_iceberg_table")
-_REFUSED = ("show_partitions", "msck_repair_table", "alter_table_add_partition", "alter_table_drop_partition")
+_ONLY = ("update", "delete", "merge", "optimize", "vacuum")
+_REFUSED = ("show_partitions", "msck_repair_table", "alter_table_add_partition", "alter_table_drop_partition",
+            "alter_table_set_location", "alter_table_rename_partition", "alter_table_replace_columns")  # fmt: skip
 _HEADS = {
     "show_columns": ("field",),
     "show_tblproperties": ("prpt_name", "prpt_value"),
@@ -46,13 +47,10 @@ async def taken(work: Work, statement: Statement, attempts: int) -> Body | None:
     if table is None:
         return None
     if not is_iceberg(table):
-        if statement.kind == "alter_iceberg_table":
-            told = "this form of ALTER TABLE is built in Lakebed for Iceberg tables only"
-            raise SqlFailure("NOT_SUPPORTED", told)
         if statement.kind in _ONLY:
             raise SqlFailure("NOT_SUPPORTED", f"{_words(statement)} is supported for Iceberg tables only")
         return None
-    if statement.kind in _REFUSED:
+    if statement.kind in _REFUSED or "partition" in statement.facts:
         raise SqlFailure("NOT_SUPPORTED", f"{_words(statement)} is not supported for Iceberg tables")
     if statement.kind in _ROWS:
         made = await _ROWS[statement.kind](work, statement)
@@ -63,7 +61,7 @@ async def taken(work: Work, statement: Statement, attempts: int) -> Body | None:
 
 
 def _words(statement: Statement) -> str:
-    return statement.kind.replace("_", " ").upper().replace(" ICEBERG", "")
+    return statement.kind.replace("_", " ").upper()
 
 
 async def _ctas(work: Work, statement: Statement) -> Body | None:

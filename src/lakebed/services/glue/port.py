@@ -112,6 +112,20 @@ class GlueCatalog:
                     errors.append({"PartitionValues": given["Values"], "ErrorDetail": error_detail(wrong)})
         return errors
 
+    def update_partition(
+        self,
+        principal: Principal,
+        scope: Scope,
+        database: str,
+        table: str,
+        values: Sequence[str],
+        partition: Mapping[str, Any],
+    ) -> None:
+        """See the port."""
+        self._allow(principal, scope, "UpdatePartition", database, table)
+        found = self._catalogue.table(scope, database, table)
+        self._catalogue.update_partition(found, values, partition, "UpdatePartition")
+
     def delete_partitions(
         self, principal: Principal, scope: Scope, database: str, table: str, values: Sequence[Sequence[str]]
     ) -> None:
