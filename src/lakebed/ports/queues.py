@@ -24,12 +24,14 @@ class QueueMessage:
 @dataclass(frozen=True, slots=True)
 class Outgoing:
     """A message to be sent with all that SendMessage takes. ``group`` and ``deduplication`` are for FIFO queues (a
-    standard queue takes a group and no deduplication); an attribute is ``{"DataType": …, "StringValue": …}``."""
+    standard queue takes a group and no deduplication), ``trace`` is its AWSTraceHeader; an attribute is
+    ``{"DataType": …, "StringValue": …}``."""
 
     body: str
     attributes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     group: str = ""
     deduplication: str = ""
+    trace: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,6 +120,7 @@ class Published(msgspec.Struct, frozen=True):
     sequence: int = 0
     token: str = ""
     kind: str = "SubscriptionConfirmation"
+    trace: str = ""
 
     def body(self, protocol: str) -> str:
         """The text for a protocol."""
@@ -140,6 +141,7 @@ class Draft(msgspec.Struct, frozen=True):
     attributes: dict[str, dict[str, Any]] = {}
     group: str = ""
     deduplication: str = ""
+    trace: str = ""
 
 
 def invalid(reason: str) -> api.InvalidParameterException:
@@ -172,7 +174,7 @@ def subscription_place(arn_text: str) -> tuple[Scope, str, str]:
     return Scope(arn.account, arn.region, arn.partition), topic, subscription_id
 
 
-def draft_of(entry: Mapping[str, Any], topic: Topic) -> Draft:
+def draft_of(entry: Mapping[str, Any], topic: Topic, trace: str = "") -> Draft:
     """A draft from Publish or one entry of PublishBatch; raises what is wrong with it."""
     text, subject = entry["Message"], entry.get("Subject")
     if not text:
@@ -184,7 +186,7 @@ def draft_of(entry: Mapping[str, Any], topic: Topic) -> Draft:
         _check_attribute(name, value)
     bodies = _bodies(text, entry.get("MessageStructure"))
     group, deduplication = _ordering(entry, topic)
-    draft = Draft(bodies, _size(attributes, text), subject or "", attributes, group, deduplication)
+    draft = Draft(bodies, _size(attributes, text), subject or "", attributes, group, deduplication, trace)
     if draft.size > topic.size_max:
         raise invalid("Message too long")
     return draft

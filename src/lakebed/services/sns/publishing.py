@@ -81,7 +81,14 @@ class Publisher:
     ) -> Published:
         now, principal = by
         published = Published(
-            self.k.ids.uuid(), draft.bodies, now, draft.subject, draft.attributes, draft.group, draft.deduplication
+            self.k.ids.uuid(),
+            draft.bodies,
+            now,
+            draft.subject,
+            draft.attributes,
+            draft.group,
+            draft.deduplication,
+            trace=draft.trace,
         )
         if topic.is_fifo:
             within = draft.group if topic.attributes.get("FifoThroughputScope") == "MessageGroup" else ""

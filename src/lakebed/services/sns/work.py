@@ -148,8 +148,12 @@ class Delivery:
         if not subscription.endpoint.endswith(".fifo"):
             deduplication = ""
         if subscription.is_raw:
-            return Outgoing(published.body(subscription.protocol), published.attributes, group, deduplication)
-        return Outgoing(self._envelope.notification(topic, subscription, published), {}, group, deduplication)
+            return Outgoing(
+                published.body(subscription.protocol), published.attributes, group, deduplication, published.trace
+            )
+        return Outgoing(
+            self._envelope.notification(topic, subscription, published), {}, group, deduplication, published.trace
+        )
 
     async def _give_up(self, topic: Topic, subscription: Subscription, published: Published, failure: AwsError) -> None:
         self.k.log.warning("notification undeliverable", subscription=subscription.arn, exc=failure)
@@ -159,7 +163,7 @@ class Delivery:
             return
         message = self._message(topic, subscription, published)
         if not target.endswith(".fifo"):
-            message = Outgoing(message.body, message.attributes, message.group)
+            message = Outgoing(message.body, message.attributes, message.group, trace=message.trace)
         try:
             await self.p.queues.deliver(topic.principal, target, [message], source_arn=topic.arn)
         except AwsError as refused:

@@ -24,6 +24,7 @@ MESSAGE_BYTES_MAX = 1_048_576
 BATCH_ENTRIES_MAX = 10
 IN_FLIGHT_MAX = 120_000
 VISIBILITY_MAX = 43_200
+_TRACE_LENGTH_MAX = 1024  # of the request's X-Amzn-Trace-Id, which a message carries on
 FIFO_IN_FLIGHT_MAX = 20_000
 FIFO_SUFFIX = ".fifo"
 _QUEUE_NAME = re.compile(r"[A-Za-z0-9_-]{1,80}", re.ASCII)
@@ -122,6 +123,7 @@ class Draft(msgspec.Struct, frozen=True):
     deduplication: str = ""
     stored: str = ""
     seal: Seal | None = None
+    trace: str = ""
 
 
 class Sent(msgspec.Struct, frozen=True):
@@ -210,7 +212,7 @@ def sequence_number(seq: int) -> str:
 
 def stored_of(draft: Draft) -> Stored:
     """What is kept of a draft besides its body."""
-    trace = draft.system.get("AWSTraceHeader", {}).get("StringValue", "")
+    trace = draft.system.get("AWSTraceHeader", {}).get("StringValue", "") or draft.trace
     return Stored(draft.attributes, trace, draft.group, "", draft.deduplication, draft.seal)
 
 
@@ -247,7 +249,7 @@ def check_entry_ids(entries: list[Any], kind: str) -> None:
         seen.add(entry["Id"])
 
 
-def draft_of(entry: Mapping[str, Any], queue: Queue) -> Draft:
+def draft_of(entry: Mapping[str, Any], queue: Queue, trace: str = "") -> Draft:
     """A draft from SendMessage or one entry of a batch; raises what is wrong with it."""
     body = entry["MessageBody"]
     if not body:
@@ -268,7 +270,8 @@ def draft_of(entry: Mapping[str, Any], queue: Queue) -> Draft:
     for name, value in system.items():
         if name != "AWSTraceHeader" or value.get("DataType") != "String" or not value.get("StringValue"):
             raise parameter_error(f"Message system attribute name '{name}' is invalid.")
-    return Draft(body, delay, attributes, system, group, deduplication)
+    trace = trace if len(trace) <= _TRACE_LENGTH_MAX and trace.isascii() and trace.isprintable() else ""
+    return Draft(body, delay, attributes, system, group, deduplication, trace=trace)
 
 
 def _ordering(entry: Mapping[str, Any], queue: Queue) -> tuple[str, str]:

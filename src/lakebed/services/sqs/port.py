@@ -31,7 +31,7 @@ class SqsQueues:
     ) -> None:
         """See the port."""
         queue = self._exchange.authorised(principal, "sqs:SendMessage", queue_arn, source_arn)
-        drafts = [model.draft_of(_entry(message), queue) for message in messages]
+        drafts = [model.draft_of(_entry(message), queue, message.trace) for message in messages]
         self._exchange.check_sizes(queue, drafts)
         if drafts:
             self._exchange.send(queue, drafts, principal)

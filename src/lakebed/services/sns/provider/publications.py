@@ -24,7 +24,9 @@ class PublicationOperations(Desk):
         if not arn or (req.get("TopicArn") and req.get("TargetArn")):
             raise invalid("TopicArn or TargetArn Reason: exactly one of them is needed")
         topic = self.topic(ctx, arn, "Publish")
-        (published,) = self.publisher.publish(topic, [model.draft_of(req, topic)], ctx.principal)
+        (published,) = self.publisher.publish(
+            topic, [model.draft_of(req, topic, ctx.headers.get("x-amzn-trace-id", ""))], ctx.principal
+        )
         result: api.PublishResponse = {"MessageId": published.message_id}
         if topic.is_fifo:
             result["SequenceNumber"] = published.sequence_number
@@ -39,7 +41,7 @@ class PublicationOperations(Desk):
         drafts: list[tuple[str, Draft]] = []
         for entry in entries:
             try:
-                drafts.append((entry["Id"], model.draft_of(entry, topic)))
+                drafts.append((entry["Id"], model.draft_of(entry, topic, ctx.headers.get("x-amzn-trace-id", ""))))
             except AwsError as wrong:
                 failed: api.BatchResultErrorEntry = {
                     "Id": entry["Id"], "SenderFault": True, "Code": wrong.error_code, "Message": wrong.message,

@@ -41,7 +41,7 @@ class BatchOperations(Desk):
             )
         for entry in entries:
             try:
-                draft = model.draft_of(entry, queue)
+                draft = model.draft_of(entry, queue, ctx.headers.get("x-amzn-trace-id", ""))
                 self.exchange.check_sizes(queue, [draft])
                 drafts.append((entry["Id"], draft))
             except AwsError as wrong:

@@ -24,7 +24,7 @@ class MessageOperations(Desk):
     async def send_message(self, ctx: Context, req: api.SendMessageRequest) -> api.SendMessageResult:
         """https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html"""
         queue = self.queue(ctx, req["QueueUrl"], "SendMessage")
-        draft = model.draft_of(req, queue)
+        draft = model.draft_of(req, queue, ctx.headers.get("x-amzn-trace-id", ""))
         self.exchange.check_sizes(queue, [draft])
         (told,) = self.exchange.send(queue, [draft], ctx.principal)
         return sent(draft, told)
