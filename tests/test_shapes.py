@@ -54,6 +54,7 @@ UNMODELLED = {
     "logs": {"InvalidParameterException"},
     "cloudwatch": {"ResourceNotFound"},
     "sqs": {"InvalidParameterValueException", "InvalidAttributeValue", "MissingRequiredParameterException"},
+    "glue": {"InvalidInputException"},  # a wrong page token, where the model names no error
     "iot": {"SqlParseException", "InvalidRequestException"},
     "lambda": {"InvalidParameterValueException", "InvalidRequestContentException", "RequestEntityTooLargeException"},
 }  # fmt: skip

@@ -6,6 +6,9 @@ from lakebed.api import ModelledError
 
 class AccessDeniedException(ModelledError): ...
 class AlreadyExistsException(ModelledError): ...
+class ColumnStatisticsTaskNotRunningException(ModelledError): ...
+class ColumnStatisticsTaskRunningException(ModelledError): ...
+class ColumnStatisticsTaskStoppingException(ModelledError): ...
 class ConcurrentModificationException(ModelledError): ...
 class EntityNotFoundException(ModelledError): ...
 class FederatedResourceAlreadyExistsException(ModelledError): ...
@@ -18,6 +21,7 @@ class InvalidStateException(ModelledError): ...
 class OperationTimeoutException(ModelledError): ...
 class ResourceNotReadyException(ModelledError): ...
 class ResourceNumberLimitExceededException(ModelledError): ...
+class VersionMismatchException(ModelledError): ...
 
 class AuditContext(TypedDict, total=False):
     AdditionalAuditContext: str
@@ -89,6 +93,16 @@ class BatchUpdatePartitionRequestEntry(TypedDict, total=False):
 class BatchUpdatePartitionResponse(TypedDict, total=False):
     Errors: list[BatchUpdatePartitionFailureEntry]
 
+class BinaryColumnStatisticsData(TypedDict, total=False):
+    MaximumLength: Required[int]
+    AverageLength: Required[float]
+    NumberOfNulls: Required[int]
+
+class BooleanColumnStatisticsData(TypedDict, total=False):
+    NumberOfTrues: Required[int]
+    NumberOfFalses: Required[int]
+    NumberOfNulls: Required[int]
+
 class CheckSchemaVersionValidityInput(TypedDict, total=False):
     DataFormat: Required[str]
     SchemaDefinition: Required[str]
@@ -102,6 +116,77 @@ class Column(TypedDict, total=False):
     Type: str
     Comment: str
     Parameters: dict[str, str]
+
+class ColumnError(TypedDict, total=False):
+    ColumnName: str
+    Error: ErrorDetail
+
+class ColumnStatistics(TypedDict, total=False):
+    ColumnName: Required[str]
+    ColumnType: Required[str]
+    AnalyzedTime: Required[float]
+    StatisticsData: Required[ColumnStatisticsData]
+
+class ColumnStatisticsData(TypedDict, total=False):
+    Type: Required[str]
+    BooleanColumnStatisticsData: BooleanColumnStatisticsData
+    DateColumnStatisticsData: DateColumnStatisticsData
+    DecimalColumnStatisticsData: DecimalColumnStatisticsData
+    DoubleColumnStatisticsData: DoubleColumnStatisticsData
+    LongColumnStatisticsData: LongColumnStatisticsData
+    StringColumnStatisticsData: StringColumnStatisticsData
+    BinaryColumnStatisticsData: BinaryColumnStatisticsData
+
+class ColumnStatisticsError(TypedDict, total=False):
+    ColumnStatistics: ColumnStatistics
+    Error: ErrorDetail
+
+class ColumnStatisticsTaskRun(TypedDict, total=False):
+    CustomerId: str
+    ColumnStatisticsTaskRunId: str
+    DatabaseName: str
+    TableName: str
+    ColumnNameList: list[str]
+    CatalogID: str
+    Role: str
+    SampleSize: float
+    SecurityConfiguration: str
+    NumberOfWorkers: int
+    WorkerType: str
+    ComputationType: str
+    Status: str
+    CreationTime: float
+    LastUpdated: float
+    StartTime: float
+    EndTime: float
+    ErrorMessage: str
+    DPUSeconds: float
+
+class ColumnStatisticsTaskSettings(TypedDict, total=False):
+    DatabaseName: str
+    TableName: str
+    Schedule: Schedule
+    ColumnNameList: list[str]
+    CatalogID: str
+    Role: str
+    SampleSize: float
+    SecurityConfiguration: str
+    ScheduleType: str
+    SettingSource: str
+    LastExecutionAttempt: ExecutionAttempt
+
+class CreateColumnStatisticsTaskSettingsRequest(TypedDict, total=False):
+    DatabaseName: Required[str]
+    TableName: Required[str]
+    Role: Required[str]
+    Schedule: str
+    ColumnNameList: list[str]
+    SampleSize: float
+    CatalogID: str
+    SecurityConfiguration: str
+    Tags: dict[str, str]
+
+class CreateColumnStatisticsTaskSettingsResponse(TypedDict, total=False): ...
 
 class CreateDatabaseRequest(TypedDict, total=False):
     CatalogId: str
@@ -207,6 +292,46 @@ class DatabaseInput(TypedDict, total=False):
     TargetDatabase: DatabaseIdentifier
     FederatedDatabase: FederatedDatabase
 
+class DateColumnStatisticsData(TypedDict, total=False):
+    MinimumValue: float
+    MaximumValue: float
+    NumberOfNulls: Required[int]
+    NumberOfDistinctValues: Required[int]
+
+class DecimalColumnStatisticsData(TypedDict, total=False):
+    MinimumValue: DecimalNumber
+    MaximumValue: DecimalNumber
+    NumberOfNulls: Required[int]
+    NumberOfDistinctValues: Required[int]
+
+class DecimalNumber(TypedDict, total=False):
+    UnscaledValue: Required[bytes]
+    Scale: Required[int]
+
+class DeleteColumnStatisticsForPartitionRequest(TypedDict, total=False):
+    CatalogId: str
+    DatabaseName: Required[str]
+    TableName: Required[str]
+    PartitionValues: Required[list[str]]
+    ColumnName: Required[str]
+
+class DeleteColumnStatisticsForPartitionResponse(TypedDict, total=False): ...
+
+class DeleteColumnStatisticsForTableRequest(TypedDict, total=False):
+    CatalogId: str
+    DatabaseName: Required[str]
+    TableName: Required[str]
+    ColumnName: Required[str]
+
+class DeleteColumnStatisticsForTableResponse(TypedDict, total=False): ...
+
+class DeleteColumnStatisticsTaskSettingsRequest(TypedDict, total=False):
+    DatabaseName: Required[str]
+    TableName: Required[str]
+    CatalogID: str
+
+class DeleteColumnStatisticsTaskSettingsResponse(TypedDict, total=False): ...
+
 class DeleteDatabaseRequest(TypedDict, total=False):
     CatalogId: str
     Name: Required[str]
@@ -267,12 +392,24 @@ class DeleteUserDefinedFunctionRequest(TypedDict, total=False):
 
 class DeleteUserDefinedFunctionResponse(TypedDict, total=False): ...
 
+class DoubleColumnStatisticsData(TypedDict, total=False):
+    MinimumValue: float
+    MaximumValue: float
+    NumberOfNulls: Required[int]
+    NumberOfDistinctValues: Required[int]
+
 class ErrorDetail(TypedDict, total=False):
     ErrorCode: str
     ErrorMessage: str
 
 class ErrorDetails(TypedDict, total=False):
     ErrorCode: str
+    ErrorMessage: str
+
+class ExecutionAttempt(TypedDict, total=False):
+    Status: str
+    ColumnStatisticsTaskRunId: str
+    ExecutionTimestamp: float
     ErrorMessage: str
 
 class FederatedDatabase(TypedDict, total=False):
@@ -285,6 +422,52 @@ class FederatedTable(TypedDict, total=False):
     DatabaseIdentifier: str
     ConnectionName: str
     ConnectionType: str
+
+class GetColumnStatisticsForPartitionRequest(TypedDict, total=False):
+    CatalogId: str
+    DatabaseName: Required[str]
+    TableName: Required[str]
+    PartitionValues: Required[list[str]]
+    ColumnNames: Required[list[str]]
+
+class GetColumnStatisticsForPartitionResponse(TypedDict, total=False):
+    ColumnStatisticsList: list[ColumnStatistics]
+    Errors: list[ColumnError]
+
+class GetColumnStatisticsForTableRequest(TypedDict, total=False):
+    CatalogId: str
+    DatabaseName: Required[str]
+    TableName: Required[str]
+    ColumnNames: Required[list[str]]
+
+class GetColumnStatisticsForTableResponse(TypedDict, total=False):
+    ColumnStatisticsList: list[ColumnStatistics]
+    Errors: list[ColumnError]
+
+class GetColumnStatisticsTaskRunRequest(TypedDict, total=False):
+    ColumnStatisticsTaskRunId: Required[str]
+
+class GetColumnStatisticsTaskRunResponse(TypedDict, total=False):
+    ColumnStatisticsTaskRun: ColumnStatisticsTaskRun
+
+class GetColumnStatisticsTaskRunsRequest(TypedDict, total=False):
+    DatabaseName: Required[str]
+    TableName: Required[str]
+    MaxResults: int
+    NextToken: str
+    CatalogID: str
+
+class GetColumnStatisticsTaskRunsResponse(TypedDict, total=False):
+    ColumnStatisticsTaskRuns: list[ColumnStatisticsTaskRun]
+    NextToken: str
+
+class GetColumnStatisticsTaskSettingsRequest(TypedDict, total=False):
+    DatabaseName: Required[str]
+    TableName: Required[str]
+    CatalogID: str
+
+class GetColumnStatisticsTaskSettingsResponse(TypedDict, total=False):
+    ColumnStatisticsTaskSettings: ColumnStatisticsTaskSettings
 
 class GetDatabaseRequest(TypedDict, total=False):
     CatalogId: str
@@ -544,6 +727,14 @@ class IcebergTableUpdate(TypedDict, total=False):
     EncryptionKey: IcebergEncryptedKey
     KeyId: str
 
+class ListColumnStatisticsTaskRunsRequest(TypedDict, total=False):
+    MaxResults: int
+    NextToken: str
+
+class ListColumnStatisticsTaskRunsResponse(TypedDict, total=False):
+    ColumnStatisticsTaskRunIds: list[str]
+    NextToken: str
+
 class ListRegistriesInput(TypedDict, total=False):
     MaxResults: int
     NextToken: str
@@ -569,6 +760,12 @@ class ListSchemasInput(TypedDict, total=False):
 class ListSchemasResponse(TypedDict, total=False):
     Schemas: list[SchemaListItem]
     NextToken: str
+
+class LongColumnStatisticsData(TypedDict, total=False):
+    MinimumValue: int
+    MaximumValue: int
+    NumberOfNulls: Required[int]
+    NumberOfDistinctValues: Required[int]
 
 class MetadataInfo(TypedDict, total=False):
     MetadataValue: str
@@ -709,6 +906,10 @@ class ResourceUri(TypedDict, total=False):
     Uri: str
     LastModified: float
 
+class Schedule(TypedDict, total=False):
+    ScheduleExpression: str
+    State: str
+
 class SchemaId(TypedDict, total=False):
     SchemaArn: str
     SchemaName: str
@@ -775,9 +976,42 @@ class SortCriterion(TypedDict, total=False):
     FieldName: str
     Sort: str
 
+class StartColumnStatisticsTaskRunRequest(TypedDict, total=False):
+    DatabaseName: Required[str]
+    TableName: Required[str]
+    ColumnNameList: list[str]
+    Role: Required[str]
+    SampleSize: float
+    CatalogID: str
+    SecurityConfiguration: str
+
+class StartColumnStatisticsTaskRunResponse(TypedDict, total=False):
+    ColumnStatisticsTaskRunId: str
+
+class StartColumnStatisticsTaskRunScheduleRequest(TypedDict, total=False):
+    DatabaseName: Required[str]
+    TableName: Required[str]
+    CatalogID: str
+
+class StartColumnStatisticsTaskRunScheduleResponse(TypedDict, total=False): ...
+
 class StatusDetails(TypedDict, total=False):
     RequestedChange: Table
     ViewValidations: list[ViewValidation]
+
+class StopColumnStatisticsTaskRunRequest(TypedDict, total=False):
+    DatabaseName: Required[str]
+    TableName: Required[str]
+    CatalogID: str
+
+class StopColumnStatisticsTaskRunResponse(TypedDict, total=False): ...
+
+class StopColumnStatisticsTaskRunScheduleRequest(TypedDict, total=False):
+    DatabaseName: Required[str]
+    TableName: Required[str]
+    CatalogID: str
+
+class StopColumnStatisticsTaskRunScheduleResponse(TypedDict, total=False): ...
 
 class StorageDescriptor(TypedDict, total=False):
     Columns: list[Column]
@@ -794,6 +1028,12 @@ class StorageDescriptor(TypedDict, total=False):
     SkewedInfo: SkewedInfo
     StoredAsSubDirectories: bool
     SchemaReference: SchemaReference
+
+class StringColumnStatisticsData(TypedDict, total=False):
+    MaximumLength: Required[int]
+    AverageLength: Required[float]
+    NumberOfNulls: Required[int]
+    NumberOfDistinctValues: Required[int]
 
 class SubObjectStatistics(TypedDict, total=False):
     SourceType: str
@@ -888,6 +1128,37 @@ class UntagResourceRequest(TypedDict, total=False):
     TagsToRemove: Required[list[str]]
 
 class UntagResourceResponse(TypedDict, total=False): ...
+
+class UpdateColumnStatisticsForPartitionRequest(TypedDict, total=False):
+    CatalogId: str
+    DatabaseName: Required[str]
+    TableName: Required[str]
+    PartitionValues: Required[list[str]]
+    ColumnStatisticsList: Required[list[ColumnStatistics]]
+
+class UpdateColumnStatisticsForPartitionResponse(TypedDict, total=False):
+    Errors: list[ColumnStatisticsError]
+
+class UpdateColumnStatisticsForTableRequest(TypedDict, total=False):
+    CatalogId: str
+    DatabaseName: Required[str]
+    TableName: Required[str]
+    ColumnStatisticsList: Required[list[ColumnStatistics]]
+
+class UpdateColumnStatisticsForTableResponse(TypedDict, total=False):
+    Errors: list[ColumnStatisticsError]
+
+class UpdateColumnStatisticsTaskSettingsRequest(TypedDict, total=False):
+    DatabaseName: Required[str]
+    TableName: Required[str]
+    Role: str
+    Schedule: str
+    ColumnNameList: list[str]
+    SampleSize: float
+    CatalogID: str
+    SecurityConfiguration: str
+
+class UpdateColumnStatisticsTaskSettingsResponse(TypedDict, total=False): ...
 
 class UpdateDatabaseRequest(TypedDict, total=False):
     CatalogId: str

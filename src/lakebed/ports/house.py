@@ -21,6 +21,7 @@ from lakebed.ports.objects import Objects
 from lakebed.ports.queues import Queues
 from lakebed.ports.runtime import FunctionRuntime
 from lakebed.ports.sql import SqlEngine
+from lakebed.ports.statements import Statements
 from lakebed.ports.streams import Streams
 from lakebed.ports.tables import Tables
 from lakebed.ports.topics import Topics
@@ -64,6 +65,7 @@ class Ports:
     gate: DeviceGate = field(init=False)
     rules: Rules = field(init=False)
     sql: SqlEngine = field(init=False)
+    statements: Statements = field(init=False)
     tables: Tables = field(init=False)
     advice: Advisor = field(init=False)
     converter: Converter = field(init=False)

@@ -16,6 +16,7 @@ from lakebed.lake import location
 from lakebed.ports.house import Ports
 from lakebed.ports.service import Link, Service, operations_of
 from lakebed.services.athena.advisor import CostAdvisor
+from lakebed.services.athena.port import AthenaStatements
 from lakebed.services.athena.pricing import price_usd
 from lakebed.services.athena.provider.executions import ExecutionOperations
 from lakebed.services.athena.provider.metadata import MetadataOperations
@@ -32,6 +33,7 @@ __all__ = ["AthenaSettings", "price_usd", "service"]
 def service(k: Kernel, p: Ports) -> Service:
     """Athena of a house."""
     k.db.migrate("athena", "lakebed.services.athena", k.clock)
+    p.statements = AthenaStatements(k, p)
     settings = k.settings.section("services", "athena", AthenaSettings)
     store = Store(k.db)
     workgroups = Workgroups(k, store)

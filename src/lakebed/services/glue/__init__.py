@@ -1,12 +1,12 @@
 """AWS Glue Data Catalog: databases, tables with their versions, partitions with the expression language,
-user-defined functions, tags; and the Schema Registry.
+user-defined functions, column statistics, tags; and the Schema Registry.
 
 Follows https://docs.aws.amazon.com/glue/latest/dg/aws-glue-api-catalog.html. ``catalogue`` is what happens, ``provider/``
 the API over it, ``port`` the same for Athena and Firehose; ``predicate`` reads partition expressions, ``pattern`` the name
 patterns of GetTables.
 
 Refused by name: resource links, federated databases, multi-dialect views, table creation from an open table format's
-metadata, partition indexes (every table has one already). Crawlers, jobs, connections and column statistics are not built
+metadata, partition indexes (every table has one already). Crawlers, jobs and connections are not built
 (see docs/deviations/glue.md).
 """
 
@@ -16,6 +16,7 @@ from collections.abc import Mapping
 
 from lakebed.kernel.kernel import Kernel
 from lakebed.kernel.scope import Scope
+from lakebed.kernel.tasks import Task
 from lakebed.ports.house import Ports
 from lakebed.ports.service import Service, operations_of
 from lakebed.services.glue.catalogue import Catalogue
@@ -27,10 +28,14 @@ from lakebed.services.glue.provider.partitions import PartitionOperations
 from lakebed.services.glue.provider.registries import RegistryOperations
 from lakebed.services.glue.provider.schema_versions import SchemaVersionOperations
 from lakebed.services.glue.provider.search import SearchOperations
+from lakebed.services.glue.provider.statistics import StatisticsOperations
+from lakebed.services.glue.provider.statistics_runs import StatisticsRunOperations
 from lakebed.services.glue.provider.tables import TableOperations
 from lakebed.services.glue.provider.tags import Found, TagOperations
 from lakebed.services.glue.schemas.shelf import Shelf
 from lakebed.services.glue.schemas.store import SchemaStore
+from lakebed.services.glue.statistics.runs import Counting, Statistics
+from lakebed.services.glue.statistics.schedule import Scheduled
 from lakebed.services.glue.work import Discard
 
 
@@ -39,19 +44,23 @@ def service(k: Kernel, p: Ports) -> Service:
     k.db.migrate("glue", "lakebed.services.glue", k.clock)
     catalogue = Catalogue(k)
     shelf = Shelf(k, SchemaStore(k.db))
+    statistics = Statistics(k, p, catalogue)
     p.catalog = GlueCatalog(catalogue, p)
     providers = (
         DatabaseOperations(catalogue),
         TableOperations(catalogue),
         PartitionOperations(catalogue),
         FunctionOperations(catalogue),
+        StatisticsOperations(statistics),
+        StatisticsRunOperations(statistics),
         SearchOperations(catalogue, p),
         RegistryOperations(shelf, catalogue.databases),
         SchemaVersionOperations(shelf),
         TagOperations(k, catalogue.databases, _tagged(catalogue, shelf)),
     )
+    tasks: list[Task] = [Discard(catalogue), Counting(statistics), Scheduled(statistics)]
     door = IcebergRest(k, p, catalogue)
-    return Service("glue", operations_of(*providers, prefix="glue"), tasks=[Discard(catalogue)], door=door)
+    return Service("glue", operations_of(*providers, prefix="glue"), tasks=tasks, door=door)
 
 
 def _tagged(catalogue: Catalogue, shelf: Shelf) -> Mapping[str, Found]:

@@ -132,8 +132,11 @@ class Catalogue:
         model.check_values(table, new_values or values)
         with self.k.db.tx() as tx:
             known = self.partition(table, values)
+            if not new_values or new_values == list(values):
+                self.partitions.replace(tx, table, Partition(list(values), body, known.created))
+                return
             self.partitions.delete(tx, table, values)
-            if not self.partitions.insert(tx, table, Partition(new_values or list(values), body, known.created)):
+            if not self.partitions.insert(tx, table, Partition(new_values, body, known.created)):
                 raise api.AlreadyExistsException("Partition already exists.")
 
     def delete_partition(self, table: Table, values: Sequence[str]) -> None:

@@ -15,6 +15,9 @@ from lakebed.services.glue.model import Database, Function, Partition, Table, de
 
 _encode = msgspec.msgpack.encode
 _decode = msgspec.msgpack.decode
+_OF_TABLES = (
+    "glue_partition", "glue_table_version", "glue_column_statistics", "glue_statistics_run", "glue_statistics_settings",
+)  # fmt: skip
 _TABLE = "account, region, database, name, id, version, body, created, updated, created_by"
 
 
@@ -156,7 +159,7 @@ class TableStore:
 
     def discard(self, tx: Tx, table_id: int, limit: int) -> bool:
         """Remove up to ``limit`` rows of a dropped table; False once nothing is left."""
-        for name in ("glue_partition", "glue_table_version"):
+        for name in _OF_TABLES:
             done = tx.execute(
                 f"DELETE FROM {name} WHERE rowid IN (SELECT rowid FROM {name} WHERE table_id=? LIMIT ?)",  # noqa: S608
                 (table_id, limit),
@@ -223,9 +226,18 @@ class PartitionStore:
         )  # fmt: skip
         return done.rowcount > 0
 
+    def replace(self, tx: Tx, table: Table, partition: Partition) -> None:
+        """Another body for a partition that keeps its values."""
+        tx.execute(
+            "UPDATE glue_partition SET body=? WHERE table_id=? AND key=?",
+            (_encode(partition.body), table.id, encode_key(partition.values)),
+        )
+
     def delete(self, tx: Tx, table: Table, values: Sequence[str]) -> bool:
-        """False where there is none."""
-        done = tx.execute("DELETE FROM glue_partition WHERE table_id=? AND key=?", (table.id, encode_key(values)))
+        """False where there is none; its statistics go with it."""
+        at = (table.id, encode_key(values))
+        done = tx.execute("DELETE FROM glue_partition WHERE table_id=? AND key=?", at)
+        tx.execute("DELETE FROM glue_column_statistics WHERE table_id=? AND key=?", at)
         return done.rowcount > 0
 
 
