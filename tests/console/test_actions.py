@@ -327,3 +327,31 @@ def test_a_table_is_told_what_would_save(furnished: RunningLakebed, browser: Bro
     query = run(furnished, "SELECT count(note) FROM lake.lines")
     assert f"athena/advice?query={query}" in browser.get(f"/console/athena?query={query}")[1]
     assert "lake.lines" in browser.get(f"/console/athena/advice?query={query}")[1]
+
+
+def test_a_function_tells_its_versions_and_its_cost(furnished: RunningLakebed, browser: Browser) -> None:
+    functions = furnished.client("lambda")
+    version = functions.publish_version(FunctionName=FUNCTION)["Version"]
+    functions.create_alias(FunctionName=FUNCTION, Name="live", FunctionVersion=version)
+    address = functions.create_function_url_config(FunctionName=FUNCTION, AuthType="NONE")["FunctionUrl"]
+    functions.invoke(FunctionName=FUNCTION, Payload=b"{}")
+    page = browser.get(f"/console/lambda/function?function={FUNCTION}")[1]
+    assert f"<td><code>{version}</code></td><td>live</td>" in page
+    assert address in page
+    assert "at 128 MB, the last 30 days" in page
+
+
+def test_streams_of_other_kinds_are_told(furnished: RunningLakebed, browser: Browser) -> None:
+    role = "arn:aws:iam::000000000000:role/all"
+    backup = {"RoleARN": role, "BucketARN": f"arn:aws:s3:::{BUCKET}"}
+    endpoint = {"EndpointConfiguration": {"Url": "https://example.com/<b>"}, "S3Configuration": backup, "RoleARN": role}
+    furnished.client("firehose").create_delivery_stream(
+        DeliveryStreamName="to-web", HttpEndpointDestinationConfiguration=endpoint
+    )
+    page = browser.get("/console/firehose/stream?stream=to-web")[1]
+    assert "https://example.com/&lt;b&gt;" in page
+    assert "CloudWatchLoggingOptions are off" in page
+    furnished.client("kinesis").create_stream(StreamName="on-demand", StreamModeDetails={"StreamMode": "ON_DEMAND"})
+    page = browser.get("/console/kinesis/stream?stream=on-demand")[1]
+    assert "a month of a stream on demand" in page
+    assert page.partition("Shard map")[2].count("style=") == 4

@@ -10,6 +10,7 @@ from __future__ import annotations
 _GIGABYTE = 1 << 30
 S3_GIGABYTE_MONTH = 0.023
 KINESIS_SHARD_HOUR, KINESIS_MILLION_UNITS, _UNIT_BYTES = 0.015, 0.014, 25_000
+KINESIS_ON_DEMAND_HOUR, KINESIS_ON_DEMAND_IN, KINESIS_ON_DEMAND_OUT = 0.04, 0.08, 0.04
 FIREHOSE_GIGABYTE, _FIREHOSE_RECORD_BYTES = 0.029, 5120
 LAMBDA_MILLION, LAMBDA_GIGABYTE_SECOND = 0.20, 0.000_016_666_7
 SQS_MILLION, SNS_MILLION = 0.40, 0.50
@@ -33,6 +34,12 @@ def kinesis_puts(records: int, size_bytes: float) -> float:
     return max(records, size_bytes / _UNIT_BYTES) / 1e6 * KINESIS_MILLION_UNITS
 
 
+def kinesis_on_demand(size_in: float, size_out: float) -> float:
+    """A month of a stream on demand, and what went in and out so far."""
+    moved = size_in * KINESIS_ON_DEMAND_IN + size_out * KINESIS_ON_DEMAND_OUT
+    return KINESIS_ON_DEMAND_HOUR * HOURS_A_MONTH + moved / _GIGABYTE
+
+
 def firehose(records: int, size_bytes: float) -> float:
     """Ingestion: each record counts as 5 KB at least."""
     return max(size_bytes, records * _FIREHOSE_RECORD_BYTES) / _GIGABYTE * FIREHOSE_GIGABYTE
@@ -45,7 +52,12 @@ def requests(count: float, million: float) -> float:
 
 def lambda_run(milliseconds: int, memory_mb: int) -> float:
     """One invocation on x86: the request and the memory for its billed time."""
-    return LAMBDA_MILLION / 1e6 + milliseconds / 1000 * memory_mb / 1024 * LAMBDA_GIGABYTE_SECOND
+    return LAMBDA_MILLION / 1e6 + lambda_time(milliseconds, memory_mb)
+
+
+def lambda_time(milliseconds: float, memory_mb: int) -> float:
+    """Memory for a time."""
+    return milliseconds / 1000 * memory_mb / 1024 * LAMBDA_GIGABYTE_SECOND
 
 
 def logs(size_bytes: float) -> float:

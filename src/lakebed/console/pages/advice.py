@@ -62,9 +62,9 @@ def _panels(one: Advice) -> h.Node:
             ),
             [h.p(".muted")[note] for note in one.notes],
             table(
-                ("Layout", "Scanned now", "Then", "On AWS now", "Then", "Stored now", "Then"),
+                ("Layout", "Scanned now", "Scanned then", "On AWS now", "On AWS then", "Stored now", "Stored then"),
                 [_row(saving) for saving in one.savings],
-                numbers=("Scanned now", "Then", "On AWS now", "Stored now"),
+                numbers=("Scanned now", "Scanned then", "On AWS now", "On AWS then", "Stored now", "Stored then"),
             )
             if one.savings
             else None,
@@ -83,8 +83,8 @@ def _panels(one: Advice) -> h.Node:
 
 
 def _headline(best: Saving) -> h.Element:
-    part = 1 - best.scanned_then / max(1, best.scanned_now)
-    return notice("info", f"{part:.0%} less scanned: ", f"{best.title}.")
+    part = min(0.999, 1 - best.scanned_then / max(1, best.scanned_now))
+    return notice("info", f"{part:.1%} less scanned: ", f"{best.title}.")
 
 
 def _row(saving: Saving) -> tuple[h.Node, ...]:

@@ -10,13 +10,15 @@ import htpy as h
 from lakebed.console.asked import Asked, to
 from lakebed.console.backend import Backend
 from lakebed.console.figures import count, moment, span
+from lakebed.console.pages.logs import event_lines, newest
 from lakebed.console.parts import cost, empty, facts, pages, panel, state, table, tiles, time_of
 from lakebed.console.prices import firehose as price
 from lakebed.console.shell import Page
 from lakebed.console.traffic import meter_of, tiles_of
+from lakebed.kernel.errors import AwsError
 
 CURRENT = "/console/firehose"
-_STREAMS = 50
+_STREAMS, _LINES = 50, 30
 
 
 async def streams(backend: Backend, asked: Asked) -> Page:
@@ -67,13 +69,19 @@ async def stream(backend: Backend, asked: Asked) -> Page:
     answer = await backend.call("firehose", "DescribeDeliveryStream", params, backend.scope)
     told = answer["DeliveryStreamDescription"]
     destination = told["Destinations"][0]
+    http = destination.get("HttpEndpointDestinationDescription")
     s3 = destination.get("ExtendedS3DestinationDescription") or destination.get("S3DestinationDescription") or {}
+    sealed = told.get("DeliveryStreamEncryptionConfiguration") or {}
     meter = meter_of(backend, told["DeliveryStreamARN"])
     source = told.get("Source", {}).get("KinesisStreamSourceDescription", {}).get("KinesisStreamARN")
     details = [
         ("ARN", h.code[told["DeliveryStreamARN"]]),
         ("State", state(told["DeliveryStreamStatus"])),
         ("Source", h.code[source] if source else "direct puts"),
+        (
+            "Encrypted in the buffer",
+            [sealed.get("Status", "DISABLED"), f" by {sealed.get('KeyType')}" if sealed.get("KeyType") else ""],
+        ),
         ("Made", moment(told["CreateTimestamp"])),
         cost(price(meter["recordsIn"], meter["bytesIn"]), "for what came in so far; 5 KB a record at least"),
     ]
@@ -82,22 +90,66 @@ async def stream(backend: Backend, asked: Asked) -> Page:
     content = [
         h.div[tiles(tiles_of(backend, told["DeliveryStreamARN"]))],
         panel("Delivery stream", facts(details)),
-        panel("Destination", facts(_destination(s3))),
+        panel("Destination", facts(_endpoint(http) if http else _destination(s3))),
+        await _failures(backend, (http or s3).get("CloudWatchLoggingOptions") or {}),
     ]
     lead = "What it takes, what it does with it, where it brings it."
     return Page(name, lead, CURRENT, content, crumbs=(("Firehose", CURRENT),))
+
+
+async def _failures(backend: Backend, options: Mapping[str, Any]) -> h.Element:
+    """What it logged: deliveries and transformations that failed."""
+    title = "When it could not deliver"
+    group = options.get("LogGroupName", "")
+    if not options.get("Enabled") or not group:
+        text = (
+            "It logs nothing: CloudWatchLoggingOptions are off. What it could not deliver lies under the error prefix."
+        )
+        return panel(title, h.p(".nothing")[text])
+    try:
+        found = await newest(backend, group, _LINES)
+    except AwsError as failure:
+        text = "It has logged nothing." if failure.error_code == "ResourceNotFoundException" else failure.message
+        return panel(title, h.p(".nothing")[text])
+    link = h.a(href=to("logs/events", group=group))["All of them"]
+    return panel(title, event_lines(backend, found), note=f"the newest, from {group}", actions=link)
+
+
+def _endpoint(http: Mapping[str, Any]) -> list[tuple[str, h.Node]]:
+    backup, hints = http.get("S3DestinationDescription") or {}, http.get("BufferingHints") or {}
+    bucket = backup.get("BucketARN", "").rpartition(":")[2]
+    endpoint = http.get("EndpointConfiguration") or {}
+    request = http.get("RequestConfiguration") or {}
+    errors = backup.get("ErrorOutputPrefix", "")
+    return [
+        ("HTTP endpoint", h.code[endpoint.get("Url", "—")]),
+        ("Name", endpoint.get("Name") or "—"),
+        ("Sends at", f"{hints.get('SizeInMBs', 5)} MB or {hints.get('IntervalInSeconds', 300)} s, whichever is first"),
+        ("Tries again for", span(http.get("RetryOptions", {}).get("DurationInSeconds", 300))),
+        ("Content encoding", request.get("ContentEncoding", "NONE")),
+        ("Transformed by", h.code[", ".join(_functions(http))] if _functions(http) else "nobody"),
+        ("Backed up", http.get("S3BackupMode", "FailedDataOnly")),
+        (
+            "Backup in",
+            h.a(href=to("s3/objects", bucket=bucket, prefix=_fixed(errors)))[f"{bucket}/{errors}"] if bucket else "—",
+        ),
+    ]
+
+
+def _functions(destination: Mapping[str, Any]) -> list[str]:
+    return [
+        parameter["ParameterValue"]
+        for processor in destination.get("ProcessingConfiguration", {}).get("Processors", [])
+        for parameter in processor.get("Parameters", [])
+        if parameter["ParameterName"] == "LambdaArn"
+    ]
 
 
 def _destination(s3: Mapping[str, Any]) -> list[tuple[str, h.Node]]:
     bucket = s3.get("BucketARN", "").rpartition(":")[2]
     hints, convert = s3.get("BufferingHints", {}), s3.get("DataFormatConversionConfiguration", {})
     schema, errors = convert.get("SchemaConfiguration", {}), s3.get("ErrorOutputPrefix", "")
-    functions = [
-        parameter["ParameterValue"]
-        for processor in s3.get("ProcessingConfiguration", {}).get("Processors", [])
-        for parameter in processor.get("Parameters", [])
-        if parameter["ParameterName"] == "LambdaArn"
-    ]
+    functions = _functions(s3)
     table_name = f"{schema.get('DatabaseName')}.{schema.get('TableName')}"
     is_converted = bool(convert.get("Enabled"))
     return [

@@ -9,10 +9,10 @@ import htpy as h
 from lakebed.console.asked import Asked, to
 from lakebed.console.backend import Backend
 from lakebed.console.figures import count, size
+from lakebed.console.pages.functions_more import billed, more
 from lakebed.console.pages.functions_try import trying
 from lakebed.console.pages.logs import TAIL, event_lines, matching, newest
 from lakebed.console.parts import cost, empty, facts, live, mapping, pages, panel, state, table, tiles, time_of
-from lakebed.console.prices import LAMBDA_MILLION, requests
 from lakebed.console.shell import Page
 from lakebed.console.traffic import meter_of, tiles_of
 from lakebed.kernel.errors import AwsError
@@ -64,8 +64,7 @@ async def function(backend: Backend, asked: Asked) -> Page:
     name = asked.get("function")
     told = await backend.call("lambda", "GetFunctionConfiguration", {"FunctionName": name}, backend.scope)
     arn = told["FunctionArn"]
-    meter = meter_of(backend, arn)
-    runs = meter["recordsOut"] + meter["errors"]
+    amount, how = await billed(backend, name, told["MemorySize"])
     details = [
         ("ARN", h.code[arn]),
         ("State", state(told.get("State", "Active"))),
@@ -76,7 +75,7 @@ async def function(backend: Backend, asked: Asked) -> Page:
         ("Memory", f"{told['MemorySize']} MB"),
         ("Stops after", f"{told['Timeout']} s"),
         ("Changed", told["LastModified"]),
-        cost(requests(runs, LAMBDA_MILLION), f"for {count(runs)} requests; run time is not counted here"),
+        cost(amount, how),
     ]
     group = told.get("LoggingConfig", {}).get("LogGroup") or f"/aws/lambda/{name}"
     variables = told.get("Environment", {}).get("Variables", {})
@@ -85,6 +84,7 @@ async def function(backend: Backend, asked: Asked) -> Page:
         panel("Function", facts(details)),
         trying(backend, name),
         await _triggers(backend, name),
+        *await more(backend, name, told),
         panel("Log, live", live(to("logs/tail.json", group=group), TAIL), note=f"from {group}, as it is written"),
         await _lines(backend, "Last log lines", group, ""),
         await _lines(backend, "Recent errors", group, "?ERROR ?Error ?Traceback ?\"Task timed out\""),

@@ -10,7 +10,7 @@ from lakebed.console.asked import Asked, to
 from lakebed.console.backend import Backend
 from lakebed.console.figures import count, moment, rate, span
 from lakebed.console.parts import cost, empty, facts, pages, panel, state, table, tiles, time_of
-from lakebed.console.prices import kinesis_month, kinesis_puts
+from lakebed.console.prices import kinesis_month, kinesis_on_demand, kinesis_puts
 from lakebed.console.shell import Page
 from lakebed.console.traffic import meter_of, meters_of, tiles_of
 
@@ -67,17 +67,24 @@ async def stream(backend: Backend, asked: Asked) -> Page:
     summary = answer["StreamDescriptionSummary"]
     arn, shards = summary["StreamARN"], summary["OpenShardCount"]
     meter = meter_of(backend, arn)
-    puts = kinesis_puts(meter["recordsIn"], meter["bytesIn"])
+    mode = summary.get("StreamModeDetails", {}).get("StreamMode", "—")
+    encryption, key = summary.get("EncryptionType", "NONE"), summary.get("KeyId", "")
+    if mode == "ON_DEMAND":
+        amount = kinesis_on_demand(meter["bytesIn"], meter["bytesOut"])
+        price = cost(amount, "a month of a stream on demand, plus what went in and out so far")
+    else:
+        amount = kinesis_month(shards) + kinesis_puts(meter["recordsIn"], meter["bytesIn"])
+        price = cost(amount, f"a month of {shards} shards, plus the puts so far")
     details = facts(
         [
             ("ARN", h.code[arn]),
             ("State", state(summary["StreamStatus"])),
-            ("Mode", summary.get("StreamModeDetails", {}).get("StreamMode", "—")),
+            ("Mode", mode),
             ("Open shards", count(shards)),
             ("Kept for", f"{summary['RetentionPeriodHours']} h"),
-            ("Encryption", summary.get("EncryptionType", "NONE")),
+            ("Encryption", [encryption, [" by ", h.code[key]] if key else None]),
             ("Made", moment(summary["StreamCreationTimestamp"])),
-            cost(kinesis_month(shards) + puts, f"a month of {shards} shards, plus the puts so far"),
+            price,
         ]
     )
     content: list[h.Node] = [h.div[tiles(tiles_of(backend, arn))], panel("Stream", details)]
@@ -107,12 +114,33 @@ async def _shards(backend: Backend, asked: Asked, name: str) -> h.Element:
     following = asked.again(token=answer["NextToken"]) if answer.get("NextToken") else None
     return panel(
         "Shards",
+        _map(name, answer["Shards"]),
         table(
             ("Shard", "State", "Part of the hash keys", "Came from", "First sequence number"), rows, key="shards-table"
         ),
         pages(asked.again(token=None) if token else None, following),
         note="open a shard to see its records",
     )
+
+
+def _map(name: str, shards: list[dict[str, Any]]) -> h.Element | None:
+    """The hash keys from least to greatest, and which open shard of this page takes which part."""
+    spans = sorted(
+        (int(one["HashKeyRange"]["StartingHashKey"]), int(one["HashKeyRange"]["EndingHashKey"]) + 1, one["ShardId"])
+        for one in shards
+        if "EndingSequenceNumber" not in one["SequenceNumberRange"]
+    )
+    if not spans:
+        return None
+    parts = [
+        h.a(
+            href=to("kinesis/shard", stream=name, shard=shard),
+            title=f"{shard}: {(high - low) / _HASHES:.1%} of the hash keys",
+            style=f"left:{low / _HASHES:.3%};width:{(high - low) / _HASHES:.3%}",
+        )[shard.removeprefix("shardId-").lstrip("0") or "0"]
+        for low, high, shard in spans
+    ]
+    return h.div(".shards", role="group", aria_label="Shard map: hash keys by open shard")[parts]
 
 
 async def _readers(backend: Backend, arn: str) -> h.Element:
