@@ -80,6 +80,19 @@ def test_env_points_a_shell_and_a_profile_here(server: Server) -> None:
     assert f"endpoint_url = {url}\n" in profile
 
 
+def test_env_leads_past_a_proxy(server: Server) -> None:
+    told_ = run(server.data, "env", HTTPS_PROXY="http://127.0.0.1:9", no_proxy="corp.example,$(x)").stdout
+    assert "export NO_PROXY=corp.example,127.0.0.1,localhost,.localhost\n" in told_
+
+
+def test_env_names_the_iceberg_catalog(server: Server) -> None:
+    url = f"http://127.0.0.1:{server.http_port}"
+    texts = told(server.data, "env", "--iceberg")
+    assert [name.split()[0] for name in texts] == ["PyIceberg", "DuckDB", "Spark", "Trino"]
+    assert all(str(server.http_port) in text for text in texts.values())
+    assert f'    uri: "{url}/iceberg"\n' in texts["PyIceberg (~/.pyiceberg.yaml)"]
+
+
 def test_a_quarter_of_an_hour_of_buffering_ends_with_one_command(server: Server) -> None:
     s3, firehose, iam = server.client("s3"), server.client("firehose"), server.client("iam")
     s3.create_bucket(Bucket="buffered")

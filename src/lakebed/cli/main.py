@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from lakebed.cli import offline, online
+from lakebed.cli import clients, offline, online
 from lakebed.cli.output import CliError
 
 VERSION = "0.1.0"
@@ -51,7 +51,12 @@ def build_parser() -> argparse.ArgumentParser:
     demo.set_defaults(run=offline.demo)
     env = command("env", "print shell exports and an AWS profile for this Lakebed")
     env.add_argument("--profile", action="store_true", help="print the profile for ~/.aws/config instead of exports")
-    env.set_defaults(run=online.env)
+    env.add_argument(
+        "--iceberg",
+        action="store_true",
+        help="print settings of PyIceberg, DuckDB, Spark and Trino for the Iceberg catalog",
+    )
+    env.set_defaults(run=clients.env)
     console = command("console", "print the link that signs a browser in to the console")
     console.add_argument("--open", action="store_true", help="open it in the browser as well")
     console.set_defaults(run=online.console)

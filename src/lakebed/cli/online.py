@@ -86,35 +86,6 @@ def status(options: argparse.Namespace) -> int:
     return 1 if any(task.get("broken") for task in tasks) else 0
 
 
-def env(options: argparse.Namespace) -> int:
-    """``lakebed env``: ``eval "$(lakebed env)"`` points every AWS client of the shell here."""
-    where = address_of(options.data)
-    url = where["http_url"]
-    values = {
-        "AWS_ENDPOINT_URL": url,
-        "AWS_ACCESS_KEY_ID": where["access_key_id"],
-        "AWS_SECRET_ACCESS_KEY": where["secret_access_key"],
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_REGION": "us-east-1",
-        # boto3 and the CLI: no request to the instance metadata address when keys are missing.
-        "AWS_EC2_METADATA_DISABLED": "true",
-    }
-    if options.profile:
-        prose = (
-            "[profile lakebed]\n"
-            f"endpoint_url = {url}\nregion = us-east-1\n"
-            f"aws_access_key_id = {values['AWS_ACCESS_KEY_ID']}\n"
-            f"aws_secret_access_key = {values['AWS_SECRET_ACCESS_KEY']}"
-        )
-    else:
-        # What another session left behind would win over these keys, or make them wrong.
-        prose = "unset AWS_PROFILE AWS_SESSION_TOKEN\n" + "\n".join(
-            f"export {key}={value}" for key, value in values.items()
-        )
-    show(options.json, values, prose)
-    return 0
-
-
 def backup(options: argparse.Namespace) -> int:
     """``lakebed backup ARCHIVE``: through the server when one runs, else straight from the files."""
     target = options.archive.absolute()
