@@ -10,6 +10,10 @@ class ColumnStatisticsTaskNotRunningException(ModelledError): ...
 class ColumnStatisticsTaskRunningException(ModelledError): ...
 class ColumnStatisticsTaskStoppingException(ModelledError): ...
 class ConcurrentModificationException(ModelledError): ...
+class ConflictException(ModelledError): ...
+class CrawlerNotRunningException(ModelledError): ...
+class CrawlerRunningException(ModelledError): ...
+class CrawlerStoppingException(ModelledError): ...
 class EntityNotFoundException(ModelledError): ...
 class FederatedResourceAlreadyExistsException(ModelledError): ...
 class FederationSourceException(ModelledError): ...
@@ -18,15 +22,41 @@ class GlueEncryptionException(ModelledError): ...
 class InternalServiceException(ModelledError): ...
 class InvalidInputException(ModelledError): ...
 class InvalidStateException(ModelledError): ...
+class NoScheduleException(ModelledError): ...
 class OperationTimeoutException(ModelledError): ...
 class ResourceNotReadyException(ModelledError): ...
 class ResourceNumberLimitExceededException(ModelledError): ...
+class SchedulerNotRunningException(ModelledError): ...
+class SchedulerRunningException(ModelledError): ...
+class SchedulerTransitioningException(ModelledError): ...
 class VersionMismatchException(ModelledError): ...
 
 class AuditContext(TypedDict, total=False):
     AdditionalAuditContext: str
     RequestedColumns: list[str]
     AllColumnsRequested: bool
+
+class AuthenticationConfiguration(TypedDict, total=False):
+    AuthenticationType: str
+    SecretArn: str
+    KmsKeyArn: str
+    OAuth2Properties: OAuth2Properties
+
+class AuthenticationConfigurationInput(TypedDict, total=False):
+    AuthenticationType: str
+    OAuth2Properties: OAuth2PropertiesInput
+    SecretArn: str
+    KmsKeyArn: str
+    BasicAuthenticationCredentials: BasicAuthenticationCredentials
+    CustomAuthenticationCredentials: dict[str, str]
+
+class AuthorizationCodeProperties(TypedDict, total=False):
+    AuthorizationCode: str
+    RedirectUri: str
+
+class BasicAuthenticationCredentials(TypedDict, total=False):
+    Username: str
+    Password: str
 
 class BatchCreatePartitionRequest(TypedDict, total=False):
     CatalogId: str
@@ -36,6 +66,14 @@ class BatchCreatePartitionRequest(TypedDict, total=False):
 
 class BatchCreatePartitionResponse(TypedDict, total=False):
     Errors: list[PartitionError]
+
+class BatchDeleteConnectionRequest(TypedDict, total=False):
+    CatalogId: str
+    ConnectionNameList: Required[list[str]]
+
+class BatchDeleteConnectionResponse(TypedDict, total=False):
+    Succeeded: list[str]
+    Errors: dict[str, ErrorDetail]
 
 class BatchDeletePartitionRequest(TypedDict, total=False):
     CatalogId: str
@@ -63,6 +101,13 @@ class BatchDeleteTableVersionRequest(TypedDict, total=False):
 
 class BatchDeleteTableVersionResponse(TypedDict, total=False):
     Errors: list[TableVersionError]
+
+class BatchGetCrawlersRequest(TypedDict, total=False):
+    CrawlerNames: Required[list[str]]
+
+class BatchGetCrawlersResponse(TypedDict, total=False):
+    Crawlers: list[Crawler]
+    CrawlersNotFound: list[str]
 
 class BatchGetPartitionRequest(TypedDict, total=False):
     CatalogId: str
@@ -103,6 +148,13 @@ class BooleanColumnStatisticsData(TypedDict, total=False):
     NumberOfFalses: Required[int]
     NumberOfNulls: Required[int]
 
+class CatalogTarget(TypedDict, total=False):
+    DatabaseName: Required[str]
+    Tables: Required[list[str]]
+    ConnectionName: str
+    EventQueueArn: str
+    DlqEventQueueArn: str
+
 class CheckSchemaVersionValidityInput(TypedDict, total=False):
     DataFormat: Required[str]
     SchemaDefinition: Required[str]
@@ -110,6 +162,12 @@ class CheckSchemaVersionValidityInput(TypedDict, total=False):
 class CheckSchemaVersionValidityResponse(TypedDict, total=False):
     Valid: bool
     Error: str
+
+class Classifier(TypedDict, total=False):
+    GrokClassifier: GrokClassifier
+    XMLClassifier: XMLClassifier
+    JsonClassifier: JsonClassifier
+    CsvClassifier: CsvClassifier
 
 class Column(TypedDict, total=False):
     Name: Required[str]
@@ -175,6 +233,108 @@ class ColumnStatisticsTaskSettings(TypedDict, total=False):
     SettingSource: str
     LastExecutionAttempt: ExecutionAttempt
 
+class Connection(TypedDict, total=False):
+    Name: str
+    Description: str
+    ConnectionType: str
+    MatchCriteria: list[str]
+    ConnectionProperties: dict[str, str]
+    SparkProperties: dict[str, str]
+    AthenaProperties: dict[str, str]
+    PythonProperties: dict[str, str]
+    PhysicalConnectionRequirements: PhysicalConnectionRequirements
+    CreationTime: float
+    LastUpdatedTime: float
+    LastUpdatedBy: str
+    Status: str
+    StatusReason: str
+    LastConnectionValidationTime: float
+    AuthenticationConfiguration: AuthenticationConfiguration
+    ConnectionSchemaVersion: int
+    CompatibleComputeEnvironments: list[str]
+
+class ConnectionInput(TypedDict, total=False):
+    Name: Required[str]
+    Description: str
+    ConnectionType: Required[str]
+    MatchCriteria: list[str]
+    ConnectionProperties: Required[dict[str, str]]
+    SparkProperties: dict[str, str]
+    AthenaProperties: dict[str, str]
+    PythonProperties: dict[str, str]
+    PhysicalConnectionRequirements: PhysicalConnectionRequirements
+    AuthenticationConfiguration: AuthenticationConfigurationInput
+    ValidateCredentials: bool
+    ValidateForComputeEnvironments: list[str]
+
+class Crawler(TypedDict, total=False):
+    Name: str
+    Role: str
+    Targets: CrawlerTargets
+    DatabaseName: str
+    Description: str
+    Classifiers: list[str]
+    RecrawlPolicy: RecrawlPolicy
+    SchemaChangePolicy: SchemaChangePolicy
+    LineageConfiguration: LineageConfiguration
+    State: str
+    TablePrefix: str
+    Schedule: Schedule
+    CrawlElapsedTime: int
+    CreationTime: float
+    LastUpdated: float
+    LastCrawl: LastCrawlInfo
+    Version: int
+    Configuration: str
+    CrawlerSecurityConfiguration: str
+    LakeFormationConfiguration: LakeFormationConfiguration
+    CatalogId: str
+
+class CrawlerHistory(TypedDict, total=False):
+    CrawlId: str
+    State: str
+    StartTime: float
+    EndTime: float
+    Summary: str
+    ErrorMessage: str
+    LogGroup: str
+    LogStream: str
+    MessagePrefix: str
+    DPUHour: float
+
+class CrawlerMetrics(TypedDict, total=False):
+    CrawlerName: str
+    TimeLeftSeconds: float
+    StillEstimating: bool
+    LastRuntimeSeconds: float
+    MedianRuntimeSeconds: float
+    TablesCreated: int
+    TablesUpdated: int
+    TablesDeleted: int
+
+class CrawlerTargets(TypedDict, total=False):
+    S3Targets: list[S3Target]
+    JdbcTargets: list[JdbcTarget]
+    MongoDBTargets: list[MongoDBTarget]
+    DynamoDBTargets: list[DynamoDBTarget]
+    CatalogTargets: list[CatalogTarget]
+    DeltaTargets: list[DeltaTarget]
+    IcebergTargets: list[IcebergTarget]
+    HudiTargets: list[HudiTarget]
+
+class CrawlsFilter(TypedDict, total=False):
+    FieldName: str
+    FilterOperator: str
+    FieldValue: str
+
+class CreateClassifierRequest(TypedDict, total=False):
+    GrokClassifier: CreateGrokClassifierRequest
+    XMLClassifier: CreateXMLClassifierRequest
+    JsonClassifier: CreateJsonClassifierRequest
+    CsvClassifier: CreateCsvClassifierRequest
+
+class CreateClassifierResponse(TypedDict, total=False): ...
+
 class CreateColumnStatisticsTaskSettingsRequest(TypedDict, total=False):
     DatabaseName: Required[str]
     TableName: Required[str]
@@ -188,6 +348,46 @@ class CreateColumnStatisticsTaskSettingsRequest(TypedDict, total=False):
 
 class CreateColumnStatisticsTaskSettingsResponse(TypedDict, total=False): ...
 
+class CreateConnectionRequest(TypedDict, total=False):
+    CatalogId: str
+    ConnectionInput: Required[ConnectionInput]
+    Tags: dict[str, str]
+
+class CreateConnectionResponse(TypedDict, total=False):
+    CreateConnectionStatus: str
+
+class CreateCrawlerRequest(TypedDict, total=False):
+    Name: Required[str]
+    Role: Required[str]
+    DatabaseName: str
+    Description: str
+    Targets: Required[CrawlerTargets]
+    Schedule: str
+    Classifiers: list[str]
+    TablePrefix: str
+    SchemaChangePolicy: SchemaChangePolicy
+    RecrawlPolicy: RecrawlPolicy
+    LineageConfiguration: LineageConfiguration
+    LakeFormationConfiguration: LakeFormationConfiguration
+    Configuration: str
+    CrawlerSecurityConfiguration: str
+    Tags: dict[str, str]
+    CatalogId: str
+
+class CreateCrawlerResponse(TypedDict, total=False): ...
+
+class CreateCsvClassifierRequest(TypedDict, total=False):
+    Name: Required[str]
+    Delimiter: str
+    QuoteSymbol: str
+    ContainsHeader: str
+    Header: list[str]
+    DisableValueTrimming: bool
+    AllowSingleColumn: bool
+    CustomDatatypeConfigured: bool
+    CustomDatatypes: list[str]
+    Serde: str
+
 class CreateDatabaseRequest(TypedDict, total=False):
     CatalogId: str
     DatabaseInput: Required[DatabaseInput]
@@ -195,12 +395,22 @@ class CreateDatabaseRequest(TypedDict, total=False):
 
 class CreateDatabaseResponse(TypedDict, total=False): ...
 
+class CreateGrokClassifierRequest(TypedDict, total=False):
+    Classification: Required[str]
+    Name: Required[str]
+    GrokPattern: Required[str]
+    CustomPatterns: str
+
 class CreateIcebergTableInput(TypedDict, total=False):
     Location: Required[str]
     Schema: Required[IcebergSchema]
     PartitionSpec: IcebergPartitionSpec
     WriteOrder: IcebergSortOrder
     Properties: dict[str, str]
+
+class CreateJsonClassifierRequest(TypedDict, total=False):
+    Name: Required[str]
+    JsonPath: Required[str]
 
 class CreatePartitionRequest(TypedDict, total=False):
     CatalogId: str
@@ -264,6 +474,26 @@ class CreateUserDefinedFunctionRequest(TypedDict, total=False):
 
 class CreateUserDefinedFunctionResponse(TypedDict, total=False): ...
 
+class CreateXMLClassifierRequest(TypedDict, total=False):
+    Classification: Required[str]
+    Name: Required[str]
+    RowTag: str
+
+class CsvClassifier(TypedDict, total=False):
+    Name: Required[str]
+    CreationTime: float
+    LastUpdated: float
+    Version: int
+    Delimiter: str
+    QuoteSymbol: str
+    ContainsHeader: str
+    Header: list[str]
+    DisableValueTrimming: bool
+    AllowSingleColumn: bool
+    CustomDatatypeConfigured: bool
+    CustomDatatypes: list[str]
+    Serde: str
+
 class DataLakePrincipal(TypedDict, total=False):
     DataLakePrincipalIdentifier: str
 
@@ -308,6 +538,11 @@ class DecimalNumber(TypedDict, total=False):
     UnscaledValue: Required[bytes]
     Scale: Required[int]
 
+class DeleteClassifierRequest(TypedDict, total=False):
+    Name: Required[str]
+
+class DeleteClassifierResponse(TypedDict, total=False): ...
+
 class DeleteColumnStatisticsForPartitionRequest(TypedDict, total=False):
     CatalogId: str
     DatabaseName: Required[str]
@@ -331,6 +566,17 @@ class DeleteColumnStatisticsTaskSettingsRequest(TypedDict, total=False):
     CatalogID: str
 
 class DeleteColumnStatisticsTaskSettingsResponse(TypedDict, total=False): ...
+
+class DeleteConnectionRequest(TypedDict, total=False):
+    CatalogId: str
+    ConnectionName: Required[str]
+
+class DeleteConnectionResponse(TypedDict, total=False): ...
+
+class DeleteCrawlerRequest(TypedDict, total=False):
+    Name: Required[str]
+
+class DeleteCrawlerResponse(TypedDict, total=False): ...
 
 class DeleteDatabaseRequest(TypedDict, total=False):
     CatalogId: str
@@ -392,11 +638,22 @@ class DeleteUserDefinedFunctionRequest(TypedDict, total=False):
 
 class DeleteUserDefinedFunctionResponse(TypedDict, total=False): ...
 
+class DeltaTarget(TypedDict, total=False):
+    DeltaTables: list[str]
+    ConnectionName: str
+    WriteManifest: bool
+    CreateNativeDeltaTable: bool
+
 class DoubleColumnStatisticsData(TypedDict, total=False):
     MinimumValue: float
     MaximumValue: float
     NumberOfNulls: Required[int]
     NumberOfDistinctValues: Required[int]
+
+class DynamoDBTarget(TypedDict, total=False):
+    Path: str
+    scanAll: bool
+    scanRate: float
 
 class ErrorDetail(TypedDict, total=False):
     ErrorCode: str
@@ -422,6 +679,20 @@ class FederatedTable(TypedDict, total=False):
     DatabaseIdentifier: str
     ConnectionName: str
     ConnectionType: str
+
+class GetClassifierRequest(TypedDict, total=False):
+    Name: Required[str]
+
+class GetClassifierResponse(TypedDict, total=False):
+    Classifier: Classifier
+
+class GetClassifiersRequest(TypedDict, total=False):
+    MaxResults: int
+    NextToken: str
+
+class GetClassifiersResponse(TypedDict, total=False):
+    Classifiers: list[Classifier]
+    NextToken: str
 
 class GetColumnStatisticsForPartitionRequest(TypedDict, total=False):
     CatalogId: str
@@ -468,6 +739,54 @@ class GetColumnStatisticsTaskSettingsRequest(TypedDict, total=False):
 
 class GetColumnStatisticsTaskSettingsResponse(TypedDict, total=False):
     ColumnStatisticsTaskSettings: ColumnStatisticsTaskSettings
+
+class GetConnectionRequest(TypedDict, total=False):
+    CatalogId: str
+    Name: Required[str]
+    HidePassword: bool
+    ApplyOverrideForComputeEnvironment: str
+
+class GetConnectionResponse(TypedDict, total=False):
+    Connection: Connection
+
+class GetConnectionsFilter(TypedDict, total=False):
+    MatchCriteria: list[str]
+    ConnectionType: str
+    ConnectionSchemaVersion: int
+
+class GetConnectionsRequest(TypedDict, total=False):
+    CatalogId: str
+    Filter: GetConnectionsFilter
+    HidePassword: bool
+    NextToken: str
+    MaxResults: int
+
+class GetConnectionsResponse(TypedDict, total=False):
+    ConnectionList: list[Connection]
+    NextToken: str
+
+class GetCrawlerMetricsRequest(TypedDict, total=False):
+    CrawlerNameList: list[str]
+    MaxResults: int
+    NextToken: str
+
+class GetCrawlerMetricsResponse(TypedDict, total=False):
+    CrawlerMetricsList: list[CrawlerMetrics]
+    NextToken: str
+
+class GetCrawlerRequest(TypedDict, total=False):
+    Name: Required[str]
+
+class GetCrawlerResponse(TypedDict, total=False):
+    Crawler: Crawler
+
+class GetCrawlersRequest(TypedDict, total=False):
+    MaxResults: int
+    NextToken: str
+
+class GetCrawlersResponse(TypedDict, total=False):
+    Crawlers: list[Crawler]
+    NextToken: str
 
 class GetDatabaseRequest(TypedDict, total=False):
     CatalogId: str
@@ -655,6 +974,21 @@ class GetUserDefinedFunctionsResponse(TypedDict, total=False):
     UserDefinedFunctions: list[UserDefinedFunction]
     NextToken: str
 
+class GrokClassifier(TypedDict, total=False):
+    Name: Required[str]
+    Classification: Required[str]
+    CreationTime: float
+    LastUpdated: float
+    Version: int
+    GrokPattern: Required[str]
+    CustomPatterns: str
+
+class HudiTarget(TypedDict, total=False):
+    Paths: list[str]
+    ConnectionName: str
+    Exclusions: list[str]
+    MaximumTraversalDepth: int
+
 class IcebergDocument(TypedDict, total=False): ...
 
 class IcebergEncryptedKey(TypedDict, total=False):
@@ -727,12 +1061,65 @@ class IcebergTableUpdate(TypedDict, total=False):
     EncryptionKey: IcebergEncryptedKey
     KeyId: str
 
+class IcebergTarget(TypedDict, total=False):
+    Paths: list[str]
+    ConnectionName: str
+    Exclusions: list[str]
+    MaximumTraversalDepth: int
+
+class JdbcTarget(TypedDict, total=False):
+    ConnectionName: str
+    Path: str
+    Exclusions: list[str]
+    EnableAdditionalMetadata: list[str]
+
+class JsonClassifier(TypedDict, total=False):
+    Name: Required[str]
+    CreationTime: float
+    LastUpdated: float
+    Version: int
+    JsonPath: Required[str]
+
+class LakeFormationConfiguration(TypedDict, total=False):
+    UseLakeFormationCredentials: bool
+    AccountId: str
+
+class LastCrawlInfo(TypedDict, total=False):
+    Status: str
+    ErrorMessage: str
+    LogGroup: str
+    LogStream: str
+    MessagePrefix: str
+    StartTime: float
+
+class LineageConfiguration(TypedDict, total=False):
+    CrawlerLineageSettings: str
+
 class ListColumnStatisticsTaskRunsRequest(TypedDict, total=False):
     MaxResults: int
     NextToken: str
 
 class ListColumnStatisticsTaskRunsResponse(TypedDict, total=False):
     ColumnStatisticsTaskRunIds: list[str]
+    NextToken: str
+
+class ListCrawlersRequest(TypedDict, total=False):
+    MaxResults: int
+    NextToken: str
+    Tags: dict[str, str]
+
+class ListCrawlersResponse(TypedDict, total=False):
+    CrawlerNames: list[str]
+    NextToken: str
+
+class ListCrawlsRequest(TypedDict, total=False):
+    CrawlerName: Required[str]
+    MaxResults: int
+    Filters: list[CrawlsFilter]
+    NextToken: str
+
+class ListCrawlsResponse(TypedDict, total=False):
+    Crawls: list[CrawlerHistory]
     NextToken: str
 
 class ListRegistriesInput(TypedDict, total=False):
@@ -776,6 +1163,35 @@ class MetadataKeyValuePair(TypedDict, total=False):
     MetadataKey: str
     MetadataValue: str
 
+class MongoDBTarget(TypedDict, total=False):
+    ConnectionName: str
+    Path: str
+    ScanAll: bool
+
+class OAuth2ClientApplication(TypedDict, total=False):
+    UserManagedClientApplicationClientId: str
+    AWSManagedClientApplicationReference: str
+
+class OAuth2Credentials(TypedDict, total=False):
+    UserManagedClientApplicationClientSecret: str
+    AccessToken: str
+    RefreshToken: str
+    JwtToken: str
+
+class OAuth2Properties(TypedDict, total=False):
+    OAuth2GrantType: str
+    OAuth2ClientApplication: OAuth2ClientApplication
+    TokenUrl: str
+    TokenUrlParametersMap: dict[str, str]
+
+class OAuth2PropertiesInput(TypedDict, total=False):
+    OAuth2GrantType: str
+    OAuth2ClientApplication: OAuth2ClientApplication
+    TokenUrl: str
+    TokenUrlParametersMap: dict[str, str]
+    AuthorizationCodeProperties: AuthorizationCodeProperties
+    OAuth2Credentials: OAuth2Credentials
+
 class OpenTableFormatInput(TypedDict, total=False):
     IcebergInput: IcebergInput
 
@@ -815,6 +1231,11 @@ class PartitionInput(TypedDict, total=False):
 
 class PartitionValueList(TypedDict, total=False):
     Values: Required[list[str]]
+
+class PhysicalConnectionRequirements(TypedDict, total=False):
+    SubnetId: str
+    SecurityGroupIdList: list[str]
+    AvailabilityZone: str
 
 class PrincipalPermissions(TypedDict, total=False):
     Principal: DataLakePrincipal
@@ -864,6 +1285,9 @@ class QuerySessionContext(TypedDict, total=False):
 class RLSProperties(TypedDict, total=False):
     DefaultRLSPolicy: str
 
+class RecrawlPolicy(TypedDict, total=False):
+    RecrawlBehavior: str
+
 class RegisterSchemaVersionInput(TypedDict, total=False):
     SchemaId: Required[SchemaId]
     SchemaDefinition: Required[str]
@@ -906,9 +1330,21 @@ class ResourceUri(TypedDict, total=False):
     Uri: str
     LastModified: float
 
+class S3Target(TypedDict, total=False):
+    Path: str
+    Exclusions: list[str]
+    ConnectionName: str
+    SampleSize: int
+    EventQueueArn: str
+    DlqEventQueueArn: str
+
 class Schedule(TypedDict, total=False):
     ScheduleExpression: str
     State: str
+
+class SchemaChangePolicy(TypedDict, total=False):
+    UpdateBehavior: str
+    DeleteBehavior: str
 
 class SchemaId(TypedDict, total=False):
     SchemaArn: str
@@ -995,6 +1431,16 @@ class StartColumnStatisticsTaskRunScheduleRequest(TypedDict, total=False):
 
 class StartColumnStatisticsTaskRunScheduleResponse(TypedDict, total=False): ...
 
+class StartCrawlerRequest(TypedDict, total=False):
+    Name: Required[str]
+
+class StartCrawlerResponse(TypedDict, total=False): ...
+
+class StartCrawlerScheduleRequest(TypedDict, total=False):
+    CrawlerName: Required[str]
+
+class StartCrawlerScheduleResponse(TypedDict, total=False): ...
+
 class StatusDetails(TypedDict, total=False):
     RequestedChange: Table
     ViewValidations: list[ViewValidation]
@@ -1012,6 +1458,16 @@ class StopColumnStatisticsTaskRunScheduleRequest(TypedDict, total=False):
     CatalogID: str
 
 class StopColumnStatisticsTaskRunScheduleResponse(TypedDict, total=False): ...
+
+class StopCrawlerRequest(TypedDict, total=False):
+    Name: Required[str]
+
+class StopCrawlerResponse(TypedDict, total=False): ...
+
+class StopCrawlerScheduleRequest(TypedDict, total=False):
+    CrawlerName: Required[str]
+
+class StopCrawlerScheduleResponse(TypedDict, total=False): ...
 
 class StorageDescriptor(TypedDict, total=False):
     Columns: list[Column]
@@ -1123,11 +1579,31 @@ class TagResourceRequest(TypedDict, total=False):
 
 class TagResourceResponse(TypedDict, total=False): ...
 
+class TestConnectionInput(TypedDict, total=False):
+    ConnectionType: Required[str]
+    ConnectionProperties: Required[dict[str, str]]
+    AuthenticationConfiguration: AuthenticationConfigurationInput
+
+class TestConnectionRequest(TypedDict, total=False):
+    ConnectionName: str
+    CatalogId: str
+    TestConnectionInput: TestConnectionInput
+
+class TestConnectionResponse(TypedDict, total=False): ...
+
 class UntagResourceRequest(TypedDict, total=False):
     ResourceArn: Required[str]
     TagsToRemove: Required[list[str]]
 
 class UntagResourceResponse(TypedDict, total=False): ...
+
+class UpdateClassifierRequest(TypedDict, total=False):
+    GrokClassifier: UpdateGrokClassifierRequest
+    XMLClassifier: UpdateXMLClassifierRequest
+    JsonClassifier: UpdateJsonClassifierRequest
+    CsvClassifier: UpdateCsvClassifierRequest
+
+class UpdateClassifierResponse(TypedDict, total=False): ...
 
 class UpdateColumnStatisticsForPartitionRequest(TypedDict, total=False):
     CatalogId: str
@@ -1160,6 +1636,50 @@ class UpdateColumnStatisticsTaskSettingsRequest(TypedDict, total=False):
 
 class UpdateColumnStatisticsTaskSettingsResponse(TypedDict, total=False): ...
 
+class UpdateConnectionRequest(TypedDict, total=False):
+    CatalogId: str
+    Name: Required[str]
+    ConnectionInput: Required[ConnectionInput]
+
+class UpdateConnectionResponse(TypedDict, total=False): ...
+
+class UpdateCrawlerRequest(TypedDict, total=False):
+    Name: Required[str]
+    Role: str
+    DatabaseName: str
+    Description: str
+    Targets: CrawlerTargets
+    Schedule: str
+    Classifiers: list[str]
+    TablePrefix: str
+    SchemaChangePolicy: SchemaChangePolicy
+    RecrawlPolicy: RecrawlPolicy
+    LineageConfiguration: LineageConfiguration
+    LakeFormationConfiguration: LakeFormationConfiguration
+    Configuration: str
+    CrawlerSecurityConfiguration: str
+    CatalogId: str
+
+class UpdateCrawlerResponse(TypedDict, total=False): ...
+
+class UpdateCrawlerScheduleRequest(TypedDict, total=False):
+    CrawlerName: Required[str]
+    Schedule: str
+
+class UpdateCrawlerScheduleResponse(TypedDict, total=False): ...
+
+class UpdateCsvClassifierRequest(TypedDict, total=False):
+    Name: Required[str]
+    Delimiter: str
+    QuoteSymbol: str
+    ContainsHeader: str
+    Header: list[str]
+    DisableValueTrimming: bool
+    AllowSingleColumn: bool
+    CustomDatatypeConfigured: bool
+    CustomDatatypes: list[str]
+    Serde: str
+
 class UpdateDatabaseRequest(TypedDict, total=False):
     CatalogId: str
     Name: Required[str]
@@ -1167,11 +1687,21 @@ class UpdateDatabaseRequest(TypedDict, total=False):
 
 class UpdateDatabaseResponse(TypedDict, total=False): ...
 
+class UpdateGrokClassifierRequest(TypedDict, total=False):
+    Name: Required[str]
+    Classification: str
+    GrokPattern: str
+    CustomPatterns: str
+
 class UpdateIcebergInput(TypedDict, total=False):
     UpdateIcebergTableInput: Required[UpdateIcebergTableInput]
 
 class UpdateIcebergTableInput(TypedDict, total=False):
     Updates: Required[list[IcebergTableUpdate]]
+
+class UpdateJsonClassifierRequest(TypedDict, total=False):
+    Name: Required[str]
+    JsonPath: str
 
 class UpdateOpenTableFormatInput(TypedDict, total=False):
     UpdateIcebergInput: UpdateIcebergInput
@@ -1225,6 +1755,11 @@ class UpdateUserDefinedFunctionRequest(TypedDict, total=False):
     FunctionInput: Required[UserDefinedFunctionInput]
 
 class UpdateUserDefinedFunctionResponse(TypedDict, total=False): ...
+
+class UpdateXMLClassifierRequest(TypedDict, total=False):
+    Name: Required[str]
+    Classification: str
+    RowTag: str
 
 class UserDefinedFunction(TypedDict, total=False):
     FunctionName: str
@@ -1299,3 +1834,11 @@ class ViewValidation(TypedDict, total=False):
     UpdateTime: float
     State: str
     Error: ErrorDetail
+
+class XMLClassifier(TypedDict, total=False):
+    Name: Required[str]
+    Classification: Required[str]
+    CreationTime: float
+    LastUpdated: float
+    Version: int
+    RowTag: str

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from lakebed.ports.inspection import Classifier, Inspected, Suspect
+
 
 class SqlFailure(Exception):  # noqa: N818 - the field's word: a query fails
     """A statement that failed. ``name`` is Trino's error name, ``category`` Athena's (1 system, 2 user, 3 other)."""
@@ -192,6 +194,10 @@ class SqlEngine(Protocol):
 
     async def run(self, job: SqlJob) -> SqlOutcome:
         """Run to the end; the files lie in ``job.output.directory`` and are the caller's."""
+        ...
+
+    async def inspect(self, files: Sequence[Suspect], classifiers: Sequence[Classifier]) -> Sequence[Inspected]:
+        """What each file holds; a file that is gone or broken is UNKNOWN."""
         ...
 
     def cancel(self, job_id: str) -> bool:

@@ -12,10 +12,12 @@ from lakebed.engines.sql_duckdb.pool import Pool
 from lakebed.kernel.errors import AwsError
 from lakebed.kernel.kernel import Kernel
 from lakebed.ports.conversion import Conversion, Converted
+from lakebed.ports.inspection import Classifier, Inspected, Suspect
 from lakebed.ports.sql import Explained, OutputFile, ResultColumn, SqlFailure, SqlJob, SqlOutcome, TableName
 
 _CONVERT_SECONDS = 300.0
 _PARSE_SECONDS = 30.0
+_INSPECT_SECONDS = 120.0
 _SQL_CHARS_MAX = 262_144  # Athena's quota: https://docs.aws.amazon.com/athena/latest/ug/service-limits.html
 
 
@@ -80,6 +82,12 @@ class DuckdbEngine:
             execution_seconds=told["execution_seconds"],
             plan=told["plan"],
         )
+
+    async def inspect(self, files: Sequence[Suspect], classifiers: Sequence[Classifier]) -> Sequence[Inspected]:
+        suspects = [{"path": file.path, "key": file.key, "size": file.size} for file in files]
+        request = {"op": "inspect", "files": suspects, "classifiers": [dict(one) for one in classifiers]}
+        told = await self._pool.ask(self._k.ids.uuid(), request, _INSPECT_SECONDS)
+        return [msgspec.convert(one, Inspected) for one in told]
 
     async def convert(self, job: Conversion) -> Converted:
         request = {

@@ -9,6 +9,7 @@ import duckdb
 
 from lakebed.engines.sql_duckdb import query
 from lakebed.engines.sql_duckdb.convert import convert
+from lakebed.engines.sql_duckdb.inspection import inspect
 from lakebed.engines.sql_duckdb.instance import Instances
 from lakebed.lake.sql.failures import translated
 from lakebed.lake.types import UnknownTypeError
@@ -24,6 +25,7 @@ def hello(instances: Instances, request: dict[str, Any]) -> bool:
 _OPS: dict[str, Callable[[Instances, dict[str, Any]], Any]] = {
     "hello": hello, "convert": convert, "references": query.references, "prune": query.prune, "describe": query.describe,
     "run": query.run, "explain": query.explain, "constants": query.constants, "predicates": query.predicates,
+    "inspect": inspect,
 }  # fmt: skip
 
 

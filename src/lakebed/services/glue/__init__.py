@@ -1,12 +1,12 @@
 """AWS Glue Data Catalog: databases, tables with their versions, partitions with the expression language,
-user-defined functions, column statistics, tags; and the Schema Registry.
+user-defined functions, column statistics, tags; the Schema Registry; crawlers, classifiers, connections (``crawlers/``).
 
 Follows https://docs.aws.amazon.com/glue/latest/dg/aws-glue-api-catalog.html. ``catalogue`` is what happens, ``provider/``
 the API over it, ``port`` the same for Athena and Firehose; ``predicate`` reads partition expressions, ``pattern`` the name
 patterns of GetTables.
 
 Refused by name: resource links, federated databases, multi-dialect views, table creation from an open table format's
-metadata, partition indexes (every table has one already). Crawlers, jobs and connections are not built
+metadata, partition indexes (every table has one already). Jobs are not built
 (see docs/deviations/glue.md).
 """
 
@@ -20,9 +20,18 @@ from lakebed.kernel.tasks import Task
 from lakebed.ports.house import Ports
 from lakebed.ports.service import Service, operations_of
 from lakebed.services.glue.catalogue import Catalogue
+from lakebed.services.glue.crawlers.checks import Checks
+from lakebed.services.glue.crawlers.desk import CRAWL_TASKS, Crawlers
+from lakebed.services.glue.crawlers.vaulted import Connections
+from lakebed.services.glue.crawlers.work import Runner, Schedules
 from lakebed.services.glue.iceberg_rest import IcebergRest
 from lakebed.services.glue.port import GlueCatalog
+from lakebed.services.glue.provider.classifiers import ClassifierOperations
+from lakebed.services.glue.provider.connections import ConnectionOperations
+from lakebed.services.glue.provider.crawler_schedules import CrawlerScheduleOperations
+from lakebed.services.glue.provider.crawlers import CrawlerOperations
 from lakebed.services.glue.provider.databases import DatabaseOperations
+from lakebed.services.glue.provider.desk import Desk
 from lakebed.services.glue.provider.functions import FunctionOperations
 from lakebed.services.glue.provider.partitions import PartitionOperations
 from lakebed.services.glue.provider.registries import RegistryOperations
@@ -46,6 +55,9 @@ def service(k: Kernel, p: Ports) -> Service:
     shelf = Shelf(k, SchemaStore(k.db))
     statistics = Statistics(k, p, catalogue)
     p.catalog = GlueCatalog(catalogue, p)
+    crawlers, connections, tags = Crawlers(k), Connections(k), catalogue.databases
+    checks = Checks(p, catalogue, crawlers, connections)
+    runners = [Runner(number, crawlers, catalogue, p, connections) for number in range(len(CRAWL_TASKS))]
     providers = (
         DatabaseOperations(catalogue),
         TableOperations(catalogue),
@@ -56,14 +68,18 @@ def service(k: Kernel, p: Ports) -> Service:
         SearchOperations(catalogue, p),
         RegistryOperations(shelf, catalogue.databases),
         SchemaVersionOperations(shelf),
-        TagOperations(k, catalogue.databases, _tagged(catalogue, shelf)),
+        CrawlerOperations(crawlers, checks, Desk(catalogue), tags),
+        CrawlerScheduleOperations(crawlers),
+        ClassifierOperations(crawlers),
+        ConnectionOperations(connections, Desk(catalogue), tags),
+        TagOperations(k, catalogue.databases, _tagged(catalogue, shelf, crawlers, connections)),
     )
-    tasks: list[Task] = [Discard(catalogue), Counting(statistics), Scheduled(statistics)]
+    tasks: list[Task] = [Discard(catalogue), Schedules(crawlers), *runners, Counting(statistics), Scheduled(statistics)]
     door = IcebergRest(k, p, catalogue)
     return Service("glue", operations_of(*providers, prefix="glue"), tasks=tasks, door=door)
 
 
-def _tagged(catalogue: Catalogue, shelf: Shelf) -> Mapping[str, Found]:
+def _tagged(catalogue: Catalogue, shelf: Shelf, crawlers: Crawlers, connections: Connections) -> Mapping[str, Found]:
     """What takes tags, and how it is found."""
 
     def schema(scope: Scope, name: str) -> str:
@@ -71,6 +87,8 @@ def _tagged(catalogue: Catalogue, shelf: Shelf) -> Mapping[str, Found]:
 
     return {
         "database": lambda scope, name: scope.arn("glue", f"database/{catalogue.database(scope, name).name}"),
+        "connection": lambda scope, name: connections.require(scope, name).arn,
+        "crawler": lambda scope, name: crawlers.require(scope, name).arn,
         "registry": lambda scope, name: shelf.registry(scope, {"RegistryName": name}).arn,
         "schema": schema,
     }
