@@ -168,6 +168,12 @@ class Server:
         return made
 
 
+def patience(seconds: float) -> float:
+    """A time target as it stands on a machine with room, six times that on one that others keep busy."""
+    is_calm = os.getloadavg()[0] < 2 * (os.cpu_count() or 1)
+    return seconds if is_calm else 6 * seconds
+
+
 class Acknowledged:
     """What was promised: one JSON line each, written by the client the moment it was told."""
 

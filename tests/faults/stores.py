@@ -19,7 +19,7 @@ from typing import Any
 import paho.mqtt.client as mqtt
 from botocore.exceptions import ClientError
 
-from tests.crash.rig import UNTOLD, Server, eventually
+from tests.crash.rig import UNTOLD, Server, eventually, patience
 from tests.crash.test_flow import allow, role
 
 DRAIN_SECONDS = 30.0
@@ -241,7 +241,7 @@ class Delivery(Store):
         self.firehose.describe_delivery_stream(DeliveryStreamName="faults")
 
     def found(self, wanted: set[int]) -> list[int]:
-        until = time.monotonic() + DRAIN_SECONDS
+        until = time.monotonic() + patience(DRAIN_SECONDS)
         while not wanted <= set(numbers := self._delivered()) and time.monotonic() < until:
             time.sleep(0.2)
         return numbers
@@ -291,7 +291,7 @@ class Session(Store):
 
     def found(self, wanted: set[int]) -> list[int]:
         device = self._connected()
-        until = time.monotonic() + DRAIN_SECONDS
+        until = time.monotonic() + patience(DRAIN_SECONDS)
         while time.monotonic() < until:
             self._heard.clear()
             if not self._heard.wait(0.7) and wanted <= set(self._numbers):

@@ -25,7 +25,7 @@ import pytest
 from botocore.config import Config
 
 from bench.load import Call, signed
-from tests.crash.rig import Server, eventually, seed
+from tests.crash.rig import Server, eventually, patience, seed
 from tests.faults import stores
 from tests.faults.server import CLOCK
 from tests.faults.stores import Writers, prepared
@@ -143,7 +143,7 @@ def test_the_clock_jumps(tmp_path: Path, machine: Machine, steps: int) -> None:
                 found += server.client("sqs").receive_message(QueueUrl=url).get("Messages", [])
                 return bool(found)
 
-            eventually(again, VISIBILITY + 10, f"{where}: hidden for good")
+            eventually(again, patience(VISIBILITY + 10), f"{where}: hidden for good")
             late = max(late, time.monotonic() - began - VISIBILITY)
             server.client("sqs").delete_message(QueueUrl=hidden, ReceiptHandle=found[0]["ReceiptHandle"])
         writers.stop()

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash.rig import Server, seed
+from tests.crash.rig import Server, patience, seed
 from tests.faults import stores
 from tests.faults.shim import POSSIBLE, Fault, Shim
 from tests.faults.stores import Ledger, prepared, reads
@@ -56,7 +56,7 @@ def _meets(shim: Shim, ledger: Ledger, fault: Fault, tries: int) -> tuple[int, f
         ledger.write()
     ledger.store.read()
     hits = shim.disarm()
-    return hits, ledger.write_until_acknowledged(WORKS_AGAIN_SECONDS)
+    return hits, ledger.write_until_acknowledged(patience(WORKS_AGAIN_SECONDS))
 
 
 @needs_shim
@@ -107,18 +107,18 @@ def test_a_failed_sync_is_told_and_survived(tmp_path: Path, count: int) -> None:
         for _ in range(count):
             for ledger in ledgers:
                 place = PLACES[ledger.store.name]
-                ledger.write_until_acknowledged(WORKS_AGAIN_SECONDS)
+                ledger.write_until_acknowledged(patience(WORKS_AGAIN_SECONDS))
                 shim.arm(Fault(("sync",), rng.randint(1, 2), errno.EIO, place=place))
                 refused = sum(not ledger.write() for _ in range(2))
                 assert shim.disarm() == 1, f"seed {chosen}: no sync in {place}"
                 assert refused, f"seed {chosen}: {ledger.store.name} was acknowledged although its sync failed"
                 ledger.store.read()
                 if not place.startswith("/log"):
-                    ledger.write_until_acknowledged(WORKS_AGAIN_SECONDS)
+                    ledger.write_until_acknowledged(patience(WORKS_AGAIN_SECONDS))
             server.kill()
             server.start()
             for ledger in ledgers:
-                ledger.write_until_acknowledged(WORKS_AGAIN_SECONDS)
+                ledger.write_until_acknowledged(patience(WORKS_AGAIN_SECONDS))
         for ledger in ledgers:
             ledger.check(f"seed {chosen}")
     finally:
@@ -158,7 +158,7 @@ def test_a_full_disk(small_disk: Path, tmp_path: Path, rounds: int) -> None:
         ledgers, slowest = prepared(server, kinds), 0.0
         for number in range(rounds):
             for ledger in ledgers:
-                ledger.write_until_acknowledged(WORKS_AGAIN_SECONDS)
+                ledger.write_until_acknowledged(patience(WORKS_AGAIN_SECONDS))
             _fill(small_disk / "ballast")
             rng.shuffle(ledgers)
             for ledger in ledgers:
@@ -174,7 +174,7 @@ def test_a_full_disk(small_disk: Path, tmp_path: Path, rounds: int) -> None:
             if server.died():
                 server.start()
             for ledger in ledgers:
-                slowest = max(slowest, ledger.write_until_acknowledged(WORKS_AGAIN_SECONDS))
+                slowest = max(slowest, ledger.write_until_acknowledged(patience(WORKS_AGAIN_SECONDS)))
             if number % 10 == 9 or number == rounds - 1:
                 for ledger in ledgers:
                     ledger.check(f"seed {chosen}, round {number}")

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError, ReadTimeoutError
+from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 
-from tests.crash.rig import Server, seed
+from tests.crash.rig import UNTOLD, Server, seed
 from tests.faults.register import FOREVER, Op, violation
 
 BUCKETS = ("plain", "versioned")
@@ -83,9 +83,11 @@ class Client:
         began = time.monotonic()
         try:
             told = call()
+            if value is not None and "ETag" not in told:
+                raise EOFError("the answer ended in its head")
         except EndpointConnectionError:
             raise
-        except (BotoCoreError, ClientError) as failure:
+        except (*UNTOLD, EOFError, ClientError) as failure:
             end = FOREVER if isinstance(failure, ReadTimeoutError) else time.monotonic()
             self._history.add(place, Op(began, end, value, writes=True, in_doubt=True))
             return
@@ -110,7 +112,7 @@ class Client:
         try:
             upload = self._s3.create_multipart_upload(**where)["UploadId"]
             part = self._s3.upload_part(**where, UploadId=upload, PartNumber=1, Body=body)["ETag"]
-        except (BotoCoreError, ClientError):
+        except (*UNTOLD, ClientError, KeyError):
             return  # no key holds any of it
         parts = {"Parts": [{"PartNumber": 1, "ETag": part}]}
         self._write(
@@ -130,7 +132,7 @@ class Client:
             return
         except EndpointConnectionError:
             raise
-        except BotoCoreError:
+        except (*UNTOLD, KeyError):
             return
         if etag_of(body, 1 if "-" in etag else 0) != etag:
             self._history.problems.append(f"{bucket}/{key}: a torn body, {len(body)} bytes under {etag}")
@@ -146,7 +148,7 @@ class Client:
             etag = None
         except EndpointConnectionError:
             raise
-        except BotoCoreError:
+        except (*UNTOLD, KeyError):
             return
         self._history.add((bucket, key), Op(began, time.monotonic(), etag))
 
@@ -156,7 +158,7 @@ class Client:
             told = self._s3.list_objects_v2(Bucket=bucket, Prefix=key[:2])
         except EndpointConnectionError:
             raise
-        except (BotoCoreError, ClientError):
+        except (*UNTOLD, ClientError):
             return
         if "KeyCount" not in told:
             return  # cut between head and body: botocore takes that for an empty answer
