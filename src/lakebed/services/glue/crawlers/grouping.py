@@ -81,7 +81,8 @@ class Rules:
 
 def tables(folder: Folder, rules: Rules) -> list[Group]:
     """The tables of everything below a folder."""
-    return [_settled(group, rules.known) for group in _resolve(folder, rules)]
+    found = _resolve(folder, rules)
+    return [group if group.path.count("/") == rules.level else _settled(group, rules.known) for group in found]
 
 
 def whole(folder: Folder) -> list[Group]:
