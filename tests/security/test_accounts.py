@@ -48,6 +48,9 @@ _VOLATILE_OPERATIONS = {
     "GetAccountSummary",
     "GetThingShadow",  # these two tell when they were asked
     "ListNamedShadowsForThing",
+    "GetFunction",  # and these sign the address of a package each time
+    "GetLayerVersion",
+    "GetLayerVersionByArn",
 }
 _VOLATILE = {"ResponseMetadata", "NextShardIterator", "LastUsedDate", "NextToken", "nextToken", "RoleLastUsed"}
 _clients: dict[tuple[str, str, str], Any] = {}
