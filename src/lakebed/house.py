@@ -32,7 +32,7 @@ from lakebed.edge.aws.journal import Journal
 from lakebed.edge.door import Application, FrontDoor
 from lakebed.edge.loopback import Loopback
 from lakebed.edge.mqtt.door import DeviceDoor
-from lakebed.engines import iceberg, run_python, sql_duckdb
+from lakebed.engines import connectors, iceberg, run_python, sql_duckdb
 from lakebed.kernel import emptying
 from lakebed.kernel.backup import write_backup
 from lakebed.kernel.blobs import Blobs
@@ -174,6 +174,7 @@ class House:
         p.broker, p.authority = self._mqtt.broker, self._mqtt.authority
         p.runtime = run_python.PythonRuntime(k, lambda: p.addresses.http_url)
         iceberg.engine(k, p)
+        connectors.engine(k, p)
         self.registry = services(k, p)
         self._journal = Journal(k.db, k.log, k.settings.admin.journal_rows_max)
         world = WorldClock(k.db, k.clock) if isinstance(k.clock, SystemClock) else None
@@ -262,6 +263,7 @@ class House:
         """Tasks, then services in reverse order, then the functions' workers."""
         steps.push_async_callback(self.ports.runtime.stop)
         steps.push_async_callback(self.ports.tables.stop)
+        steps.push_async_callback(self.ports.connectors.stop)
         for service in self.registry.values():
             if service.stop is not None:
                 steps.push_async_callback(service.stop)

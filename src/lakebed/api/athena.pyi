@@ -102,6 +102,16 @@ class CreateCapacityReservationInput(TypedDict, total=False):
 
 class CreateCapacityReservationOutput(TypedDict, total=False): ...
 
+class CreateDataCatalogInput(TypedDict, total=False):
+    Name: Required[str]
+    Type: Required[str]
+    Description: str
+    Parameters: dict[str, str]
+    Tags: list[Tag]
+
+class CreateDataCatalogOutput(TypedDict, total=False):
+    DataCatalog: DataCatalog
+
 class CreateNamedQueryInput(TypedDict, total=False):
     Name: Required[str]
     Description: str
@@ -160,6 +170,13 @@ class DeleteCapacityReservationInput(TypedDict, total=False):
     Name: Required[str]
 
 class DeleteCapacityReservationOutput(TypedDict, total=False): ...
+
+class DeleteDataCatalogInput(TypedDict, total=False):
+    Name: Required[str]
+    DeleteCatalogOnly: bool
+
+class DeleteDataCatalogOutput(TypedDict, total=False):
+    DataCatalog: DataCatalog
 
 class DeleteNamedQueryInput(TypedDict, total=False):
     NamedQueryId: Required[str]
@@ -603,6 +620,14 @@ class UpdateCapacityReservationInput(TypedDict, total=False):
     Name: Required[str]
 
 class UpdateCapacityReservationOutput(TypedDict, total=False): ...
+
+class UpdateDataCatalogInput(TypedDict, total=False):
+    Name: Required[str]
+    Type: Required[str]
+    Description: str
+    Parameters: dict[str, str]
+
+class UpdateDataCatalogOutput(TypedDict, total=False): ...
 
 class UpdateNamedQueryInput(TypedDict, total=False):
     NamedQueryId: Required[str]

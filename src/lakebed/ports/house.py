@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from lakebed.ports.advice import Advisor
 from lakebed.ports.browsers import Browsers
 from lakebed.ports.catalog import Catalog
+from lakebed.ports.connectors import Connectors, Unconnected
 from lakebed.ports.conversion import Converter
 from lakebed.ports.delivery import Delivery
 from lakebed.ports.devices import Broker, CertificateAuthority, DeviceGate, Rules
@@ -71,3 +72,4 @@ class Ports:
     converter: Converter = field(init=False)
     runtime: FunctionRuntime = field(init=False)
     metrics: Metrics = field(default_factory=Unpublished)
+    connectors: Connectors = field(default_factory=Unconnected)

@@ -88,6 +88,18 @@ class Relation:
     deletes: Sequence[DeleteFile] = ()
     positions: bool = False
     rows: Sequence[Sequence[str | None]] = ()
+    catalog: str = ""  # of another data source: its rows were read there
+    source_bytes: int = 0  # what they took there
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What a statement needs of a relation: columns, a tree of ``lake.tables.predicates`` (None: nothing is known), and
+    how many rows at most (None: all)."""
+
+    columns: Sequence[str]
+    predicate: Any = None
+    limit: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +190,10 @@ class SqlEngine(Protocol):
     async def predicates(self, job: SqlJob) -> Sequence[Any]:
         """For each relation of the job, what the query demands of its rows, as a tree of ``lake.tables.predicates``;
         None where nothing is known. No file is opened."""
+        ...
+
+    async def demands(self, job: SqlJob) -> Sequence[Demand | None]:
+        """What the query needs of each relation of another data source; None for every other. No file is opened."""
         ...
 
     async def constants(self, job: SqlJob) -> Sequence[Mapping[str, Sequence[str]]]:

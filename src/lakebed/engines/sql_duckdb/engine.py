@@ -13,7 +13,7 @@ from lakebed.kernel.errors import AwsError
 from lakebed.kernel.kernel import Kernel
 from lakebed.ports.conversion import Conversion, Converted
 from lakebed.ports.inspection import Classifier, Inspected, Suspect
-from lakebed.ports.sql import Explained, OutputFile, ResultColumn, SqlFailure, SqlJob, SqlOutcome, TableName
+from lakebed.ports.sql import Demand, Explained, OutputFile, ResultColumn, SqlFailure, SqlJob, SqlOutcome, TableName
 
 _CONVERT_SECONDS = 300.0
 _PARSE_SECONDS = 30.0
@@ -54,6 +54,10 @@ class DuckdbEngine:
     async def predicates(self, job: SqlJob) -> Sequence[Any]:
         demanded: Sequence[Any] = await self._pool.ask(job.id, _request("predicates", job), _PARSE_SECONDS)
         return demanded
+
+    async def demands(self, job: SqlJob) -> Sequence[Demand | None]:
+        found = await self._pool.ask(job.id, _request("demands", job), _PARSE_SECONDS)
+        return [None if demand is None else Demand(**demand) for demand in found]
 
     async def constants(self, job: SqlJob) -> Sequence[Mapping[str, Sequence[str]]]:
         found: Sequence[Mapping[str, Sequence[str]]]

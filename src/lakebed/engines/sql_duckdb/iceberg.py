@@ -9,6 +9,7 @@ name, equality deletes column by column with NULL equal to NULL. https://iceberg
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
@@ -236,6 +237,8 @@ class _Reader:
             return self._in(node)
         if isinstance(node, exp.Is) and isinstance(node.expression, exp.Null):
             return self._null(node.this, "null")
+        if isinstance(node, exp.Like):
+            return self._like(node)
         if isinstance(node, exp.Not):
             inner = node.this.this if isinstance(node.this, exp.Paren) else node.this
             if isinstance(inner, exp.Is) and isinstance(inner.expression, exp.Null):
@@ -246,6 +249,14 @@ class _Reader:
             return None
         left = self._compare(node.left, node.right, word)
         return left if left is not None else self._compare(node.right, node.left, _FLIPPED[word])
+
+    def _like(self, node: exp.Like) -> Tree:
+        """What a pattern begins with."""
+        found, pattern = self._column(node.this), node.expression
+        if found is None or found[1].base != "varchar" or not isinstance(pattern, exp.Literal) or not pattern.is_string:
+            return None
+        prefix = re.split("[%_]", pattern.name, maxsplit=1)[0]
+        return ["starts", found[0], prefix] if prefix else None
 
     def _null(self, column: exp.Expr, word: str) -> Tree:
         found = self._column(column)

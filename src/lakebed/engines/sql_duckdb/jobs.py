@@ -7,7 +7,7 @@ from typing import Any
 
 import duckdb
 
-from lakebed.engines.sql_duckdb import query
+from lakebed.engines.sql_duckdb import demands, query
 from lakebed.engines.sql_duckdb.convert import convert
 from lakebed.engines.sql_duckdb.inspection import inspect
 from lakebed.engines.sql_duckdb.instance import Instances
@@ -26,6 +26,7 @@ _OPS: dict[str, Callable[[Instances, dict[str, Any]], Any]] = {
     "hello": hello, "convert": convert, "references": query.references, "prune": query.prune, "describe": query.describe,
     "run": query.run, "explain": query.explain, "constants": query.constants, "predicates": query.predicates,
     "inspect": inspect,
+    "demands": demands.demands,
 }  # fmt: skip
 
 

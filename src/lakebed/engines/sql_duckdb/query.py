@@ -189,7 +189,7 @@ def compiled(job: SqlJob) -> tuple[Query, Compiler]:
         columns = [(name.lower(), parse_hive(kind)) for name, kind in [*relation.columns, *relation.partition_columns]]
         info = RelationInfo(
             number, relation.database, relation.name, columns, relation.view_sql, relation.view_database,
-            relation.format != "rows",
+            relation.format != "rows" and not relation.catalog,
         )  # fmt: skip
         relations[relation.database.lower(), relation.name.lower() + relation.version] = info
     compiler = Compiler(relations, job.database.lower(), now=job.now)

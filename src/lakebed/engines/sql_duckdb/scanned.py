@@ -75,6 +75,8 @@ def filters(compiler: Compiler) -> dict[int, list[Filter]]:
 
 
 def _relation(connection: Any, relation: Relation, used: set[str], wanted: list[Filter]) -> int:
+    if relation.catalog:
+        return relation.source_bytes
     if relation.format == "iceberg":
         return iceberg.scanned(connection, relation, used)
     if relation.format != "parquet":

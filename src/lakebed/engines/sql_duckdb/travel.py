@@ -12,6 +12,7 @@ from sqlglot import exp
 
 from lakebed.engines.sql_duckdb.instance import Instances, execute
 from lakebed.lake.sql.dialect import names, version_of
+from lakebed.lake.sql.places import place_of, split
 from lakebed.lake.sql.query import Compiler
 from lakebed.lake.sql.scope import Scope
 from lakebed.ports.sql import SqlFailure
@@ -27,9 +28,8 @@ def references(instances: Instances, tree: exp.Expr, request: dict[str, Any]) ->
         if not isinstance(table.this, exp.Identifier) or key not in known:
             continue
         version = version_of(table)
-        if key[0] not in ("", "awsdatacatalog"):
-            raise SqlFailure("CATALOG_NOT_FOUND", f"line 1:1: Catalog '{key[0]}' does not exist")
-        named = [key[0], key[1] or home, key[2], version]
+        place = place_of(key[0], key[1], home)
+        named = [split(place)[0], place, key[2], version]
         if tuple(named) not in found:
             as_of = _meant(instances, table.args["version"], request) if version else ""
             found[tuple(named)] = [*named, as_of]

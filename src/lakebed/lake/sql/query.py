@@ -18,6 +18,7 @@ from sqlglot import exp
 from lakebed.lake.sql.dialect import parse, version_of, where
 from lakebed.lake.sql.expressions import Expressions
 from lakebed.lake.sql.ordering import limit_of, order_by, ties_of
+from lakebed.lake.sql.places import place_of, shown, split
 from lakebed.lake.sql.scope import Column, Scope, Source
 from lakebed.lake.sql.shapes import (
     alias_columns,
@@ -382,9 +383,10 @@ class Compiler:
         name, database = node.name.lower(), node.db.lower()
         if not database and name in ctes and not version_of(node):
             return self._derived(ctes[name], node, scope, name)
-        relation = self.relations.get((database or self.database, name + version_of(node)))
+        place = place_of(node.catalog, database, self.database)
+        relation = self.relations.get((place, name + version_of(node)))
         if relation is None:
-            full = f"awsdatacatalog.{database or self.database}.{name}"
+            full = f"{shown(place)}.{name}"
             raise SqlFailure("TABLE_NOT_FOUND", f"{where(node)}Table '{full}' does not exist")
         if relation.view_sql and not node.args.get("sample"):
             return self._derived(self._view(relation), node, scope, name)
@@ -405,7 +407,7 @@ class Compiler:
                 for label, kind in HIDDEN.items()
                 if label not in {column.name for column in columns}
             ]
-        scope.sources.append(Source((node.alias or name).lower(), columns, relation.database, alias))
+        scope.sources.append(Source((node.alias or name).lower(), columns, split(relation.database)[1], alias))
         return f"rel_{relation.number} AS {alias}{sampled(node)}"
 
     def _view(self, relation: RelationInfo) -> Query:

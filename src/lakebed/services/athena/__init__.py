@@ -17,7 +17,10 @@ from lakebed.ports.house import Ports
 from lakebed.ports.service import Link, Service, operations_of
 from lakebed.services.athena.advisor import CostAdvisor
 from lakebed.services.athena.port import AthenaStatements
+from lakebed.services.athena.federation.opening import Opening
+from lakebed.services.athena.federation.sources import Catalogs
 from lakebed.services.athena.pricing import price_usd
+from lakebed.services.athena.provider.data_catalogs import DataCatalogOperations
 from lakebed.services.athena.provider.executions import ExecutionOperations
 from lakebed.services.athena.provider.metadata import MetadataOperations
 from lakebed.services.athena.provider.reservations import ReservationOperations
@@ -37,7 +40,9 @@ def service(k: Kernel, p: Ports) -> Service:
     settings = k.settings.section("services", "athena", AthenaSettings)
     store = Store(k.db)
     workgroups = Workgroups(k, store)
-    runners = [Runner(number, k, p, store, settings) for number in range(settings.running_max)]
+    catalogs = Catalogs(k, p, settings.federation_hosts)
+    opening = Opening(k, p, store, catalogs)
+    runners = [Runner(number, k, p, store, settings, opening) for number in range(settings.running_max)]
     names = [runner.name for runner in runners]
 
     def topology(scope: Scope) -> list[Link]:
@@ -55,6 +60,7 @@ def service(k: Kernel, p: Ports) -> Service:
         ReservationOperations(k, store, workgroups),
         WorkgroupOperations(k, store, workgroups),
         SavedOperations(k, p, store, workgroups),
-        MetadataOperations(p),
+        MetadataOperations(p, opening),
+        DataCatalogOperations(k, store, catalogs),
     )
     return Service("athena", operations_of(*providers, prefix="athena"), tasks=runners, topology=topology)

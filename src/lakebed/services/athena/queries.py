@@ -17,10 +17,13 @@ from lakebed.kernel.errors import AwsError
 from lakebed.kernel.kernel import Kernel
 from lakebed.kernel.scope import Principal, Scope
 from lakebed.lake import formats, location
+from lakebed.lake.sql.places import place_of
 from lakebed.lake.statements import Statement
 from lakebed.ports.house import Ports
 from lakebed.ports.sql import Output, OutputFile, ResultColumn, SqlFailure, SqlJob, SqlOutcome
 from lakebed.services.athena import iceberg_commit, projection
+from lakebed.services.athena.federation.opening import Opening
+from lakebed.services.athena.federation.relations import FederatedRelations
 from lakebed.services.athena.resolve import Resolver, objects_under, pairs, view_text
 
 Body = dict[str, Any]
@@ -43,18 +46,26 @@ class Work:
     scratch: Path
     timeout_seconds: float
     remember: Callable[[Body], None]  # durable before it returns: what a run that is cut off leaves behind
+    opening: Opening | None = None  # of other data catalogs; without it a statement may name Glue's alone
 
     @property
     def database(self) -> str:
-        """The session's database."""
-        return str(self.body["context"].get("Database", "default")).lower()
+        """The session's database, as a place where another data catalog is the session's."""
+        context = self.body["context"]
+        catalog = str(context.get("Catalog", ""))
+        other = self.opening.find(self.scope, catalog) if self.opening is not None else None
+        if other is not None and other["Type"] == "GLUE":
+            catalog = ""
+        return place_of(catalog, str(context.get("Database", "default")), "")
 
     async def prepared(
-        self, sql: str, output: Output, *, pinned: Mapping[tuple[str, str], Any] | None = None
+        self, sql: str, output: Output, *, pinned: Mapping[tuple[str, str], Any] | None = None, reading: bool = True
     ) -> SqlJob:
         """A job with its tables resolved, partitions pruned and files listed; ``pinned`` are Iceberg tables at the state
-        a change is made over."""
+        a change is made over. Other data sources are read only where rows are wanted (``reading``)."""
         resolver = Resolver(self.p, self.principal, self.scope, self.k.clock.now(), scratch=self.scratch)
+        if self.opening is not None:
+            resolver.federated = FederatedRelations(self.p, self.opening, self.principal, self.scope, self.scratch)
         resolver.iceberg.pinned.update(pinned or {})
         relations = await resolver.relations(sql, self.database)
         job = SqlJob(
@@ -66,6 +77,8 @@ class Work:
             relations = resolver.with_injected(relations, await self.p.sql.constants(job))
             job = dataclasses.replace(job, relations=relations)
         job = await resolver.iceberg.filled(job)
+        if reading and resolver.federated is not None:
+            job = await resolver.federated.filled(job)
         relations = list(job.relations)
         kept = await self.p.sql.prune(job) if any(relation.partition_columns for relation in relations) else None
         filled = [
@@ -206,7 +219,7 @@ async def unload(work: Work, statement: Statement) -> Body:
 async def create_view(work: Work, statement: Statement) -> Body:
     """CREATE [OR REPLACE] VIEW, in Presto's format, as Athena keeps it in Glue."""
     database = statement.database or work.database
-    columns = await work.p.sql.describe(await work.prepared(statement.sql, Output(work.scratch)))
+    columns = await work.p.sql.describe(await work.prepared(statement.sql, Output(work.scratch), reading=False))
     listed = [(column.name, column.hive_type) for column in columns]
     table = {
         "Name": statement.name, "TableType": "VIRTUAL_VIEW", "ViewExpandedText": "/* Presto View */",

@@ -19,9 +19,11 @@ import msgspec
 from lakebed.kernel.errors import AwsError
 from lakebed.kernel.scope import Principal, Scope
 from lakebed.lake import formats, location
+from lakebed.lake.sql.places import shown, split
 from lakebed.ports.house import Ports
 from lakebed.ports.sql import DataFile, Relation, SqlFailure, TableName
 from lakebed.services.athena import projection
+from lakebed.services.athena.federation.relations import FederatedRelations
 from lakebed.services.athena.iceberg_relations import IcebergRelations
 from lakebed.services.athena.inline import Inline, partitions_of
 
@@ -39,6 +41,7 @@ class Resolver:
     ) -> None:
         self.iceberg = IcebergRelations(p, principal, scratch)
         self._inline = Inline(p, principal, scope)
+        self.federated: FederatedRelations | None = None  # where a statement may name other data sources
         self.injected: set[tuple[str, str]] = set()  # tables whose partitions stand in the query alone
         self._p, self._principal, self._scope, self._now = p, principal, scope, now
         self.tables: dict[tuple[str, str], Mapping[str, Any]] = {}
@@ -46,12 +49,13 @@ class Resolver:
 
     def table(self, database: str, name: str) -> Mapping[str, Any]:
         """A table as the catalogue has it; TABLE_NOT_FOUND otherwise."""
+        place, database = database, split(database)[1]
         try:
             return self._p.catalog.table(self._principal, self._scope, database, name)
         except AwsError as wrong:
             if wrong.error_code == "EntityNotFoundException":
                 raise SqlFailure(
-                    "TABLE_NOT_FOUND", f"line 1:15: Table 'awsdatacatalog.{database}.{name}' does not exist"
+                    "TABLE_NOT_FOUND", f"line 1:15: Table '{shown(place)}.{name}' does not exist"
                 ) from None
             raise
 
@@ -69,6 +73,11 @@ class Resolver:
         for named in await self._p.sql.references(sql, database=database):
             key = (named.database, named.name + named.version)
             if key in found:
+                continue
+            if self.federated is None and split(named.database)[0]:
+                raise SqlFailure("NOT_SUPPORTED", "tables of other data catalogs are not looked into here")
+            if self.federated is not None and (other := await self.federated.of(named)) is not None:
+                found[key] = other
                 continue
             inline = self._inline.information_schema(named)
             relation = found[key] = inline or await self.iceberg.of(named, self.table) or self._relation(named)
@@ -98,7 +107,8 @@ class Resolver:
 
     def _partitions_of(self, database: str, table: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         if not projection.enabled(table):
-            return list(self._p.catalog.partitions(self._principal, self._scope, database, table["Name"]))
+            found = self._p.catalog.partitions(self._principal, self._scope, split(database)[1], table["Name"])
+            return list(found)
         keys = [name for name, _ in pairs(table.get("PartitionKeys", []))]
         if projection.injected(table, keys):
             self.injected.add((database, table["Name"].lower()))
@@ -123,7 +133,7 @@ class Resolver:
 
     async def files(self, relation: Relation, kept: Sequence[int]) -> Relation:
         """The relation with the files of the partitions that are left."""
-        if relation.view_sql or relation.files or relation.format in ("iceberg", "rows"):
+        if relation.view_sql or relation.files or relation.catalog or relation.format in ("iceberg", "rows"):
             return relation
         table = self.tables[relation.database, relation.name]
         if not relation.partition_columns:

@@ -126,6 +126,31 @@ class Store:
             (*_at(scope), body["id"], body["workgroup"], body["token"], body["state"], body["submitted"], _text(body)),
         )
 
+    # data catalogs: found without regard to case
+    def data_catalog(self, scope: Scope, name: str) -> Body | None:
+        row = self._db.one(
+            "SELECT body FROM athena_data_catalog WHERE account=? AND region=? AND name=?", (*_at(scope), name.lower())
+        )
+        return _decode(row["body"]) if row else None
+
+    def data_catalogs(self, scope: Scope, after: str, limit: int) -> list[Body]:
+        rows = self._db.all(
+            "SELECT body FROM athena_data_catalog WHERE account=? AND region=? AND name>? ORDER BY name LIMIT ?",
+            (*_at(scope), after, limit),
+        )
+        return [_decode(row["body"]) for row in rows]
+
+    def put_data_catalog(self, tx: Tx, scope: Scope, body: Body) -> None:
+        tx.execute(
+            "INSERT INTO athena_data_catalog VALUES (?,?,?,?) ON CONFLICT DO UPDATE SET body=excluded.body",
+            (*_at(scope), body["Name"].lower(), _text(body)),
+        )
+
+    def delete_data_catalog(self, tx: Tx, scope: Scope, name: str) -> None:
+        tx.execute(
+            "DELETE FROM athena_data_catalog WHERE account=? AND region=? AND name=?", (*_at(scope), name.lower())
+        )
+
     # named queries
     def named(self, scope: Scope, query_id: str) -> Body | None:
         row = self._db.one(

@@ -18,11 +18,13 @@ from lakebed.kernel.kernel import Kernel
 from lakebed.kernel.runs import LEASE_SECONDS, LeaseLostError, Run
 from lakebed.kernel.scope import Principal
 from lakebed.lake import location
+from lakebed.lake.sql.places import split
 from lakebed.lake.statements import Statement, classify
 from lakebed.lake.types import UnknownTypeError
 from lakebed.ports.house import Ports
 from lakebed.ports.sql import Output, SqlFailure
 from lakebed.services.athena import ddl, explain, iceberg, model, queries
+from lakebed.services.athena.federation.opening import Opening, unsupported
 from lakebed.services.athena.settings import AthenaSettings
 from lakebed.services.athena.store import Store
 
@@ -38,9 +40,11 @@ class Runner:
 
     period = 30.0
 
-    def __init__(self, number: int, k: Kernel, p: Ports, store: Store, settings: AthenaSettings) -> None:
+    def __init__(
+        self, number: int, k: Kernel, p: Ports, store: Store, settings: AthenaSettings, opening: Opening
+    ) -> None:
         self.name = f"athena-runner-{number}"
-        self._k, self._p, self._store, self._settings = k, p, store, settings
+        self._k, self._p, self._store, self._settings, self._opening = k, p, store, settings, opening
 
     async def activate(self) -> float | None:
         """Run one, if there is one."""
@@ -96,6 +100,8 @@ class Runner:
         statement = classify(body.get("effective_sql") or body["sql"])
         if body.get("reuse_minutes") and (reused := await self._reused(work, statement)) is not None:
             return reused
+        if split(work.database)[0] and statement.kind not in ("query", "unload", "explain"):
+            raise unsupported(statement.kind.replace("_", " ").upper())
         if (taken := await iceberg.taken(work, statement, run.attempts)) is not None:
             return taken
         if statement.kind in _QUERIES:
@@ -117,7 +123,7 @@ class Runner:
 
         principal = msgspec.convert(run.body["principal"], Principal)
         timeout = self._settings.dml_timeout_seconds
-        return queries.Work(self._k, self._p, principal, run.scope, body, scratch, timeout, remember)
+        return queries.Work(self._k, self._p, principal, run.scope, body, scratch, timeout, remember, self._opening)
 
     async def _reused(self, work: queries.Work, statement: Statement) -> Body | None:
         """An earlier execution's result, if the caller may still read the tables and it."""

@@ -18,6 +18,7 @@ from lakebed.ports.service import Context, operation
 from lakebed.ports.sql import SqlFailure
 from lakebed.services.athena import explain, model, results
 from lakebed.services.athena.model import BAD_TOKEN
+from lakebed.services.athena.provider.data_catalogs import OWN
 from lakebed.services.athena.provider.workgroups import Workgroups, workgroup_arn
 from lakebed.services.athena.store import Body, Store
 from lakebed.services.athena.work import KIND
@@ -74,7 +75,8 @@ class ExecutionOperations:
     def _new(self, ctx: Context, req: api.StartQueryExecutionInput, group: Body, asked: Body) -> Body:
         base, query_id = model.output_location(group, asked), self.k.ids.uuid()
         context: Body = dict(req.get("QueryExecutionContext", {}))
-        if context.get("Catalog", "AwsDataCatalog").lower() != "awsdatacatalog":
+        catalog = context.get("Catalog", OWN)
+        if catalog.lower() != OWN.lower() and self.store.data_catalog(ctx.scope, catalog) is None:
             raise api.InvalidRequestException(f"Catalog {context['Catalog']} does not exist")
         parameters, sql = list(req.get("ExecutionParameters", [])), req["QueryString"]
         statement, effective = self._statement(ctx.scope, group["Name"], sql, parameters)
@@ -171,6 +173,7 @@ class ExecutionOperations:
             stopped = model.failed(body, SqlFailure("USER_CANCELED", "Query was canceled"), ctx.now)
             self.store.put_execution(tx, ctx.scope, {**stopped, "reason": "Query cancelled by user"})
         self.p.sql.cancel(body["id"])
+        self.p.connectors.cancel(body["id"])
         return {}
 
     @operation("GetQueryResults", action=None)

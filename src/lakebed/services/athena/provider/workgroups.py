@@ -153,7 +153,8 @@ class WorkgroupOperations:
         return {"Tags": [{"Key": key, "Value": value} for key, value in items[:limit]], **more}
 
     def _require(self, scope: Scope, arn: str) -> None:
-        kinds = {"workgroup/": self.workgroups.find, "capacity-reservation/": self.store.reservation}
+        kinds = {"workgroup/": self.workgroups.find, "capacity-reservation/": self.store.reservation,
+                 "datacatalog/": self.store.data_catalog}  # fmt: skip
         for kind, find in kinds.items():
             prefix = scope.arn("athena", kind)
             if arn.startswith(prefix) and find(scope, arn.removeprefix(prefix)) is not None:
