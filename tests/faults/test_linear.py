@@ -83,18 +83,17 @@ class Client:
         began = time.monotonic()
         try:
             told = call()
-            if value is not None and "ETag" not in told:
-                raise EOFError("the answer ended in its head")
+            etag = told["ETag"].strip('"') if value is not None else None
         except EndpointConnectionError:
             raise
-        except (*UNTOLD, EOFError, ClientError) as failure:
+        except (*UNTOLD, KeyError, ClientError) as failure:  # KeyError: the answer ended in its head
             end = FOREVER if isinstance(failure, ReadTimeoutError) else time.monotonic()
             self._history.add(place, Op(began, end, value, writes=True, in_doubt=True))
             return
         version = told.get("VersionId")
         self._history.add(place, Op(began, time.monotonic(), value, writes=True), version)
-        if value is not None and told["ETag"].strip('"') != value:
-            self._history.problems.append(f"{place}: ETag {told['ETag']} for {value}")
+        if etag != value:
+            self._history.problems.append(f"{place}: ETag {etag} for {value}")
 
     def _put(self, bucket: str, key: str) -> None:
         body = self._body()

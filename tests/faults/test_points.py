@@ -77,7 +77,7 @@ def _batch(path: Path, points: list[str], rng: random.Random, killed: Killed, *,
         finally:
             writers.stop()
         twice = sum(ledger.check(f"after {', '.join(points)}") for ledger in ledgers)
-        assert all(ledger.acknowledged for ledger in ledgers), "the rig proves nothing"
+        assert sum(len(ledger.acknowledged) for ledger in ledgers) > 5 * len(points), "the rig proves nothing"
         return sum(len(ledger.acknowledged) for ledger in ledgers), twice
     finally:
         server.signal(signal.SIGKILL)
