@@ -155,7 +155,8 @@ def _postgresql(place: Address, who: tuple[str, str, bool], what: tuple[str, tup
             connect_timeout=_SECONDS, sslmode="require" if secure else "prefer", options="-c statement_timeout=60000",
             passfile="/nonexistent",
         ) as connection:  # fmt: skip
-            return connection.execute(what[0].encode(), what[1]).fetchall()
+            rows: list[tuple[Any, ...]] = connection.execute(what[0].encode(), what[1]).fetchall()
+            return rows
     except psycopg.Error as wrong:
         raise api.InvalidInputException(f"Unable to use the connection: {_words(wrong)}") from None
 
