@@ -15,7 +15,7 @@ from lakebed.kernel import emptying
 
 KEPT = {
     ".aside", ".emptying", "address.json", "admin.token", "children", "console.token", "lock", "mqtt",
-    *(f"{room}.master.key" for room in ("firehose", "iam", "kms", "sqs")),
+    *(f"{room}.master.key" for room in ("firehose", "glue", "iam", "kms", "sqs")),
 }  # fmt: skip
 FRESH = {"state.db", "state.db-wal", "state.db-shm", "objects", "log", "lambda", "scratch"}
 

@@ -167,7 +167,7 @@ refused | USE memory
 refused | SHOW ALL TABLES
 refused | SHOW SETTINGS
 refused | SUMMARIZE SELECT 1
-refused | EXPLAIN ANALYZE SELECT 1
+runs | EXPLAIN ANALYZE SELECT 1
 refused | PREPARE p AS SELECT 1
 runs | PREPARE p FROM COPY (SELECT 1) TO '{new}'
 refused | EXECUTE IMMEDIATE 'COPY (SELECT 1) TO ''{new}'''
@@ -202,7 +202,7 @@ refused | SELECT * FROM sqlite_master
 refused | SELECT * FROM sqlite_temp_master
 refused | SELECT * FROM pg_catalog.pg_settings
 refused | SELECT * FROM pg_settings
-refused | SELECT * FROM information_schema.schemata
+runs | SELECT * FROM information_schema.schemata
 refused | SELECT * FROM system.information_schema.tables
 refused | SELECT * FROM memory.main.rel_0
 refused | SELECT * FROM temp.main.lb_out
@@ -267,6 +267,30 @@ refused | .read {canary}
 refused | \copy x from '{canary}'
 refused | !id
 refused | {% include '{canary}' %}
+-- Iceberg, plans, catalogue views, serdes, hidden columns, UNLOAD
+refused | SELECT "$path" FROM (VALUES 1) t(a)
+refused | SELECT "$file_size" FROM read_csv('{canary}')
+refused | EXPLAIN SELECT * FROM read_text('{canary}')
+refused | EXPLAIN ANALYZE SELECT * FROM read_text('{canary}')
+refused | EXPLAIN (TYPE IO) SELECT * FROM '{canary}'
+refused | EXPLAIN (TYPE VALIDATE) SELECT * FROM glob('/etc/*')
+refused | EXPLAIN ANALYZE COPY (SELECT 1) TO '{new}'
+refused | SELECT * FROM information_schema.settings
+refused | SELECT * FROM information_schema."{canary}"
+refused | SELECT * FROM "{canary}$partitions"
+refused | SELECT * FROM "nobody$files"
+refused | SELECT * FROM "nobody$snapshots" FOR VERSION AS OF 1
+refused | OPTIMIZE "{canary}" REWRITE DATA USING BIN_PACK
+refused | VACUUM "{canary}"
+refused | VACUUM FULL
+refused | MERGE INTO nobody USING read_text('{canary}') s ON true WHEN MATCHED THEN DELETE
+refused | UPDATE nobody SET a = (SELECT content FROM read_text('{canary}'))
+refused | DELETE FROM nobody WHERE a IN (SELECT content FROM read_text('{canary}'))
+refused | CREATE TABLE escapes (a string) LOCATION '{data}' TBLPROPERTIES ('table_type' = 'ICEBERG')
+refused | CREATE TABLE escapes WITH (table_type = 'ICEBERG', location = 'file://{new}', is_external = false) AS SELECT 1 AS a
+refused | UNLOAD (SELECT * FROM read_text('{canary}')) TO 's3://nobody/x/' WITH (format = 'PARQUET')
+refused | UNLOAD (SELECT 1) TO 'file://{new}' WITH (format = 'PARQUET')
+refused | UNLOAD (SELECT 1) TO '{new}' WITH (format = 'CSV')
 -- bombs
 bound | SELECT count(*) FROM UNNEST(sequence(1, 100000000)) t(x) CROSS JOIN UNNEST(sequence(1, 100000)) u(y)
 bound | SELECT cardinality(sequence(1, 9223372036854775807))

@@ -371,6 +371,11 @@ _SPECIAL: dict[tuple[str, str], Any] = {
         "ExtendedS3DestinationConfiguration": {
             "RoleARN": s.names["firehose_role"], "BucketARN": f"arn:aws:s3:::{s.names['bucket']}"}},
     ("glue", "CreateDatabase"): lambda _: {"DatabaseInput": {"Name": "attack"}, "Tags": None},
+    ("glue", "CreateRegistry"): lambda _: {"RegistryName": "attack", "Tags": None},
+    ("glue", "CreateSchema"): lambda _: {
+        "SchemaName": "attack", "DataFormat": "JSON", "SchemaDefinition": "{}", "RegistryId": None, "Tags": None},
+    ("glue", "CheckSchemaVersionValidity"): lambda _: {"DataFormat": "JSON", "SchemaDefinition": "{}"},
+    ("glue", "DeleteSchemaVersions"): lambda _: {"Versions": "2"},
     ("glue", "CreateTable"): lambda s: {
         "TableInput": {"Name": "attack", "StorageDescriptor": s.names["descriptor"]}, "Name": None},
     ("glue", "CreatePartition"): lambda s: {

@@ -36,8 +36,8 @@ LIMITS = {
     "LAKEBED_SERVICES_ATHENA_DML_TIMEOUT_SECONDS": "1.5",
 }
 SERVICES = (
-    "athena", "cloudwatch", "events", "firehose", "glue", "iam", "iot", "iot-data", "iot-jobs-data", "kinesis", "kms", "lambda", "logs",
-    "s3", "sns", "sqs", "sts",
+    "athena", "cloudwatch", "events", "firehose", "glue", "iam", "iot", "iot-data", "iot-jobs-data", "kinesis", "kms", "lambda",
+    "logs", "s3", "sns", "sqs", "sts",
 )  # fmt: skip
 
 

@@ -32,6 +32,7 @@ NEEDS_NONE = {
 }
 # Answers that BETA gets because it asks for its own, or because AWS tells them to everybody.
 TOLD = {
+    ("kinesis", "GetRecords"): "an iterator that the stream's owner handed out names the stream",
     ("logs", "TestMetricFilter"): "an echo of the request",
     ("sts", "GetAccessKeyInfo"): "AWS tells the account of any key",
 }

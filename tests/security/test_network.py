@@ -35,6 +35,7 @@ CLIENTS = {
 # Who may import one, and what for.
 ALLOWED = {
     "edge/listener.py": "its own listening socket", "edge/http1.py": "the listening side", "edge/mqtt": "the MQTT listener and its TLS",
+    "kernel/outward.py": "endpoints that users name (SNS, Firehose): public addresses only, unless a setting says more",
     "engines/run_python": "a socket pair to its own workers", "cli": "the command line asks its own server",
 }  # fmt: skip
 DIALS = {
@@ -49,6 +50,7 @@ DIALS = {
 }
 DIALS_ALLOWED = {
     "engines/run_python/worker_process.py": "wraps its end of a socket pair",
+    "kernel/outward.py": "see above",
     "engines/run_python/fence.py": "a function's bytes to Lakebed's own door", "cli": "the command line asks its own server",
 }  # fmt: skip
 

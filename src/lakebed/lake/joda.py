@@ -92,7 +92,9 @@ def _moment(got: dict[str, Any]) -> datetime:
     if "hour24" in got:
         hour = int(got["hour24"]) % 24
     if "hour12" in got or "hour11" in got:
-        hour = int(got.get("hour12") or got.get("hour11") or 0) % 12 + (12 if got.get("half", "").lower() == "pm" else 0)
+        hour = int(got.get("hour12") or got.get("hour11") or 0) % 12 + (
+            12 if got.get("half", "").lower() == "pm" else 0
+        )
     micros = int(f"{got.get('fraction', ''):0<6}"[:6])
     moment = datetime(
         day.year, day.month, day.day, hour, int(got.get("minute", 0)), int(got.get("second", 0)), micros, UTC

@@ -36,4 +36,5 @@ class Unpublished:
 
     def set_alarm_state(self, scope: Scope, name: str, state: str, reason: str) -> None:
         """There is no alarm."""
+        del scope, state, reason
         raise AwsError("ResourceNotFound", f"The alarm {name} does not exist", status=404)

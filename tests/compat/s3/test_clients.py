@@ -154,7 +154,9 @@ def test_boto3_transfers(server: Server, tree: Path, tmp_path: Path) -> None:
     s3: Any = server.client("s3")
     s3.create_bucket(Bucket="transfers")
     parts = TransferConfig(multipart_threshold=6 << 20, multipart_chunksize=5 << 20, max_concurrency=4)
-    s3.upload_file(str(tree / "large"), "transfers", "large", Config=parts, ExtraArgs={"ServerSideEncryption": "AES256"})
+    s3.upload_file(
+        str(tree / "large"), "transfers", "large", Config=parts, ExtraArgs={"ServerSideEncryption": "AES256"}
+    )
     s3.copy({"Bucket": "transfers", "Key": "large"}, "transfers", "copy", Config=parts)
     s3.download_file("transfers", "copy", str(tmp_path / "back"), Config=parts)
     assert (tmp_path / "back").read_bytes() == (tree / "large").read_bytes()

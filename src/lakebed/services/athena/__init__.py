@@ -16,9 +16,9 @@ from lakebed.lake import location
 from lakebed.ports.house import Ports
 from lakebed.ports.service import Link, Service, operations_of
 from lakebed.services.athena.advisor import CostAdvisor
-from lakebed.services.athena.port import AthenaStatements
 from lakebed.services.athena.federation.opening import Opening
 from lakebed.services.athena.federation.sources import Catalogs
+from lakebed.services.athena.port import AthenaStatements
 from lakebed.services.athena.pricing import price_usd
 from lakebed.services.athena.provider.data_catalogs import DataCatalogOperations
 from lakebed.services.athena.provider.executions import ExecutionOperations
