@@ -43,6 +43,7 @@ from lakebed.services.glue.provider.tables import TableOperations
 from lakebed.services.glue.provider.tags import Found, TagOperations
 from lakebed.services.glue.schemas.shelf import Shelf
 from lakebed.services.glue.schemas.store import SchemaStore
+from lakebed.services.glue.settings import GlueSettings
 from lakebed.services.glue.statistics.runs import Counting, Statistics
 from lakebed.services.glue.statistics.schedule import Scheduled
 from lakebed.services.glue.work import Discard
@@ -51,6 +52,7 @@ from lakebed.services.glue.work import Discard
 def service(k: Kernel, p: Ports) -> Service:
     """Wire the catalog; sets ``p.catalog``."""
     k.db.migrate("glue", "lakebed.services.glue", k.clock)
+    k.settings.section("services", "glue", GlueSettings)  # a mistake in it is told at the start
     catalogue = Catalogue(k)
     shelf = Shelf(k, SchemaStore(k.db))
     statistics = Statistics(k, p, catalogue)

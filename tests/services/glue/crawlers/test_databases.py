@@ -81,3 +81,11 @@ async def test_postgresql_is_tested_and_crawled(lake: Lake, port: int) -> None:
     with pytest.raises(AwsError) as raised:
         await lake.call("TestConnection", ConnectionName="pg")
     assert raised.value.error_code == "InvalidInputException"
+
+
+async def test_a_connection_leads_only_where_the_settings_allow(lake: Lake) -> None:
+    properties = {"JDBC_CONNECTION_URL": "jdbc:postgresql://169.254.169.254:5432/x", "USERNAME": "u", "PASSWORD": "p"}
+    given = {"Name": "far", "ConnectionType": "JDBC", "ConnectionProperties": properties}
+    await lake.call("CreateConnection", ConnectionInput=given)
+    with pytest.raises(AwsError, match="jdbc_hosts does not name the host 169.254.169.254"):
+        await lake.call("TestConnection", ConnectionName="far")

@@ -17,6 +17,7 @@ from lakebed.api import glue as api
 from lakebed.kernel.kernel import Kernel
 from lakebed.services.glue.crawlers import globs
 from lakebed.services.glue.crawlers.model import Crawler
+from lakebed.services.glue.settings import GlueSettings
 
 _URL = re.compile(r"jdbc:([a-z0-9]+):(?://)?([A-Za-z0-9.\-]+|\[[0-9A-Fa-f:]+\])(?::(\d{1,5}))?/([^?;]+)(?:[?;].*)?")
 _PORTS = {"postgresql": 5432, "mysql": 3306}
@@ -137,10 +138,20 @@ async def _ask(k: Kernel, properties: Mapping[str, str], sql: str, values: tuple
     place = address(properties.get("JDBC_CONNECTION_URL", ""))
     user, password = properties.get("USERNAME", ""), properties.get("PASSWORD", "")
     secure = properties.get("JDBC_ENFORCE_SSL", "false").lower() == "true"
+    _check_host(k, place)
     reader = _postgresql if place.engine == "postgresql" else _mysql
     with k.clock.working():
         rows: list[tuple[Any, ...]] = await asyncio.to_thread(reader, place, (user, password, secure), (sql, values))
         return rows
+
+
+def _check_host(k: Kernel, place: Address) -> None:
+    """A name that a user wrote leads only where the operator allows it, asked at each use."""
+    allowed = k.settings.section("services", "glue", GlueSettings).jdbc_hosts
+    if place.host not in allowed and f"{place.host}:{place.port}" not in allowed:
+        raise api.InvalidInputException(
+            f"Unable to use the connection: [services.glue] jdbc_hosts does not name the host {place.host}"
+        )
 
 
 def _postgresql(place: Address, who: tuple[str, str, bool], what: tuple[str, tuple[Any, ...]]) -> list[tuple[Any, ...]]:
