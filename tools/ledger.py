@@ -15,6 +15,7 @@ import ast
 import re
 import sys
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ def strings_in(package: Path) -> set[str]:
     """Every string constant and attribute-like keyword of a package's source."""
     found: set[str] = set()
     for path in package.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        for node in ast.walk(_parsed(path)):
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and len(node.value) < 80:
                 found.add(node.value)
             elif isinstance(node, ast.keyword) and node.arg:
@@ -63,9 +64,8 @@ def refusals_in(package: Path) -> dict[str, tuple[str, ...]]:
     """Operation -> members its decorator refuses."""
     found: dict[str, tuple[str, ...]] = {}
     for path in package.rglob("*.py"):
-        module = ast.parse(path.read_text("utf-8"))
-        constants = _constants(module, path, package)
-        for node in ast.walk(module):
+        constants = _constants(path, package)
+        for node in ast.walk(_parsed(path)):
             if (
                 isinstance(node, ast.Call)
                 and isinstance(node.func, ast.Name)
@@ -79,15 +79,21 @@ def refusals_in(package: Path) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def _constants(module: ast.Module, path: Path, package: Path) -> dict[str, list[str]]:
+@cache
+def _parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text("utf-8"))
+
+
+@cache
+def _constants(path: Path, package: Path) -> dict[str, list[str]]:
     """The texts of a module's own constants, and of those it imports from modules of the same package."""
     found: dict[str, list[str]] = {}
-    for node in module.body:
+    for node in _parsed(path).body:
         if isinstance(node, ast.Assign):
             texts = _texts(node.value, found)
             found |= {target.id: texts for target in node.targets if isinstance(target, ast.Name)}
         elif isinstance(node, ast.ImportFrom) and (source := _source(node.module or "", package)) not in (None, path):
-            theirs = _constants(ast.parse(source.read_text("utf-8")), source, package)
+            theirs = _constants(source, package)
             found |= {name.asname or name.name: theirs[name.name] for name in node.names if name.name in theirs}
     return found
 

@@ -146,6 +146,14 @@ def make_tables(lakebed: RunningLakebed) -> None:
                 RegistryId={"RegistryName": "shared"}, SchemaName="orders", DataFormat="AVRO", Compatibility="BACKWARD",
                 SchemaDefinition=text, Description=HOSTILE,
             )  # fmt: skip
+    trust = {"Effect": "Allow", "Principal": {"Service": "glue.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    allowed = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    iam = lakebed.client("iam")
+    iam.create_role(RoleName="crawls", AssumeRolePolicyDocument=json.dumps({"Statement": [trust]}))
+    iam.put_role_policy(RoleName="crawls", PolicyName="all", PolicyDocument=json.dumps({"Statement": [allowed]}))
+    glue.create_crawler(
+        Name="finds", Role="crawls", DatabaseName="lake", Targets={"S3Targets": [{"Path": f"s3://{BUCKET}/crawled/"}]}
+    )
     athena.create_named_query(Name="<b>saved</b>", Database="lake", QueryString=f"SELECT 1 -- {HOSTILE}")
     sql = f"SELECT n, '<img src=x onerror=alert(3)>' AS text FROM UNNEST(sequence(1, {RESULT_ROWS})) AS t(n) ORDER BY n"
     start = athena.start_query_execution(

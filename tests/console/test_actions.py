@@ -355,3 +355,17 @@ def test_streams_of_other_kinds_are_told(furnished: RunningLakebed, browser: Bro
     page = browser.get("/console/kinesis/stream?stream=on-demand")[1]
     assert "a month of a stream on demand" in page
     assert page.partition("Shard map")[2].count("style=") == 4
+
+
+def test_a_crawler_is_started_and_its_run_is_told(furnished: RunningLakebed, browser: Browser, token: str) -> None:
+    furnished.client("s3").put_object(Bucket=BUCKET, Key="crawled/a.json", Body=b'{"carrier": "UA", "n": 1}\n')
+    assert post(browser, "crawlers/start", token, crawler="finds")[0] == 200
+    glue = furnished.client("glue")
+    for _ in range(200):
+        if glue.get_crawler(Name="finds")["Crawler"]["State"] == "READY":
+            break
+        furnished.settle()
+    text = browser.get("/console/crawlers/crawler?crawler=finds")[1]
+    assert "COMPLETED" in text
+    assert glue.get_table(DatabaseName="lake", Name="crawled")["Table"]["Parameters"]["classification"] == "json"
+    assert post(browser, "crawlers/stop", token, crawler="finds")[0] == 400

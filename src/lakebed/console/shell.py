@@ -39,7 +39,15 @@ NAVIGATION = (
             ("EventBridge", "/console/events"),
         ),
     ),
-    ("Query", (("Athena", "/console/athena"), ("Catalog", "/console/catalog"), ("Schemas", "/console/schemas"))),
+    (
+        "Query",
+        (
+            ("Athena", "/console/athena"),
+            ("Catalog", "/console/catalog"),
+            ("Crawlers", "/console/crawlers"),
+            ("Schemas", "/console/schemas"),
+        ),
+    ),
     (
         "Operations",
         (

@@ -87,5 +87,5 @@ async def test_a_connection_leads_only_where_the_settings_allow(lake: Lake) -> N
     properties = {"JDBC_CONNECTION_URL": "jdbc:postgresql://169.254.169.254:5432/x", "USERNAME": "u", "PASSWORD": "p"}
     given = {"Name": "far", "ConnectionType": "JDBC", "ConnectionProperties": properties}
     await lake.call("CreateConnection", ConnectionInput=given)
-    with pytest.raises(AwsError, match="jdbc_hosts does not name the host 169.254.169.254"):
+    with pytest.raises(AwsError, match="jdbc_hosts does not name the host"):
         await lake.call("TestConnection", ConnectionName="far")
