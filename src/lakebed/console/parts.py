@@ -88,7 +88,18 @@ def pages(first: str | None, following: str | None, text: str = "Next page") -> 
 
 def state(text: str) -> h.Element:
     """A resource's state, coloured and spelled."""
-    good = text.upper() in ("ACTIVE", "AVAILABLE", "ENABLED", "SUCCEEDED", "SUCCESSFUL", "OPEN", "OK", "ALLOW", "COMPLETED", "READY")
+    good = text.upper() in (
+        "ACTIVE",
+        "AVAILABLE",
+        "ENABLED",
+        "SUCCEEDED",
+        "SUCCESSFUL",
+        "OPEN",
+        "OK",
+        "ALLOW",
+        "COMPLETED",
+        "READY",
+    )
     bad = text.upper() in ("FAILED", "BROKEN", "CREATING_FAILED", "DELETING_FAILED", "DENY", "UNHEALTHY", "ALARM")
     return h.span(f".state.{'good' if good else 'bad' if bad else 'other'}")[text]
 

@@ -55,11 +55,6 @@ class Connectors(Protocol):
         """What a statement demands of ``(schema, table)``. Rows beyond the demand may be among them, none is missing."""
         ...
 
-    async def arrow(self, request: Mapping[str, Any]) -> Any:
-        """Arrow's serialised schemas and record batches, as Lambda connectors speak them, read or written
-        (``engines.connectors.arrow`` says what is asked)."""
-        ...
-
     def cancel(self, job_id: str) -> None:
         """Stop what is read for a job, also what would be read later."""
         ...
@@ -85,10 +80,6 @@ class Unconnected:
         raise _absent()
 
     async def read(self, *_: Any, **__: Any) -> Extract:
-        """Refused."""
-        raise _absent()
-
-    async def arrow(self, *_: Any, **__: Any) -> Any:
         """Refused."""
         raise _absent()
 

@@ -1,5 +1,5 @@
 """Statements: SQL of Athena's dialect that a service runs by itself, over the catalog and as a principal, leaving no
-execution behind in anybody's history. Built by services/athena; Glue counts column statistics and keeps Iceberg tables
+execution behind in anybody's history. Built by services/athena; Glue counts column statistics
 with it.
 
 https://docs.aws.amazon.com/athena/latest/ug/ddl-sql-reference.html
@@ -38,8 +38,4 @@ class Statements(Protocol):
 
     async def rows(self, job: StatementJob) -> list[list[str | None]]:
         """The rows of a SELECT as texts, without a header; for answers that are few."""
-        ...
-
-    async def upkeep(self, job: StatementJob) -> dict[str, Any]:
-        """An OPTIMIZE or VACUUM; what came of it."""
         ...

@@ -87,8 +87,8 @@ def _opener(request: dict[str, Any]) -> Callable[[], Any]:
 
 def _broken() -> tuple[type[Exception], ...]:
     """What the drivers that are loaded raise."""
-    loaded = {name: sys.modules[name] for name in ("psycopg", "pymysql", "duckdb", "pyarrow") if name in sys.modules}
-    found = [module.ArrowException if name == "pyarrow" else module.Error for name, module in loaded.items()]
+    loaded = {name: sys.modules[name] for name in ("psycopg", "pymysql", "duckdb") if name in sys.modules}
+    found = [module.Error for module in loaded.values()]
     return (sqlite3.Error, OSError, UnicodeError, ValueError, *found)
 
 

@@ -64,10 +64,6 @@ class ConnectorEngine:
         told = await self._ask(job_id, request, self._settings.timeout_seconds)
         return Extract(target, told["size"], told["rows"], told["bytes"])
 
-    async def arrow(self, request: Mapping[str, Any]) -> Any:
-        """See the port."""
-        return await self._ask(str(request.get("job", "")), request, self._settings.timeout_seconds)
-
     def cancel(self, job_id: str) -> None:
         """See the port."""
         self._cancelled.append(job_id)

@@ -11,15 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from lakebed.kernel.kernel import Kernel
-from lakebed.lake.statements import classify
 from lakebed.ports.house import Ports
 from lakebed.ports.sql import Output, SqlFailure
 from lakebed.ports.statements import StatementJob
-from lakebed.services.athena import iceberg_commit, iceberg_upkeep
 from lakebed.services.athena.queries import Work
 from lakebed.services.athena.results import RowReader
 
-_UPKEEP = {"optimize": iceberg_upkeep.optimize, "vacuum": iceberg_upkeep.vacuum}
 _ANSWER_BYTES_MAX = 4 << 20
 
 
@@ -38,17 +35,6 @@ class AthenaStatements:
         finally:
             self._k.disk.remove(work.scratch)
         return found[1:]
-
-    async def upkeep(self, job: StatementJob) -> dict[str, Any]:
-        """See the port."""
-        work, statement = self._work(job), classify(job.sql)
-        if statement.kind not in _UPKEEP:
-            raise SqlFailure("NOT_SUPPORTED", f"{statement.kind} is not upkeep of a table")
-        try:
-            await iceberg_commit.undo(work)
-            return await _UPKEEP[statement.kind](work, statement)
-        finally:
-            self._k.disk.remove(work.scratch)
 
     def _work(self, job: StatementJob) -> Work:
         body: dict[str, Any] = {**job.memory, "id": job.id, "context": {"Database": job.database}}
