@@ -12,6 +12,7 @@ import json
 import os
 import zipfile
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,13 @@ UNMODELLED = {
 }  # fmt: skip
 # Would wait on the manual clock for ever.
 NEVER = {"WaitTimeSeconds"}
+
+
+@cache
+def _models() -> botocore.session.Session:
+    """One session: its loader reads each service's model once."""
+    return botocore.session.get_session()
+
 
 OPERATIONS = [
     (service, line.strip())
@@ -130,7 +138,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 @pytest.mark.parametrize(("service", "operation"), OPERATIONS, ids=lambda value: str(value))
 def test_no_500_and_no_unmodelled_error(world: World, service: str, operation: str) -> None:
-    model = botocore.session.get_session().get_service_model(service).operation_model(operation)
+    model = _models().get_service_model(service).operation_model(operation)
     known = {error.name for error in model.error_shapes} | {error.error_code for error in model.error_shapes}
     known |= {code for name, code in QUERY_CODES.get(service, {}).items() if name in known}
     known |= COMMON | UNMODELLED.get(service, set())
