@@ -371,6 +371,15 @@ _SPECIAL: dict[tuple[str, str], Any] = {
         "ExtendedS3DestinationConfiguration": {
             "RoleARN": s.names["firehose_role"], "BucketARN": f"arn:aws:s3:::{s.names['bucket']}"}},
     ("glue", "CreateDatabase"): lambda _: {"DatabaseInput": {"Name": "attack"}, "Tags": None},
+    **{
+        ("glue", f"{verb}Connection"): lambda _: {
+            "ConnectionInput": {
+                "Name": "attack", "ConnectionType": "JDBC",
+                "ConnectionProperties": {"JDBC_CONNECTION_URL": "jdbc:postgresql://localhost/x", "USERNAME": "u"}},
+            "Tags": None,
+        }
+        for verb in ("Create", "Update")
+    },
     ("glue", "CreateRegistry"): lambda _: {"RegistryName": "attack", "Tags": None},
     ("glue", "CreateSchema"): lambda _: {
         "SchemaName": "attack", "DataFormat": "JSON", "SchemaDefinition": "{}", "RegistryId": None, "Tags": None},
