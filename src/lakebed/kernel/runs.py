@@ -7,6 +7,9 @@ The service's own table holds what its API tells; ``body`` holds what the worker
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,6 +84,21 @@ class Runs:
                 "UPDATE run SET lease_until=? WHERE kind=? AND id=? AND owner=? AND state='RUNNING'",
                 (self._clock.now() + LEASE_SECONDS,),
             )
+
+    @asynccontextmanager
+    async def held(self, run: Run) -> AsyncIterator[None]:
+        """Renews the lease of a claimed run for as long as the block takes."""
+        keeper = asyncio.get_running_loop().create_task(self._keep(run))
+        try:
+            yield
+        finally:
+            keeper.cancel()
+            await asyncio.gather(keeper, return_exceptions=True)
+
+    async def _keep(self, run: Run) -> None:
+        while True:
+            await self._clock.sleep_until(self._clock.now() + LEASE_SECONDS / 3)
+            self.renew(run)
 
     def end(self, tx: Tx, run: Run) -> None:
         """The end, in the caller's transaction (which writes the outcome); LeaseLostError rolls both back."""

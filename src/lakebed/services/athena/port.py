@@ -37,15 +37,11 @@ class AthenaStatements:
         return found[1:]
 
     def _work(self, job: StatementJob) -> Work:
-        body: dict[str, Any] = {**job.memory, "id": job.id, "context": {"Database": job.database}}
+        body: dict[str, Any] = {"id": job.id, "context": {"Database": job.database}}
         scratch = self._k.data / "athena" / "scratch" / job.id
         scratch.mkdir(parents=True, exist_ok=True)
 
-        def remember(more: dict[str, Any]) -> None:
-            body.update(more)
-            job.remember({**job.memory, **more})
-
-        return Work(self._k, self._p, job.principal, job.scope, body, scratch, job.timeout_seconds, remember)
+        return Work(self._k, self._p, job.principal, job.scope, body, scratch, job.timeout_seconds, body.update)
 
 
 def _read(path: Path) -> list[list[str | None]]:

@@ -6,7 +6,6 @@ visible; one that dies twice fails. It never becomes SUCCEEDED before its result
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ import msgspec
 
 from lakebed.kernel.errors import AwsError
 from lakebed.kernel.kernel import Kernel
-from lakebed.kernel.runs import LEASE_SECONDS, LeaseLostError, Run
+from lakebed.kernel.runs import LeaseLostError, Run
 from lakebed.kernel.scope import Principal
 from lakebed.lake import location
 from lakebed.lake.sql.places import split
@@ -51,18 +50,9 @@ class Runner:
         run = self._k.runs.claim(KIND)
         if run is None:
             return None
-        keeper = asyncio.get_running_loop().create_task(self._keep(run))
-        try:
+        async with self._k.runs.held(run):
             await self._run(run)
-        finally:
-            keeper.cancel()
-            await asyncio.gather(keeper, return_exceptions=True)
         return self._k.clock.now()
-
-    async def _keep(self, run: Run) -> None:
-        while True:
-            await self._k.clock.sleep_until(self._k.clock.now() + LEASE_SECONDS / 3)
-            self._k.runs.renew(run)
 
     async def _run(self, run: Run) -> None:
         body = self._store.execution(run.scope, run.id)

@@ -6,7 +6,6 @@ what it finds. Its end, the crawler's state and its history are one transaction.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -14,7 +13,7 @@ import msgspec
 
 from lakebed.kernel.errors import AwsError
 from lakebed.kernel.kernel import Kernel
-from lakebed.kernel.runs import LEASE_SECONDS, LeaseLostError, Run
+from lakebed.kernel.runs import LeaseLostError, Run
 from lakebed.ports.house import Ports
 from lakebed.ports.sql import SqlFailure
 from lakebed.services.glue.catalogue import Catalogue
@@ -67,18 +66,9 @@ class Runner:
         run = self._k.runs.claim(model.RUN_KIND)
         if run is None:
             return None
-        keeper = asyncio.get_running_loop().create_task(self._keep(run))
-        try:
+        async with self._k.runs.held(run):
             await self._run(run)
-        finally:
-            keeper.cancel()
-            await asyncio.gather(keeper, return_exceptions=True)
         return self._k.clock.now()
-
-    async def _keep(self, run: Run) -> None:
-        while True:
-            await self._k.clock.sleep_until(self._k.clock.now() + LEASE_SECONDS / 3)
-            self._k.runs.renew(run)
 
     async def _run(self, run: Run) -> None:
         crawler = self._crawlers.store.find(run.scope, run.body["crawler"])

@@ -7,7 +7,6 @@ https://docs.aws.amazon.com/glue/latest/dg/column-statistics-prereqs.html
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
@@ -16,7 +15,7 @@ from lakebed.api import glue as api
 from lakebed.kernel.db import Tx
 from lakebed.kernel.errors import AwsError
 from lakebed.kernel.kernel import Kernel
-from lakebed.kernel.runs import LEASE_SECONDS, LeaseLostError, Run
+from lakebed.kernel.runs import LeaseLostError, Run
 from lakebed.kernel.scope import Principal, Scope
 from lakebed.ports.house import Ports
 from lakebed.ports.sql import SqlFailure
@@ -87,18 +86,9 @@ class Counting:
         run = self._k.runs.claim(RUN_TASK)
         if run is None:
             return None
-        keeper = asyncio.get_running_loop().create_task(self._keep(run))
-        try:
+        async with self._k.runs.held(run):
             await self._run(run)
-        finally:
-            keeper.cancel()
-            await asyncio.gather(keeper, return_exceptions=True)
         return self._k.clock.now()
-
-    async def _keep(self, run: Run) -> None:
-        while True:
-            await self._k.clock.sleep_until(self._k.clock.now() + LEASE_SECONDS / 3)
-            self._k.runs.renew(run)
 
     async def _run(self, run: Run) -> None:
         runs, now = self._statistics.runs, self._k.clock.now()
